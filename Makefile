@@ -1,0 +1,64 @@
+# Every command of this project; `make` alone prints them.
+# Needs Python 3.11 or newer and GNU make. uv is used where it is on PATH.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo check test bench docs schemas policies
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+
+ifdef UV
+MAKE_VENV = uv venv --quiet --allow-existing --no-python-downloads --python "$(PYTHON)" $(VENV)
+INSTALL = uv pip install --quiet --python $(BIN)/python --editable
+else
+MAKE_VENV = "$(PYTHON)" -m venv $(VENV)
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+endif
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev ## make .venv with everything that check, test and bench need
+
+demo: $(VENV)/.core ## show the life of a memory, in under a minute, with no service and no key
+	@$(BIN)/memos-gov demo
+
+check: $(VENV)/.dev ## lint, format, types, layers, Rego, and that generated files are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@rm -rf $(VENV)/schemas
+	$(BIN)/python -m memos_gov.schema_files $(VENV)/schemas
+	@diff -r schemas $(VENV)/schemas || { echo "error: schemas/ is not current; write it with: make schemas" >&2; exit 1; }
+	$(BIN)/python scripts/policies.py check
+
+test: $(VENV)/.dev ## run every test that needs no server
+	$(BIN)/pytest -q
+
+bench: $(VENV)/.dev ## measure, print the figures and write bench/results/
+	$(BIN)/python -m bench
+
+docs: $(VENV)/.dev ## draw docs/demo.svg from a real run of the demo
+	$(BIN)/python scripts/picture.py docs/demo.svg
+
+schemas: $(VENV)/.dev ## write schemas/ from the models
+	$(BIN)/python -m memos_gov.schema_files schemas
+
+policies: $(VENV)/.dev ## compile policies/ to the bundle that is committed and packaged
+	$(BIN)/python scripts/policies.py build
+
+$(BIN)/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit("error: Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
+	$(MAKE_VENV)
+
+$(VENV)/.core: pyproject.toml | $(BIN)/python
+	$(INSTALL) .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[dev]'
+	@touch $(VENV)/.core $@

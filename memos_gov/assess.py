@@ -1,0 +1,238 @@
+"""
+Assessing a command: load what it is about, ask policy, and lay both before `decide`.
+
+One function a shape of command: about a cube, about new content, about
+something else. Each returns a `Situation` and a verdict for every target.
+Sets of cubes (recall, list) are assessed in `recall.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from memos_gov.attempt import Attempt
+from memos_gov.domain import commands as c
+from memos_gov.domain import detectors, ids, questions
+from memos_gov.domain.bundle import Vocabulary
+from memos_gov.domain.commands import seconds
+from memos_gov.domain.decide import UNKNOWN_TARGET, Admitted, Situation, act_target
+from memos_gov.domain.facts import (
+    CaseFacts,
+    ConsentFact,
+    MatterFacts,
+    SubjectFacts,
+)
+from memos_gov.domain.questions import Cube, Question
+from memos_gov.domain.verdicts import FindingKind, Verdict, merge
+
+OpenContent = Callable[[str, Cube], str]
+
+
+class Assessed(NamedTuple):
+    """What `decide` gets, and what the record says of policy's answer."""
+
+    situation: Situation
+    verdict: Verdict
+    by_target: dict[str, Verdict]
+
+
+class Assessor:
+    """Assesses one command in one attempt."""
+
+    def __init__(
+        self, attempt: Attempt, command_id: str, words: Vocabulary, open_content: OpenContent
+    ) -> None:
+        self._attempt = attempt
+        self._command_id = command_id
+        self._words = words
+        self._open_content = open_content
+
+    def assess(self, command: c.Command) -> Assessed:
+        """Return the situation of a command and policy's verdict on it."""
+        match command:
+            case c.RememberCube():
+                return self._remember(command)
+            case c.ReviseCube():
+                return self._revise(command)
+            case c.OnCube():
+                return self._on_cube(command, command.cube)
+            case c.PlaceHold(cube=str() as cube):
+                return self._on_cube(command, cube)
+            case c.OnCase():
+                return self._on_case(command)
+            case _:
+                return self._act(command, self._target(command))
+
+    def _situation(self) -> Situation:
+        at = self._attempt
+        return Situation(
+            tenant=at.tenant,
+            actor=at.caller.principal,
+            command_id=self._command_id,
+            now=at.now,
+            policy=at.policy.active,
+        )
+
+    def _on_cube(self, command: c.Command, cube_id: str) -> Assessed:
+        at = self._attempt
+        cube = at.cubes([cube_id]).get(cube_id)
+        situation = replace(self._situation(), cube=cube)
+        if cube is None:
+            verdict = at.unknown(UNKNOWN_TARGET)
+            return Assessed(situation, verdict, {cube_id: verdict})
+        asked = at.asked(command.ACTION, act_target(command))
+        facts = questions.cube_facts(cube, at.tenant, at.now)
+        verdict = at.judge.cubes(asked, [facts])[cube_id]
+        return Assessed(self._with_others(situation, command), verdict, {cube_id: verdict})
+
+    def _with_others(self, situation: Situation, command: c.Command) -> Situation:
+        """Add the principal or the matter that a command on a cube names."""
+        if isinstance(command, c.ShareCube):
+            return replace(situation, target=self._attempt.principal(command.principal))
+        if isinstance(command, c.PlaceHold):
+            return replace(situation, matter=self._matter(command.matter))
+        return situation
+
+    def _matter(self, matter: str) -> MatterFacts | None:
+        at = self._attempt
+        facts = at.get(ids.matter_stream(at.tenant, matter), MatterFacts)
+        for target in facts.targets if facts else ():
+            if target.kind == "subject":
+                at.subjects([target.id])
+            else:
+                at.cubes([target.id])
+        return facts
+
+    def _remember(self, command: c.RememberCube) -> Assessed:
+        at = self._attempt
+        cube_id = ids.cube_id_of(self._command_id)
+        at.load((ids.content_stream(at.tenant, cube_id), ids.governance_stream(at.tenant, cube_id)))
+        subjects = tuple(_with_consents(s, command, at.now) for s in at.subjects(command.subjects))
+        found = _kinds(command.content)
+        candidate = questions.admission(command, found, subjects, at.now)
+        verdict = at.judge.admission(at.asked(command.ACTION), candidate)
+        admitted = self._admit(verdict, command.content, command.label, candidate)
+        situation = replace(self._situation(), admitted=admitted)
+        return Assessed(situation, verdict, {cube_id: verdict})
+
+    def _revise(self, command: c.ReviseCube) -> Assessed:
+        at = self._attempt
+        access = self._on_cube(command, command.cube)
+        cube = access.situation.cube
+        if cube is None or not access.verdict.allows:
+            return access
+        if command.mode == "append":
+            whole = f"{self._open_content(at.tenant, cube)}\n{command.content}"
+            command = c.make(c.ReviseCube, **{**dict(command), "content": whole})
+        candidate = questions.readmission(command, cube, _kinds(command.content), at.now)
+        admission = at.judge.admission(at.asked(command.ACTION), candidate)
+        verdict = merge(access.verdict, admission)
+        admitted = self._admit(verdict, command.content, cube.governance.label, candidate)
+        situation = replace(access.situation, admitted=admitted)
+        return Assessed(situation, verdict, {command.cube: verdict})
+
+    def _admit(
+        self, verdict: Verdict, content: str, label: str, candidate: Question
+    ) -> Admitted | None:
+        """Fulfil the obligations of an admission before anything is sealed."""
+        if not verdict.allows:
+            return None
+        content, _ = detectors.mask(content, verdict.masks)
+        label = self._strictest(label, verdict)
+        quarantined = any(o.kind == "quarantine" for o in verdict.obligations)
+        findings = _kinds(content)
+        facts = {
+            **candidate["cube"],
+            "label": label,
+            "quarantined": quarantined,
+            "findings": findings,
+        }
+        at = self._attempt
+        plan = questions.planned(ids.cube_id_of(self._command_id), facts)
+        return Admitted(
+            content=content,
+            label=label,
+            quarantined=quarantined,
+            findings=findings,
+            index=at.judge.index_depth(at.tenant, at.now, plan),
+        )
+
+    def _strictest(self, label: str, verdict: Verdict) -> str:
+        """Return the highest of the asked label and those that policy demands."""
+        demanded = (o.label for o in verdict.obligations if o.kind == "label")
+        return max(
+            [label, *(x for x in demanded if x)], key=lambda x: self._words.labels.get(x, 99)
+        )
+
+    def _on_case(self, command: c.OnCase) -> Assessed:
+        at = self._attempt
+        case = at.get(ids.case_stream(at.tenant, command.case), CaseFacts)
+        if case is None:
+            verdict = at.unknown(UNKNOWN_TARGET)
+            return Assessed(self._situation(), verdict, {command.case: verdict})
+        own = case.actor == at.caller.principal
+        target = questions.target("case", id=command.case, own=own)
+        verdict = at.judge.action(at.asked(command.ACTION), target)
+        targets = {command.case: verdict}
+        if case.action == "admit":
+            at.cubes([case.target])
+            targets[case.target] = verdict
+        return Assessed(replace(self._situation(), case=case), verdict, targets)
+
+    def _act(self, command: c.Command, target: Question) -> Assessed:
+        at = self._attempt
+        action = command.action if isinstance(command, c.AskAudit) else command.ACTION
+        verdict = at.judge.action(at.asked(action, act_target(command)), target)
+        situation = self._situation()
+        if isinstance(command, c.AddPrincipal | c.GrantRoles | c.RevokeRoles):
+            situation = replace(situation, target=at.principal(command.principal))
+        if isinstance(command, c.PlaceHold | c.ReleaseHold):
+            situation = replace(situation, matter=self._matter(command.matter))
+        return Assessed(situation, verdict, {target["id"] or "": verdict})
+
+    def _target(self, command: c.Command) -> Question:
+        at = self._attempt
+        match command:
+            case c.AddPrincipal() | c.GrantRoles() | c.RevokeRoles():
+                own = command.principal == at.caller.principal
+                return questions.target(
+                    "principal", id=command.principal, roles=command.roles, own=own
+                )
+            case c.OnSubject() | c.PlaceHold():
+                assert command.subject is not None
+                (facts,) = at.subjects([command.subject])
+                return questions.target(
+                    "subject",
+                    id=command.subject,
+                    held=bool(facts.matters),
+                    restricted=facts.restricted,
+                )
+            case c.ReleaseHold():
+                return questions.target("subject", id=command.matter, held=True)
+            case c.ActivatePolicy():
+                return questions.target("policy", id=command.policy)
+            case c.AskAudit():
+                return questions.target("audit", id=command.target, name=command.question)
+            case _:
+                return questions.target("tenant", id=at.tenant)
+
+
+def _with_consents(facts: SubjectFacts, command: c.RememberCube, now: int) -> SubjectFacts:
+    """Return a subject's facts as they will stand with the consents that come with the cube."""
+    words = tuple(
+        ConsentFact(
+            purpose=word.purpose,
+            given=word.given,
+            valid_from=seconds(word.valid_from, now),
+            valid_to=None,
+        )
+        for word in command.consents
+    )
+    return replace(facts, consents=(*facts.consents, *words)) if words else facts
+
+
+def _kinds(content: str) -> tuple[FindingKind, ...]:
+    return tuple(sorted({finding.kind for finding in detectors.find(content)}))

@@ -1,0 +1,139 @@
+"""
+One attempt at a command: what was known, which versions that relies on, and what policy said.
+
+Every fact an attempt looks at is loaded here from one snapshot, and its
+stream's version noted; the record names all of them (`relied_on`), so the
+certifier can tell whether anything moved since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from memos_gov.domain import ids
+from memos_gov.domain.facts import (
+    CaseFacts,
+    ContentFacts,
+    Facts,
+    GovernanceFacts,
+    PolicyFacts,
+    PrincipalFacts,
+    SubjectFacts,
+)
+from memos_gov.domain.questions import Caller, Cube, Question, asked
+from memos_gov.domain.reliance import base_streams, cube_streams
+from memos_gov.domain.verdicts import Verdict, refusal
+from memos_gov.errors import NotFoundError
+from memos_gov.judge import Judge
+from memos_gov.ports import Snapshot
+
+F = TypeVar("F", bound=Facts)
+UNKNOWN_TARGET_S = 60
+
+
+class Attempt:
+    """The facts of one snapshot as seen by one caller, now."""
+
+    def __init__(
+        self, snapshot: Snapshot, caller: Caller, now: int, judge_of: Callable[[str], Judge]
+    ) -> None:
+        self.snapshot = snapshot
+        self.caller = caller
+        self.tenant = caller.tenant
+        self.now = now
+        self.index = snapshot.index(caller.tenant)
+        self.relied_on: dict[str, int] = {}
+        self._facts: dict[str, Facts] = {}
+        self.load(base_streams(caller.tenant, caller.principal, caller.on_behalf_of))
+        self.policy = self._policy()
+        self.judge = judge_of(self.policy.active)
+
+    def load(self, streams: Iterable[str]) -> None:
+        """Load what is not loaded yet, and rely on it."""
+        missing = [s for s in streams if s not in self.relied_on]
+        if not missing:
+            return
+        found = self.snapshot.facts(missing)
+        for stream in missing:
+            version, facts = found.get(stream, (0, None))
+            self.relied_on[stream] = version
+            if facts is not None:
+                self._facts[stream] = facts
+
+    def get(self, stream: str, facts_type: type[F]) -> F | None:
+        """Return the facts of a stream, loaded when they were not."""
+        self.load([stream])
+        facts = self._facts.get(stream)
+        return facts if isinstance(facts, facts_type) else None
+
+    @property
+    def known(self) -> Mapping[str, Facts]:
+        """The facts loaded so far."""
+        return self._facts
+
+    def _policy(self) -> PolicyFacts:
+        facts = self.get(ids.guard_stream(self.tenant, "policy"), PolicyFacts)
+        if facts is None:
+            raise NotFoundError("there is no such tenant")
+        return facts
+
+    @property
+    def actor(self) -> PrincipalFacts:
+        """The facts of who acts; a principal without a role for one that was never added."""
+        stream = ids.principal_stream(self.tenant, self.caller.principal)
+        return self.get(stream, PrincipalFacts) or PrincipalFacts()
+
+    def principal(self, principal: str) -> PrincipalFacts | None:
+        """Return the facts of a principal, None when never added."""
+        return self.get(ids.principal_stream(self.tenant, principal), PrincipalFacts)
+
+    def subjects(self, subjects: Iterable[str]) -> tuple[SubjectFacts, ...]:
+        """Return the facts of subjects, empty ones for those never heard of."""
+        streams = [ids.subject_stream(self.tenant, s) for s in subjects]
+        self.load(streams)
+        return tuple(self.get(s, SubjectFacts) or SubjectFacts() for s in streams)
+
+    def cubes(self, cubes: Iterable[str]) -> dict[str, Cube]:
+        """Return cube id -> cube of those that exist, with their subjects."""
+        wanted = list(cubes)
+        self.load(s for cube in wanted for s in cube_streams(self.tenant, cube, {}))
+        self.load(s for cube in wanted for s in cube_streams(self.tenant, cube, self._facts))
+        found = {cube: self._cube(cube) for cube in wanted}
+        return {cube: facts for cube, facts in found.items() if facts is not None}
+
+    def _cube(self, cube: str) -> Cube | None:
+        content = self.get(ids.content_stream(self.tenant, cube), ContentFacts)
+        governance = self.get(ids.governance_stream(self.tenant, cube), GovernanceFacts)
+        if content is None or governance is None:
+            return None
+        return Cube(cube, content, governance, self.subjects(governance.subjects))
+
+    def forget_all_but(self, cubes: Iterable[str]) -> None:
+        """Stop relying on cubes that will not be returned, and on their subjects."""
+        base = base_streams(self.tenant, self.caller.principal, self.caller.on_behalf_of)
+        keep = {*base, ids.case_stream(self.tenant, self.caller.approval or "")}
+        for cube in cubes:
+            keep.update(cube_streams(self.tenant, cube, self._facts))
+        self.relied_on = {s: v for s, v in self.relied_on.items() if s in keep}
+
+    def asked(self, action: str, act: str = "") -> Question:
+        """Return the part that all questions of this attempt share."""
+        approved = self._is_approved(action, act)
+        return asked(self.caller, self.actor, action, self.now, approved=approved)
+
+    def _is_approved(self, action: str, act: str) -> bool:
+        """Whether a review approved exactly this act of this actor."""
+        if self.caller.approval is None:
+            return False
+        case = self.get(ids.case_stream(self.tenant, self.caller.approval), CaseFacts)
+        return case is not None and (case.state, case.actor, case.action, case.target) == (
+            "approved",
+            self.caller.principal,
+            action,
+            act,
+        )
+
+    def unknown(self, code: str) -> Verdict:
+        """Return the refusal of what does not exist in this tenant."""
+        return refusal(code, self.now + UNKNOWN_TARGET_S)

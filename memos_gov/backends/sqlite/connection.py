@@ -1,0 +1,79 @@
+"""How every SQLite file here is opened, and what its errors mean."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from memos_gov.errors import CorruptionError, GovernanceError, SettingsError, UnavailableError
+
+BUSY_TIMEOUT_S = 30.0
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+
+
+def open_file(
+    path: Path, *, synchronous: str = "FULL", secure_delete: bool = False
+) -> sqlite3.Connection:
+    """
+    Open a database file in WAL mode, made with mode 0600 when absent.
+
+    Transactions are explicit (`isolation_level=None`); the connection may be
+    used by any thread, one at a time.
+    """
+    with translated(path):
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("PRAGMA wal_autocheckpoint=8000")
+        if secure_delete:
+            connection.execute("PRAGMA secure_delete=ON")
+    return connection
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Let no driver error pass: turn it into what the caller can do about it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translate(error, path) from error
+    except OSError as error:
+        msg = f"{path.name}: {os.strerror(error.errno or 0)}"
+        raise UnavailableError(msg, backend="sqlite") from error
+
+
+def _translate(error: sqlite3.Error, path: Path) -> GovernanceError:
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if primary in _DAMAGED:
+        return CorruptionError(f"{path.name} is damaged", place=path.name)
+    if primary in _READ_ONLY:
+        return UnavailableError(f"{path.name} cannot be written", backend="sqlite")
+    if primary == sqlite3.SQLITE_FULL:
+        return UnavailableError(f"no room left on the disk for {path.name}", backend="sqlite")
+    if isinstance(error, sqlite3.OperationalError) and "no such table" in str(error):
+        return SettingsError(f"{path.name} lacks a table of this version")
+    return UnavailableError(
+        f"{path.name} did not answer ({type(error).__name__})", backend="sqlite"
+    )
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path, *, write: bool) -> Iterator[None]:
+    """Enter a transaction: committed at the end, rolled back whole when anything is raised."""
+    with translated(path):
+        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        try:
+            yield
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")

@@ -1,0 +1,359 @@
+"""
+A CubeIndex in one SQLite file: own postings, BM25 over the scope asked for.
+
+This room promises that an answer depends on nothing outside its tenant and
+scope, that `apply` is atomic, and that what was removed is gone from the file
+and its write-ahead log when `apply` returns. The file is rebuilt from the log,
+so a file of another format is emptied, never migrated.
+
+Deliberately not here: verdicts (a hit may still be refused), vectors, and the
+signals of speaker and neighbours. Statistics are not cached between searches.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sqlite3
+import threading
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from heapq import heapify, heappop
+from pathlib import Path
+
+import msgspec
+import Stemmer
+
+from memos_gov.domain.verdicts import Scope, ScopeClause
+from memos_gov.errors import CorruptionError, UnavailableError
+from memos_gov.ports import IndexEntry
+
+FORMAT = 1  # of the file, in PRAGMA user_version
+K1, B = 0.9, 0.3  # BM25; tuned on turns of conversations
+
+_TABLES = ("posting", "entry", "facts", "state")
+# `facts` holds each distinct combination once, with how many entries share it and
+# how many texts and words they have: N and the mean length of a scope are then
+# sums over few rows. `removals` above `swept` means that a sweep is still due.
+_DDL = """
+CREATE TABLE state (position INTEGER NOT NULL, removals INTEGER NOT NULL, swept INTEGER NOT NULL);
+CREATE TABLE facts (
+    id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, body TEXT NOT NULL,
+    entries INTEGER NOT NULL, texts INTEGER NOT NULL, words INTEGER NOT NULL,
+    UNIQUE (tenant, body));
+CREATE TABLE entry (
+    tenant TEXT NOT NULL, cube TEXT NOT NULL, revision INTEGER NOT NULL,
+    facts INTEGER NOT NULL, terms TEXT, words INTEGER NOT NULL,
+    author TEXT, conversation TEXT, position INTEGER,
+    PRIMARY KEY (tenant, cube)) WITHOUT ROWID;
+CREATE TABLE posting (
+    tenant TEXT NOT NULL, term TEXT NOT NULL, cube TEXT NOT NULL,
+    facts INTEGER NOT NULL, tf INTEGER NOT NULL, words INTEGER NOT NULL,
+    PRIMARY KEY (tenant, term, cube)) WITHOUT ROWID;
+INSERT INTO state VALUES (-1, 0, 0);
+"""
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = NORMAL",  # a lost tail is applied again from the log
+    "secure_delete = ON",
+    "temp_store = MEMORY",  # nothing of the index is written outside its folder
+    "cache_size = -8192",
+)
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}  # primary result codes
+_POSSESSIVE = re.compile(r"['\u2019]s\b")
+_WORD = re.compile(r"[^\W_]+")
+_STOP_WORDS = frozenset(
+    _WORD.findall(
+        "a about above after again against all am an and any are as at be because been before "
+        "being below between both but by can could did do does doing don down during each few for "
+        "from further had has have having he her here hers herself him himself his how i if in "
+        "into is it its itself just ll m me more most my myself no nor not now of off on once "
+        "only or other our ours ourselves out over own re s same she should so some such t than "
+        "that the their theirs them themselves then there these they this those through to too "
+        "under until up ve very was we were what when where which while who whom why will with "
+        "would you your yours yourself yourselves "
+    )
+)
+
+
+class SqliteCubeIndex:
+    """
+    CubeIndex in the SQLite file `path`, mode 0600, opened at first use.
+
+    Threads may share one index and processes one file. A removal rewrites the
+    whole file, as SQLite's secure_delete alone leaves copies of moved rows in
+    the unused part of a page: remove many entries in one `apply`, not one each.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = 5.0) -> None:
+        """Name the file; its folder must exist, and waiting for a lock ends in time."""
+        self._path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._lock = threading.RLock()
+        self._open: sqlite3.Connection | None = None
+        self._stemmer = Stemmer.Stemmer("english")  # not thread-safe: use under the lock
+
+    def apply(
+        self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """
+        Replace and remove entries and advance to `position`, in one transaction.
+
+        What is both put and removed ends removed; of two entries of one cube
+        the last counts. Committed when this returns, though a power failure
+        may undo it together with its position.
+
+        Raises:
+            UnavailableError: Busy, full or read-only. Apply again: what was
+                committed is skipped, and a sweep that is still due is done.
+            CorruptionError: The file is damaged; delete it and apply from -1.
+        """
+        gone = set(remove)
+        entries = {(e.tenant, e.cube_id): e for e in put}
+        with self._database() as db:
+            with _transaction(db, "IMMEDIATE"):
+                if position > _position(db):
+                    removed = _drop(db, gone | entries.keys())
+                    self._add(db, [e for key, e in entries.items() if key not in gone])
+                    db.execute(
+                        "UPDATE state SET position = ?, removals = removals + ?",
+                        (position, removed),
+                    )
+            _sweep(db)
+
+    def position(self) -> int:
+        """Return how far this index has come in the log; -1 before the first `apply`."""
+        with self._database() as db:
+            return _position(db)
+
+    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[str]:
+        """
+        Yield the ids of all matching cubes within `scope`, most relevant first.
+
+        All are scored from one snapshot when the first is asked for; no lock
+        is held between two of them. Entries without content do not count.
+
+        Raises:
+            UnavailableError: Busy or unreadable; ask again.
+            CorruptionError: The file is damaged.
+        """
+        with self._database() as db:
+            terms = sorted(set(self._terms(query)))
+            with _transaction(db, "DEFERRED"):
+                scores = _scores(db, tenant, terms, scope)
+        ranking = [(-score, cube) for cube, score in scores.items()]
+        heapify(ranking)  # whoever reads ten does not pay for sorting all
+        while ranking:
+            yield heappop(ranking)[1]
+
+    def clear(self) -> None:
+        """Remove every entry and every position; nothing of them stays in the file."""
+        with self._database() as db:
+            with _transaction(db, "IMMEDIATE"):
+                for table in _TABLES[:-1]:
+                    db.execute(f"DELETE FROM {table}")
+                db.execute("UPDATE state SET position = -1, removals = removals + 1")
+            _sweep(db)
+
+    def close(self) -> None:
+        """Release the files; nothing is lost, and the next call opens them again."""
+        with self._lock, _translated(self._path):
+            if self._open is not None:
+                self._open.close()
+                self._open = None
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _translated(self._path):
+            if self._open is None:
+                self._open = _opened(self._path, self._busy_timeout_s)
+            yield self._open
+
+    def _terms(self, text: str) -> list[str]:
+        plain = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", text).lower())
+        words = [word for word in _WORD.findall(plain) if word not in _STOP_WORDS]
+        stems: list[str] = self._stemmer.stemWords(words)
+        return stems
+
+    def _add(self, db: sqlite3.Connection, entries: Sequence[IndexEntry]) -> None:
+        postings: list[tuple[str, str, str, int, int, int]] = []
+        for e in entries:
+            counts = Counter(self._terms(e.content or ""))
+            words = counts.total()
+            facts = _counted_facts(db, e, words)
+            terms = None if e.content is None else " ".join(counts)
+            row = (e.tenant, e.cube_id, e.revision, facts, terms, words)
+            place = (e.author, e.conversation, e.position)
+            db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *place))
+            postings += [(e.tenant, t, e.cube_id, facts, tf, words) for t, tf in counts.items()]
+        postings.sort()  # in key order: each page is touched once
+        db.executemany("INSERT INTO posting VALUES (?, ?, ?, ?, ?, ?)", postings)
+
+
+def _opened(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    if not path.exists():
+        path.touch(mode=0o600)  # SQLite gives its -wal and -shm the same mode
+    db = sqlite3.connect(
+        path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
+    )
+    try:
+        for pragma in _PRAGMAS:
+            db.execute(f"PRAGMA {pragma}")
+        if _format(db) != FORMAT:
+            _lay_out(db)
+        _sweep(db)  # one that a crash left undone
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _format(db: sqlite3.Connection) -> int:
+    (number,) = db.execute("PRAGMA user_version").fetchone()
+    return int(number)
+
+
+def _lay_out(db: sqlite3.Connection) -> None:
+    with _transaction(db, "IMMEDIATE"):
+        if _format(db) == FORMAT:  # another process was first
+            return
+        names: list[tuple[str]] = db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+        for (name,) in names:
+            db.execute(f'DROP TABLE "{name}"')
+        for statement in filter(str.strip, _DDL.split(";")):
+            db.execute(statement)
+        db.execute("UPDATE state SET removals = ?", (len(names),))
+        db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _position(db: sqlite3.Connection) -> int:
+    (position,) = db.execute("SELECT position FROM state").fetchone()
+    return int(position)
+
+
+def _sweep(db: sqlite3.Connection) -> None:
+    """Rewrite file and log if anything was removed since the last time."""
+    removals, swept = db.execute("SELECT removals, swept FROM state").fetchone()
+    if removals == swept:
+        return
+    # SQLite, btree.c rebuildPage(): cells that move leave a copy in the page's
+    # unallocated part, which secure_delete no longer knows. VACUUM builds new pages.
+    db.execute("VACUUM")
+    (busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        message = "a reader holds the write-ahead log: removed, but not yet swept from the disk"
+        raise UnavailableError(message, backend="index")
+    db.execute("UPDATE state SET swept = max(swept, ?)", (removals,))
+
+
+def _counted_facts(db: sqlite3.Connection, entry: IndexEntry, words: int) -> int:
+    """Count `entry` into its combination of facts and return the combination's id."""
+    (facts,) = db.execute(
+        "INSERT INTO facts (tenant, body, entries, texts, words) VALUES (?, ?, 1, ?, ?)"
+        " ON CONFLICT DO UPDATE SET entries = entries + 1, texts = texts + excluded.texts,"
+        " words = words + excluded.words RETURNING id",
+        (entry.tenant, _facts_body(entry), entry.content is not None, words),
+    ).fetchone()
+    return int(facts)
+
+
+def _facts_body(entry: IndexEntry) -> str:
+    """Return the facts a scope can name, as lists in the order of `_lists`; equal if equal."""
+    purposes, shared_with = sorted(set(entry.purposes)), sorted(set(entry.shared_with))
+    body = [[entry.label], purposes, [entry.state], [entry.owner], shared_with, [entry.region]]
+    return msgspec.json.encode(body).decode()
+
+
+def _lists(clause: ScopeClause) -> list[tuple[int, frozenset[str]]]:
+    """Return the lists that `clause` has, each with its place in a body of facts."""
+    c = clause
+    lists = (c.labels, c.purposes, c.states, c.owners, c.shared_with, c.regions)
+    return [(i, frozenset(wanted)) for i, wanted in enumerate(lists) if wanted is not None]
+
+
+def _drop(db: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> int:
+    """Remove what is kept under `keys`, exactly, and return how many entries that were."""
+    removed = 0
+    for key in sorted(keys):
+        row: tuple[int, str | None, int] | None = db.execute(
+            "DELETE FROM entry WHERE (tenant, cube) = (?, ?) RETURNING facts, terms, words", key
+        ).fetchone()
+        if row is None:
+            continue
+        facts, terms, words = row
+        removed += 1
+        db.executemany(
+            "DELETE FROM posting WHERE (tenant, cube, term) = (?, ?, ?)",
+            [(*key, term) for term in (terms or "").split()],
+        )
+        db.execute(
+            "UPDATE facts SET entries = entries - 1, texts = texts - ?, words = words - ?"
+            " WHERE id = ?",
+            (terms is not None, words, facts),
+        )
+    db.execute("DELETE FROM facts WHERE entries = 0")
+    return removed
+
+
+def _inside(db: sqlite3.Connection, tenant: str, scope: Scope) -> tuple[set[int], int, int]:
+    """Return the combinations of facts within `scope`, and their texts and words in all."""
+    rows: list[tuple[int, str, int, int]] = db.execute(
+        "SELECT id, body, texts, words FROM facts WHERE tenant = ?", (tenant,)
+    ).fetchall()
+    decode = msgspec.json.Decoder(list[list[str]]).decode
+    clauses = [_lists(clause) for clause in scope.any]
+    inside = []
+    for row in rows:
+        body = decode(row[1])
+        if any(all(not want.isdisjoint(body[i]) for i, want in clause) for clause in clauses):
+            inside.append(row)
+    return {row[0] for row in inside}, sum(row[2] for row in inside), sum(row[3] for row in inside)
+
+
+def _scores(
+    db: sqlite3.Connection, tenant: str, terms: Sequence[str], scope: Scope
+) -> dict[str, float]:
+    """Return BM25 by cube, with N, df and the mean length taken over the scope alone."""
+    allowed, texts, all_words = _inside(db, tenant, scope)
+    scores: dict[str, float] = {}
+    for term in terms:
+        hits: list[tuple[str, int, int, int]] = db.execute(
+            "SELECT cube, facts, tf, words FROM posting WHERE (tenant, term) = (?, ?)",
+            (tenant, term),
+        ).fetchall()
+        hits = [hit for hit in hits if hit[1] in allowed]
+        idf = math.log(1 + (texts - len(hits) + 0.5) / (len(hits) + 0.5))
+        for cube, _, tf, words in hits:
+            norm = K1 * (1 - B + B * words * texts / all_words)
+            scores[cube] = scores.get(cube, 0.0) + idf * tf / (tf + norm)
+    return scores
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection, kind: str) -> Iterator[None]:
+    db.execute(f"BEGIN {kind}")
+    try:
+        yield
+    except BaseException:
+        with suppress(sqlite3.Error):  # the first error is the one to report
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            message = f"the index is damaged ({name})"
+            remedy = "Delete the index; it is rebuilt from the log."
+            raise CorruptionError(message, place=str(path), remedy=remedy) from error
+        message = f"the index did not answer ({name})"
+        raise UnavailableError(message, backend="index") from error

@@ -1,0 +1,73 @@
+"""
+Formats of the database files: made by alembic, checked without it.
+
+Three branches: `vault` and `operations` are migrated in place, `tables` is
+made fresh. Opening a file compares one word, so that only making or moving
+one costs alembic's import.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from memos_gov.backends.sqlite.connection import open_file, translated
+from memos_gov.errors import CorruptionError, SettingsError
+
+HEADS = {"vault": "vault_0001", "operations": "operations_0001", "tables": "tables_0001"}
+
+
+def upgrade(path: Path, branch: str) -> None:
+    """Bring a file to the newest format of its branch; an absent one is made."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    engine = create_engine("sqlite://", creator=lambda: open_file(path))
+    with translated(path), engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, f"{branch}@head")
+        connection.commit()
+    engine.dispose()
+
+
+def migrations_folder() -> Path:
+    """Return the migrations: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).resolve().parents[2]
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def check(path: Path, branch: str) -> None:
+    """
+    Refuse a file of another format than this program's.
+
+    Raises:
+        SettingsError: Newer, older, or no format at all; says what to do.
+        CorruptionError: No database, or damaged.
+    """
+    found = _revision(path)
+    if found == HEADS[branch]:
+        return
+    if found is None:
+        raise CorruptionError(f"{path.name} is empty or was never finished", place=path.name)
+    newer = found > HEADS[branch]
+    age = "newer" if newer else "older"
+    msg = f"{path.name} has the format {found}, {age} than {HEADS[branch]} of this program"
+    raise SettingsError(msg, remedy="Upgrade memos-gov." if newer else "Run `memos-gov rebuild`.")
+
+
+def _revision(path: Path) -> str | None:
+    connection = open_file(path)
+    try:
+        with translated(path):
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except SettingsError as error:
+        if isinstance(error.__cause__, sqlite3.OperationalError):
+            return None
+        raise
+    finally:
+        connection.close()
+    return None if row is None else str(row[0])

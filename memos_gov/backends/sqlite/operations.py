@@ -1,0 +1,30 @@
+"""Pointers of an installation in `operations.db`: which tables file is in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from memos_gov.backends.sqlite.connection import open_file, transaction, translated
+
+
+class SqlitePointers:
+    """Named values, durable when `set` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = open_file(path)
+
+    def get(self, name: str, otherwise: str) -> str:
+        """Return a pointer's value."""
+        with translated(self._path):
+            row = self._db.execute("SELECT value FROM pointers WHERE name = ?", (name,)).fetchone()
+        return otherwise if row is None else str(row[0])
+
+    def set(self, name: str, value: str) -> None:
+        """Move a pointer."""
+        with transaction(self._db, self._path, write=True):
+            self._db.execute("INSERT OR REPLACE INTO pointers VALUES (?, ?)", (name, value))
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()

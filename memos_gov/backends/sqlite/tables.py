@@ -1,0 +1,280 @@
+"""
+`SqliteTables`: the certifier's thin writer and the snapshots, on plain tuples.
+
+`synchronous=NORMAL`: these rows can be lost with the machine, since the log
+makes them again. The statements name the columns of `projections.tables` in
+their order; a test compares the two. SQLAlchemy is imported only when a view
+or a question asks for a connection.
+"""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from memos_gov.backends.sqlite.connection import open_file, transaction, translated
+from memos_gov.domain import ids
+from memos_gov.domain.facts import Facts, GovernanceFacts, facts_type
+from memos_gov.domain.history import Known, Needs, Outcome, Rows, Tree
+from memos_gov.ports import Checkpoint, LogPosition, StoredEvent
+from memos_gov.transparency import merkle
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+IN_LIST_MAX = 500
+
+_INSERT = {
+    "outcomes": "INSERT INTO outcomes VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    "events": "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
+    "facts": "INSERT INTO facts VALUES (?,?,?,?,?,?)",
+    "streams": "INSERT OR REPLACE INTO streams VALUES (?,?)",
+    "trees": "INSERT OR REPLACE INTO trees VALUES (?,?,?)",
+    "checkpoints": "INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?)",
+}
+_OUTCOME = "partition, log_offset, tenant, idx, command_id, code, detail, actor, command, leaf"
+_CERTIFIER = "certifier"
+
+
+class SqliteTables:
+    """One `tables.db`; see `Tables` for what it keeps."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = open_file(path, synchronous="NORMAL")
+        self._write_lock = threading.RLock()
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+        self._engine: Engine | None = None
+
+    @contextmanager
+    def certification(self) -> Iterator[_Certification]:
+        """See `Tables.certification`; garbage collection pauses meanwhile."""
+        collecting = gc.isenabled()
+        with self._write_lock, transaction(self._writer, self._path, write=True):
+            gc.disable()
+            try:
+                yield _Certification(self._writer)
+            finally:
+                if collecting:
+                    gc.enable()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[_Snapshot]:
+        """See `Tables.snapshot`; connections are kept for the next one."""
+        with self._readers_lock:
+            reader = self._readers.pop() if self._readers else None
+        reader = reader or open_file(self._path, synchronous="NORMAL")
+        try:
+            with transaction(reader, self._path, write=False):
+                yield _Snapshot(reader)
+        finally:
+            with self._readers_lock:
+                self._readers.append(reader)
+
+    @contextmanager
+    def connection(self, *, write: bool = False) -> Iterator[Connection]:
+        """See `Tables.connection`."""
+        engine = self._sqlalchemy()
+        with translated(self._path), engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+    def _sqlalchemy(self) -> Engine:
+        if self._engine is None:
+            from sqlalchemy import create_engine
+            from sqlalchemy.pool import StaticPool  # noqa: F401
+
+            self._engine = create_engine(
+                "sqlite://",
+                creator=lambda: open_file(self._path, synchronous="NORMAL"),
+                isolation_level="AUTOCOMMIT",
+            )
+        return self._engine
+
+    def close(self) -> None:
+        """See `Tables.close`."""
+        if self._engine is not None:
+            self._engine.dispose()
+        for reader in self._readers:
+            reader.close()
+        self._writer.close()
+
+
+class _Reading:
+    """Look-ups that a certification and a snapshot share."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def _rows(self, query: str, keys: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+        """Run `query`, whose `{}` stands for an IN list, in pieces over `keys`."""
+        for piece in _pieces(sorted(keys), IN_LIST_MAX):
+            marks = ",".join("?" * len(piece))
+            yield from self._connection.execute(query.format(marks), piece)
+
+    def facts(self, streams: Iterable[str]) -> dict[str, tuple[int, Facts]]:
+        """See `Snapshot.facts`."""
+        query = (
+            "SELECT s.stream, s.version, f.doc FROM streams s"
+            " JOIN facts f ON f.stream = s.stream AND f.version = s.version"
+            " WHERE s.stream IN ({})"
+        )
+        return {
+            stream: (version, msgspec.json.decode(doc, type=facts_type(stream)))
+            for stream, version, doc in self._rows(query, set(streams))
+        }
+
+
+class _Certification(_Reading):
+    """See `Certification`."""
+
+    def checkpoint(self, partition: int) -> Checkpoint:
+        """See `Certification.checkpoint`."""
+        return read_checkpoint(self._connection, _CERTIFIER, partition)
+
+    def load(self, wanted: Needs) -> Known:
+        """See `Certification.load`."""
+        known = Known(trees=self._trees(wanted.tenants), outcomes=self._outcomes(wanted.commands))
+        self._add(known, wanted.streams)
+        self._add(known, set(_subject_streams(known)) - wanted.streams)
+        return known
+
+    def _add(self, known: Known, streams: set[str]) -> None:
+        for stream, (version, facts) in self.facts(streams).items():
+            known.facts[stream], known.versions[stream] = facts, version
+
+    def _trees(self, tenants: set[str]) -> dict[str, Tree]:
+        query = "SELECT tenant, size, frontier FROM trees WHERE tenant IN ({})"
+        return {t: Tree(size, merkle.unpack(raw)) for t, size, raw in self._rows(query, tenants)}
+
+    def _outcomes(self, commands: set[tuple[str, str]]) -> dict[tuple[str, str], Outcome]:
+        query = (
+            f"SELECT {_OUTCOME} FROM outcomes WHERE code IN ('accepted', 'refused')"
+            " AND command_id IN ({})"
+        )
+        found = (outcome_of(row) for row in self._rows(query, {c for _, c in commands}))
+        return {(o.tenant, o.command_id): o for o in found if (o.tenant, o.command_id) in commands}
+
+    def write(self, partition: int, rows: Rows, checkpoint: Checkpoint) -> None:
+        """See `Certification.write`."""
+        many = self._connection.executemany
+        many(_INSERT["outcomes"], rows.outcomes)
+        many(_INSERT["events"], rows.events)
+        many(_INSERT["facts"], rows.facts)
+        many(_INSERT["streams"], rows.versions.items())
+        many(
+            _INSERT["trees"],
+            [(t, tree.size, merkle.pack(tree.frontier)) for t, tree in rows.trees.items()],
+        )
+        write_checkpoint(self._connection, _CERTIFIER, partition, checkpoint)
+
+
+class _Snapshot(_Reading):
+    """See `Snapshot`."""
+
+    def index(self, tenant: str) -> int:
+        """See `Snapshot.index`."""
+        row = self._connection.execute(
+            "SELECT size FROM trees WHERE tenant = ?", (tenant,)
+        ).fetchone()
+        return -1 if row is None else int(row[0]) - 1
+
+    def facts_at(self, stream: str, version: int) -> Facts | None:
+        """See `Snapshot.facts_at`."""
+        row = self._connection.execute(
+            "SELECT doc FROM facts WHERE stream = ? AND version = ?", (stream, version)
+        ).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=facts_type(stream))
+
+    def outcome(self, position: LogPosition) -> Outcome | None:
+        """See `Snapshot.outcome`."""
+        query = f"SELECT {_OUTCOME} FROM outcomes WHERE partition = ? AND log_offset = ?"
+        row = self._connection.execute(query, (position.partition, position.offset)).fetchone()
+        if row is not None and row[5] == "duplicate":
+            found = self.outcome_of(row[2], row[4])
+            return None if found is None else found[1]
+        return None if row is None else outcome_of(row)
+
+    def outcome_of(self, tenant: str, command_id: str) -> tuple[LogPosition, Outcome] | None:
+        """See `Snapshot.outcome_of`."""
+        query = (
+            f"SELECT {_OUTCOME} FROM outcomes WHERE tenant = ? AND command_id = ?"
+            " AND code IN ('accepted', 'refused')"
+        )
+        row = self._connection.execute(query, (tenant, command_id)).fetchone()
+        return None if row is None else (LogPosition(row[0], row[1]), outcome_of(row))
+
+    def content_event(self, tenant: str, cube: str, index: int) -> StoredEvent | None:
+        """See `Snapshot.content_event`."""
+        query = (
+            "SELECT e.idx, e.type, e.stream, e.header, e.sealed, e.key_id, o.command_id"
+            " FROM events e JOIN outcomes o ON o.tenant = e.tenant AND o.idx = e.idx"
+            " WHERE e.tenant = ? AND e.idx = ? AND e.stream = ?"
+        )
+        stream = ids.content_stream(tenant, cube)
+        row = self._connection.execute(query, (tenant, index, stream)).fetchone()
+        return None if row is None else StoredEvent(*row)
+
+
+def outcome_of(row: Sequence[Any]) -> Outcome:
+    """Return an outcome from a row of `_OUTCOME`."""
+    _, _, tenant, idx, command_id, code, detail, actor, command, leaf = row
+    return Outcome(
+        tenant=tenant,
+        index=idx,
+        code=code,
+        detail=msgspec.json.decode(detail),
+        command_id=command_id,
+        actor=actor,
+        command=command,
+        leaf=leaf,
+    )
+
+
+def read_checkpoint(connection: sqlite3.Connection, follower: str, partition: int) -> Checkpoint:
+    """Return a follower's checkpoint; the beginning when it never ran."""
+    row = connection.execute(
+        "SELECT next_offset, digest, log_time_ms FROM checkpoints"
+        " WHERE follower = ? AND partition = ?",
+        (follower, partition),
+    ).fetchone()
+    return Checkpoint() if row is None else Checkpoint(*row)
+
+
+def write_checkpoint(
+    connection: sqlite3.Connection, follower: str, partition: int, checkpoint: Checkpoint
+) -> None:
+    """Advance a follower."""
+    row = (
+        follower,
+        partition,
+        checkpoint.next_offset,
+        checkpoint.digest,
+        checkpoint.log_time_ms,
+    )
+    connection.execute(_INSERT["checkpoints"], row)
+
+
+def _subject_streams(known: Known) -> Iterator[str]:
+    for stream, facts in known.facts.items():
+        if isinstance(facts, GovernanceFacts):
+            tenant = stream.split("/", 1)[0]
+            yield from (ids.subject_stream(tenant, subject) for subject in facts.subjects)
+
+
+def _pieces(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

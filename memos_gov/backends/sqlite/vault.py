@@ -1,0 +1,244 @@
+"""
+`SqliteKeyStore`: the vault of one machine.
+
+Every key lies wrapped (AES-256-GCM) under the tenant's key-encryption key of
+its epoch, which is derived (HKDF-SHA256) from a master key in a file outside
+the vault and outside every backup of it. `synchronous=FULL`: a key is on the
+disk before anything is sealed with it. `secure_delete=ON`: a destroyed key
+leaves no byte behind in this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from memos_gov.backends.sqlite.connection import open_file, transaction, translated
+from memos_gov.domain import ids
+from memos_gov.errors import CorruptionError
+from memos_gov.ports import ContentKey
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+_IN_LIST_MAX = 500
+
+
+class MasterKeys(msgspec.Struct, frozen=True):
+    """The key-encryption keys by epoch, in hex; the newest wraps what is made now."""
+
+    epochs: dict[int, str]
+
+    @property
+    def current(self) -> int:
+        """The newest epoch."""
+        return max(self.epochs)
+
+
+class SqliteKeyStore:
+    """One `vault.db`; see `KeyStore` for what it keeps."""
+
+    def __init__(self, path: Path, master: MasterKeys) -> None:
+        self._path = path
+        self._master = master
+        self._lock = threading.Lock()
+        self._wrapping: dict[tuple[str, int], AESGCM] = {}
+        self._secrets: dict[tuple[str, str], bytes] = {}
+        self._referred: dict[tuple[str, str, str], str] = {}
+        self._db = open_file(path, secure_delete=True)
+
+    @property
+    def instance(self) -> str:
+        """See `KeyStore.instance`."""
+        row = self._one("SELECT value FROM meta WHERE name = 'instance'", ())
+        if row is None:
+            msg = "the vault names no instance"
+            raise CorruptionError(msg, place=self._path.name)
+        return str(row[0])
+
+    def found(self, instance: str) -> None:
+        """Name the instance this vault belongs to, once."""
+        with self._lock, transaction(self._db, self._path, write=True):
+            self._db.execute("INSERT INTO meta VALUES ('instance', ?)", (instance,))
+
+    def _one(self, query: str, values: tuple[object, ...]) -> tuple[object, ...] | None:
+        with self._lock, translated(self._path):
+            row: tuple[object, ...] | None = self._db.execute(query, values).fetchone()
+        return row
+
+    def _kek(self, tenant: str, epoch: int) -> AESGCM:
+        found = self._wrapping.get((tenant, epoch))
+        if found is None:
+            if epoch not in self._master.epochs:
+                msg = f"no key-encryption key of epoch {epoch}"
+                raise CorruptionError(msg, place="keys/kek")
+            info = f"memos-gov/kek/v1/{tenant}/{epoch}".encode()
+            hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info)
+            found = AESGCM(hkdf.derive(bytes.fromhex(self._master.epochs[epoch])))
+            self._wrapping[(tenant, epoch)] = found
+        return found
+
+    def _wrap(self, tenant: str, name: str, key: bytes) -> bytes:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        kek = self._kek(tenant, self._master.current)
+        return nonce + kek.encrypt(nonce, key, f"{tenant}/{name}".encode())
+
+    def _unwrap(self, tenant: str, name: str, epoch: int, wrapped: bytes) -> bytes:
+        try:
+            return self._kek(tenant, epoch).decrypt(
+                wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], f"{tenant}/{name}".encode()
+            )
+        except InvalidTag as error:
+            msg = f"key {name} does not unwrap: the vault was changed, or is of another log"
+            raise CorruptionError(msg, place=f"{self._path.name} {name}") from error
+
+    def issue(self, tenant: str, count: int) -> list[ContentKey]:
+        """See `KeyStore.issue`; one fsync for all of them."""
+        keys = [
+            ContentKey(f"k_{ids.short(secrets.token_bytes(16))}", secrets.token_bytes(KEY_BYTES))
+            for _ in range(count)
+        ]
+        epoch = self._master.current
+        rows = [(k.key_id, tenant, epoch, self._wrap(tenant, k.key_id, k.key)) for k in keys]
+        with self._lock, transaction(self._db, self._path, write=True):
+            self._db.executemany("INSERT INTO content_keys VALUES (?,?,?,?)", rows)
+        return keys
+
+    def discard(self, tenant: str, key_ids: Iterable[str]) -> None:
+        """See `KeyStore.discard`."""
+        rows = [(key_id, tenant) for key_id in key_ids]
+        with self._lock, transaction(self._db, self._path, write=True):
+            self._db.executemany("DELETE FROM content_keys WHERE key_id = ? AND tenant = ?", rows)
+
+    def open(self, tenant: str, key_ids: Iterable[str]) -> dict[str, bytes]:
+        """See `KeyStore.open`."""
+        wanted = sorted(set(key_ids))
+        found: dict[str, bytes] = {}
+        for start in range(0, len(wanted), _IN_LIST_MAX):
+            piece = wanted[start : start + _IN_LIST_MAX]
+            query = (
+                "SELECT key_id, epoch, wrapped FROM content_keys"
+                f" WHERE tenant = ? AND key_id IN ({','.join('?' * len(piece))})"
+            )
+            with self._lock, translated(self._path):
+                rows = self._db.execute(query, (tenant, *piece)).fetchall()
+            for key_id, epoch, wrapped in rows:
+                found[key_id] = self._unwrap(tenant, key_id, epoch, wrapped)
+        return found
+
+    def secret(self, tenant: str, name: str, *, create: bool = False) -> bytes | None:
+        """See `KeyStore.secret`; two that create at once get the same one."""
+        cached = self._secrets.get((tenant, name))
+        if cached is not None:
+            return cached
+        query = "SELECT epoch, wrapped FROM secrets WHERE tenant = ? AND name = ?"
+        row = self._one(query, (tenant, name))
+        if row is None and create:
+            wrapped = self._wrap(tenant, name, secrets.token_bytes(KEY_BYTES))
+            with self._lock, transaction(self._db, self._path, write=True):
+                self._db.execute(
+                    "INSERT INTO secrets VALUES (?,?,?,?) ON CONFLICT DO NOTHING",
+                    (tenant, name, self._master.current, wrapped),
+                )
+            row = self._one(query, (tenant, name))
+        if row is None:
+            return None
+        epoch, stored = row
+        assert isinstance(epoch, int)
+        assert isinstance(stored, bytes)
+        self._secrets[(tenant, name)] = key = self._unwrap(tenant, name, epoch, stored)
+        return key
+
+    def refer(
+        self, tenant: str, kind: str, names: Iterable[str], *, create: bool = False
+    ) -> dict[str, str]:
+        """See `KeyStore.refer`; all new names of a call share one fsync."""
+        wanted = set(names)
+        known = {n: i for n in wanted if (i := self._referred.get((tenant, kind, n)))}
+        lookups = {n: self._lookup(tenant, kind, n) for n in wanted - known.keys()}
+        if lookups:
+            known |= self._referred_rows(tenant, kind, lookups)
+        missing = {n: d for n, d in lookups.items() if n not in known}
+        if missing and create:
+            self._add_names(tenant, kind, missing)
+            known |= self._referred_rows(tenant, kind, missing)
+        self._referred |= {(tenant, kind, n): i for n, i in known.items()}
+        return known
+
+    def _lookup(self, tenant: str, kind: str, name: str) -> bytes:
+        key = self.secret(tenant, "directory", create=True)
+        assert key is not None
+        return hmac.digest(key, f"{kind}\0{name}".encode(), hashlib.sha256)
+
+    def _referred_rows(self, tenant: str, kind: str, lookups: dict[str, bytes]) -> dict[str, str]:
+        names = {digest: name for name, digest in lookups.items()}
+        digests = list(names)
+        found: dict[str, str] = {}
+        for start in range(0, len(digests), _IN_LIST_MAX):
+            piece = digests[start : start + _IN_LIST_MAX]
+            query = (
+                "SELECT lookup, opaque FROM directory WHERE tenant = ? AND kind = ?"
+                f" AND lookup IN ({','.join('?' * len(piece))})"
+            )
+            with self._lock, translated(self._path):
+                rows = self._db.execute(query, (tenant, kind, *piece)).fetchall()
+            found |= {names[lookup]: opaque for lookup, opaque in rows}
+        return found
+
+    def _add_names(self, tenant: str, kind: str, lookups: dict[str, bytes]) -> None:
+        rows = []
+        for name, lookup in lookups.items():
+            opaque = ids.opaque_id(kind, secrets.token_bytes(16))
+            rows.append((tenant, kind, lookup, opaque, self._wrap_name(tenant, opaque, name)))
+        with self._lock, transaction(self._db, self._path, write=True):
+            self._db.executemany(
+                "INSERT INTO directory VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", rows
+            )
+
+    def _directory_cipher(self, tenant: str) -> AESGCM:
+        key = self.secret(tenant, "names", create=True)
+        assert key is not None
+        return AESGCM(key)
+
+    def _wrap_name(self, tenant: str, opaque: str, name: str) -> bytes:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        aad = f"{tenant}/{opaque}".encode()
+        return nonce + self._directory_cipher(tenant).encrypt(nonce, name.encode(), aad)
+
+    def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
+        """See `KeyStore.names`."""
+        wanted = sorted(set(opaque))
+        found: dict[str, str] = {}
+        for start in range(0, len(wanted), _IN_LIST_MAX):
+            piece = wanted[start : start + _IN_LIST_MAX]
+            query = (
+                "SELECT opaque, sealed FROM directory"
+                f" WHERE tenant = ? AND opaque IN ({','.join('?' * len(piece))})"
+            )
+            with self._lock, translated(self._path):
+                rows = self._db.execute(query, (tenant, *piece)).fetchall()
+            found |= {o: self._open_name(tenant, o, sealed) for o, sealed in rows}
+        return found
+
+    def _open_name(self, tenant: str, opaque: str, sealed: bytes) -> str:
+        aad = f"{tenant}/{opaque}".encode()
+        cipher = self._directory_cipher(tenant)
+        try:
+            return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], aad).decode()
+        except InvalidTag as error:
+            msg = f"the directory entry of {opaque} does not open: the vault was changed"
+            raise CorruptionError(msg, place=f"{self._path.name} {opaque}") from error
+
+    def close(self) -> None:
+        """See `KeyStore.close`."""
+        with self._lock:
+            self._db.close()

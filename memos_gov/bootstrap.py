@@ -1,0 +1,279 @@
+"""
+Wiring: settings in, an open `Service` out. The only importer of backends.
+
+A data folder holds `log.db tables.db vault.db operations.db index.db policies/
+keys/` and `memos-gov.toml`. Opening checks that they are of one instance and
+of this program's format before anything is served.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from memos_gov import settings as settings_module
+from memos_gov.backends.clock import SystemClock
+from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
+from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.sqlite import migrate
+from memos_gov.backends.sqlite.index import SqliteCubeIndex
+from memos_gov.backends.sqlite.log import SqliteEventLog
+from memos_gov.backends.sqlite.operations import SqlitePointers
+from memos_gov.backends.sqlite.tables import SqliteTables
+from memos_gov.backends.sqlite.vault import SqliteKeyStore
+from memos_gov.backends.wasm import WasmPolicyEngine
+from memos_gov.certify import parse
+from memos_gov.domain.events import LogFounded
+from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
+from memos_gov.follow import Certifier, Follower, mac_secret
+from memos_gov.founding import found_log, found_tenant
+from memos_gov.governor import Governor
+from memos_gov.materializers.plaintext import IndexFollower
+from memos_gov.ports import Clock, EventLog
+from memos_gov.queries import CubeFinder
+from memos_gov.recall import Reader
+from memos_gov.service import Rooms, Service
+from memos_gov.settings import Settings
+
+LOG, VAULT, OPERATIONS, INDEX, TABLES = (
+    "log.db",
+    "vault.db",
+    "operations.db",
+    "index.db",
+    "tables.db",
+)
+TABLES_POINTER = "tables"
+CLOCK_BEHIND_MAX_S = 60
+
+
+def open_service(
+    data: Path | str | None = None, *, clock: Clock | None = None, **overrides: object
+) -> Service:
+    """
+    Open an existing data folder.
+
+    Raises:
+        SettingsError: No folder, not made by `init`, another format, or a
+            clock behind the log's time.
+        CorruptionError: Its files are not of one instance, or damaged.
+    """
+    settings = settings_module.load(data, **overrides)
+    folder = settings.data
+    if not (folder / LOG).exists():
+        msg = f"{folder} is no data folder of memos-gov"
+        raise SettingsError(msg, remedy=f"Make one with `memos-gov --data {folder} init`.")
+    return _build(settings, clock or SystemClock())
+
+
+def init(
+    data: Path | str | None = None,
+    *,
+    clock: Clock | None = None,
+    **overrides: object,
+) -> Service:
+    """
+    Make a data folder, found tenant and first principal of the settings, and open it.
+
+    The folder appears whole: it is made aside and renamed at the end.
+
+    Raises:
+        SettingsError: The folder exists and is not empty.
+        UnavailableError: It cannot be written.
+    """
+    settings = settings_module.load(data, **overrides)
+    folder = settings.data
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        msg = f"{folder} exists already and is not empty"
+        raise SettingsError(msg, remedy="Name a new folder, or use the one that is there.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            _make(settings, aside, clock or SystemClock())
+            aside.chmod(0o700)
+            if folder.exists():
+                folder.rmdir()
+            aside.rename(folder)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+    except OSError as error:
+        msg = f"{folder} cannot be made ({os.strerror(error.errno or 0)})"
+        raise UnavailableError(msg, backend="files") from error
+    return open_service(data, clock=clock, **overrides)
+
+
+def _make(settings: Settings, folder: Path, clock: Clock) -> None:
+    keys = KeyFiles(folder / "keys")
+    keys.make()
+    for branch, name in (("vault", VAULT), ("operations", OPERATIONS), ("tables", TABLES)):
+        migrate.upgrade(folder / name, branch)
+    instance, mac_key_id = secrets.token_hex(16), f"m_{secrets.token_hex(8)}"
+    vault = SqliteKeyStore(folder / VAULT, keys.master())
+    vault.found(instance)
+    mac_key = vault.secret("_instance", mac_secret(mac_key_id), create=True)
+    assert mac_key is not None
+    vault.close()
+    bundle = shipped_bundle()
+    FilePolicyBundles(folder / "policies").put(bundle)
+    made = settings.model_copy(update={"data": folder})
+    with ExitStack() as stack:
+        rooms = _rooms(made, clock, stack, (mac_key_id, mac_key))
+        found_log(rooms.governor, instance, mac_key_id)
+        words = bundle.vocabulary
+        found_tenant(
+            rooms.governor,
+            settings.tenant,
+            settings.principal,
+            policy=bundle.digest,
+            clearance=max(words.labels, key=lambda label: words.labels[label]),
+            purposes=tuple(sorted(words.purposes)),
+            verifier_key=rooms.verifier_key,
+            recovery_key=rooms.recovery_key(),
+        )
+    _write_settings(settings, folder / settings_module.FILE_NAME)
+
+
+def _write_settings(settings: Settings, path: Path) -> None:
+    lines = [
+        "# Defaults of this data folder; MEMOS_GOV_* variables and options win.",
+        *(
+            f'{name} = "{getattr(settings, name)}"'
+            for name in (
+                "tenant",
+                "principal",
+                "purpose",
+                "label",
+                "basis",
+                "retention_class",
+                "region",
+            )
+        ),
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _build(settings: Settings, clock: Clock) -> Service:
+    folder = settings.data
+    keys = KeyFiles(folder / "keys")
+    keys.require_operator()
+    for branch, name in (("vault", VAULT), ("operations", OPERATIONS)):
+        if not (folder / name).exists():
+            raise CorruptionError(f"{name} is missing", place=name)
+        migrate.check(folder / name, branch)
+    with ExitStack() as stack:
+        log = SqliteEventLog(folder / LOG, clock)
+        stack.callback(log.close)
+        control = control_record(log)
+        vault = SqliteKeyStore(folder / VAULT, keys.master())
+        if vault.instance != control.instance:
+            vault.close()
+            msg = "the vault belongs to another log"
+            raise CorruptionError(msg, place=VAULT)
+        mac_key = vault.secret("_instance", mac_secret(control.mac_key))
+        vault.close()
+        if mac_key is None:
+            raise CorruptionError("the vault lacks the proposer's key", place=VAULT)
+    opened = ExitStack()
+    try:
+        rooms = _rooms(settings, clock, opened, (control.mac_key, mac_key))
+        rooms.governor.certifier.catch_up()
+        _check_clock(rooms.governor, clock)
+    except BaseException:
+        opened.close()
+        raise
+    return Service(rooms)
+
+
+def control_record(log: EventLog) -> LogFounded:
+    """
+    Return the control record of a log.
+
+    Raises:
+        CorruptionError: Offset 0 holds something else.
+    """
+    found = log.read(0, 0, 1)
+    events = parse(found[0]).events if found else ()
+    if not events or not isinstance(events[0], LogFounded):
+        msg = "the log does not begin with a control record"
+        raise CorruptionError(msg, place="log offset 0")
+    return events[0]
+
+
+def _check_clock(governor: Governor, clock: Clock) -> None:
+    with governor.tables.certification() as transaction:
+        log_time_s = transaction.checkpoint(0).log_time_ms / 1000
+    if log_time_s - clock.now().timestamp() > CLOCK_BEHIND_MAX_S:
+        msg = "the clock is behind the log's time by more than a minute"
+        raise SettingsError(msg, remedy="Set the machine's clock.")
+
+
+def _rooms(settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, bytes]) -> Rooms:
+    """Build every room over one folder; `stack` closes them."""
+    folder = settings.data
+    files = KeyFiles(folder / "keys")
+    log = SqliteEventLog(folder / LOG, clock)
+    stack.callback(log.close)
+    vault = SqliteKeyStore(folder / VAULT, files.master())
+    stack.callback(vault.close)
+    tables = SqliteTables(current_tables(folder))
+    stack.callback(tables.close)
+    index = SqliteCubeIndex(folder / INDEX)
+    stack.callback(index.close)
+    bundles = FilePolicyBundles(folder / "policies")
+    engine = WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s)
+    certifier = Certifier(log, tables, vault)
+    governor = Governor(
+        log=log,
+        tables=tables,
+        keys=vault,
+        engine=engine,
+        bundles=bundles,
+        certifier=certifier,
+        clock=clock,
+        mac_key_id=mac[0],
+        mac_key=mac[1],
+    )
+    follower = Follower(log, tables)
+    index_follower = IndexFollower(log, tables, governor.sealer, index)
+    reader = Reader(governor, index, index_follower, CubeFinder(tables, follower))
+    return Rooms(
+        settings=settings,
+        governor=governor,
+        reader=reader,
+        follower=follower,
+        index_follower=index_follower,
+        index=index,
+        bundles=bundles,
+        verifier_key=files.public("verifier"),
+        recovery_key=lambda: files.public("recovery"),
+        close=stack.close,
+    )
+
+
+def current_tables(folder: Path) -> Path:
+    """
+    Return the tables file in use.
+
+    Raises:
+        CorruptionError: It is gone; `rebuild` makes it again.
+    """
+    pointers = SqlitePointers(folder / OPERATIONS)
+    name = pointers.get(TABLES_POINTER, TABLES)
+    pointers.close()
+    if not (folder / name).exists():
+        remedy = "Run `memos-gov rebuild`: the log holds everything."
+        raise CorruptionError(f"{name} is missing", place=name, remedy=remedy)
+    migrate.check(folder / name, "tables")
+    return folder / name
+
+
+def wasm_cache() -> Path:
+    """Return the folder of compiled modules, the user's own."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("memos-gov") / "wasm"

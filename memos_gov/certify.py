@@ -1,0 +1,410 @@
+"""
+Records in, decided history out: the deterministic heart.
+
+`certify` is pure. It takes records in log order and what is known at the
+checkpoint, and gives every record one outcome: accepted, refused, rejected
+with a code, or a duplicate of an earlier final one. The same records and the
+same state give the same rows on every machine and at every time. A record
+never stops it; what cannot be trusted is evidence in the tree of `_instance`.
+
+Rejections (log order of the checks): `invalid`, `forged`, `unknown_type`,
+`id_reused`, `late`, `incomplete`, `stale`. Only accepted and refused are
+final: a rejected command id may come again.
+
+Not here: reading the log, loading and writing rows (backends), and any view
+but the facts that decide (followers).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from memos_gov.domain import codec, ids
+from memos_gov.domain import events as e
+from memos_gov.domain.evolve import Occurrence, evolve, touched
+from memos_gov.domain.facts import PolicyFacts
+from memos_gov.domain.history import Known, LogRecord, Needs, Outcome, Rows, Tree
+from memos_gov.domain.recovery import is_recovery_signature
+from memos_gov.domain.reliance import base_streams, cube_streams, required_streams
+from memos_gov.errors import SettingsError
+from memos_gov.transparency import merkle
+from memos_gov.transparency.leaf import leaf_entry
+
+RULES_VERSION = 1
+SALT_BYTES = 16
+_NO_ID = bytes(16)
+_NO_HASH = bytes(32)
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """A record and its events, or why it has none."""
+
+    at: LogRecord
+    record: codec.Record | None = None
+    events: tuple[e.Event, ...] = ()
+    problem: str = ""
+    why: str = ""
+
+
+class Rejected(Exception):  # noqa: N818 (not an error: an outcome on its way out of the checks)
+    """A record fails a check."""
+
+    def __init__(self, code: str, **detail: Iterable[str]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = {key: sorted(values) for key, values in detail.items()}
+
+
+def parse(at: LogRecord) -> Parsed:
+    """Return the record and its events; a problem, not an exception, when it has none."""
+    try:
+        record = codec.decode(at.body)
+        _check_form(record)
+    except (ValueError, msgspec.MsgspecError, RecursionError):
+        return Parsed(at, problem="invalid", why="record")
+    try:
+        return Parsed(at, record, tuple(codec.decode_header(env) for env in record.data.events))
+    except KeyError:
+        return Parsed(at, record, problem="unknown_type", why="event")
+    except (ValueError, msgspec.MsgspecError, RecursionError):
+        return Parsed(at, record, problem="invalid", why="header")
+
+
+def _check_form(record: codec.Record) -> None:
+    """Raise ValueError unless id, time and salt have their one form."""
+    codec.milliseconds(record.time)
+    if str(uuid.UUID(record.id)) != record.id or len(bytes.fromhex(record.data.salt)) != SALT_BYTES:
+        msg = "the id or the salt has another form"
+        raise ValueError(msg)
+
+
+def needs(batch: Sequence[Parsed]) -> Needs:
+    """Return what `certify` will look at."""
+    wanted = Needs()
+    for item in batch:
+        if item.record is None:
+            continue
+        data = item.record.data
+        wanted.tenants.add(data.tenant)
+        wanted.commands.add((data.tenant, item.record.id))
+        wanted.streams.update(data.relied_on)
+        wanted.streams.add(ids.guard_stream(data.tenant, "policy"))
+        for event in item.events:
+            wanted.streams.update(required_streams(event, data.tenant, {}))
+            wanted.streams.update(touched(event, data.tenant))
+    return wanted
+
+
+def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]) -> Rows:
+    """
+    Decide every record of `batch`, in order, and return the rows.
+
+    Args:
+        batch: Consecutive records of one partition.
+        known: At least what `needs(batch)` names; carried forward in place.
+        mac_keys: Key id -> MAC key of each enrolled proposer.
+
+    Raises:
+        SettingsError: The log permits an event type that this program lacks.
+    """
+    rows = Rows()
+    for item in batch:
+        _decide(item, known, mac_keys, rows)
+    rows.trees = {t: known.trees[t] for t in known.trees}
+    return rows
+
+
+def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Rows) -> None:
+    try:
+        record = _trusted(item, known, mac_keys)
+    except Rejected as rejected:
+        _close(item, None, ids.INSTANCE, rejected.code, rejected.detail, known, rows)
+        return
+    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+    tenant = record.data.tenant
+    earlier = known.outcomes.get((tenant, record.id))
+    try:
+        if earlier is not None and earlier.final and _same_command(earlier, record):
+            _repeat(item, earlier, rows)
+            return
+        code, detail = _judge(item, record, earlier, known)
+    except Rejected as rejected:
+        code, detail = rejected.code, rejected.detail
+    _close(item, record, tenant, code, detail, known, rows)
+
+
+def _trusted(item: Parsed, known: Known, mac_keys: Mapping[str, bytes]) -> codec.Record:
+    """Return the record if an enrolled proposer made it for a tenant of this log."""
+    record = item.record
+    if record is None:
+        raise Rejected(item.problem, why=[item.why])
+    key = mac_keys.get(record.data.mac_key)
+    if known.log and record.data.mac_key not in known.log.mac_keys:
+        key = None
+    if key is None or not codec.has_valid_mac(record, key):
+        raise Rejected("forged")
+    tenant = record.data.tenant
+    if tenant != item.at.tenant:
+        raise Rejected("invalid", why=["tenant"])
+    if tenant not in known.trees and not _founds(item, record):
+        raise Rejected("invalid", why=["tenant"])
+    return record
+
+
+def _founds(item: Parsed, record: codec.Record) -> bool:
+    """Whether a record may be the first of its tenant's tree."""
+    match item.events:
+        case (e.LogFounded(),):
+            return record.data.tenant == ids.INSTANCE and item.at.offset == 0
+        case (e.TenantFounded(),):
+            return ids.is_tenant(record.data.tenant) and record.data.verdict is None
+        case _:
+            return False
+
+
+def _same_command(earlier: Outcome, record: codec.Record) -> bool:
+    return (earlier.actor, earlier.command) == (record.data.actor, record.data.command)
+
+
+def _judge(
+    item: Parsed, record: codec.Record, earlier: Outcome | None, known: Known
+) -> tuple[str, dict[str, list[str]]]:
+    """Return (code, detail) of a trusted record that is no duplicate."""
+    _check_events(item, record, known)
+    if earlier is not None and earlier.final:
+        raise Rejected("id_reused")
+    if record.data.verdict is None:
+        _check_unjudged(item, record, known)
+        return "accepted", {}
+    _check_verdict(item, record, known)
+    if any(event.REFUSAL for event in item.events):
+        return "refused", {}
+    return "accepted", _check_reliance(item, record, known)
+
+
+def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
+    """Known types, permitted by the log, each on its own stream and with its payload."""
+    types = {f"{env.type}.v{env.version}" for env in record.data.events}
+    permitted = set(known.log.event_types) if known.log else {e.type_name(e.LogFounded)}
+    if not types <= permitted:
+        raise Rejected("unknown_type", types=types - permitted)
+    if item.problem == "unknown_type":
+        msg = "the log permits event types that this program does not know"
+        raise SettingsError(msg, remedy="Upgrade memos-gov to the version that wrote this log.")
+    if item.problem or not item.events:
+        raise Rejected("invalid", why=[item.why or "events"])
+    for env, event in zip(record.data.events, item.events, strict=True):
+        if env.stream != event.stream(record.data.tenant):
+            raise Rejected("invalid", why=["stream"])
+        if isinstance(event, e.CubeRemembered | e.CubeRevised) and not (env.sealed and env.key_id):
+            raise Rejected("invalid", why=["sealed"])
+
+
+def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
+    """The records that need no verdict: the control record, a genesis, a recovery."""
+    tenant = record.data.tenant
+    match item.events:
+        case (e.LogFounded() | e.TenantFounded(),) if tenant not in known.trees:
+            return
+        case (e.PolicyRolledBack() as event,):
+            facts = known.facts.get(event.stream(tenant))
+            if isinstance(facts, PolicyFacts) and is_recovery_signature(
+                event, tenant, record.id, facts
+            ):
+                return
+    raise Rejected("invalid", why=["verdict"])
+
+
+def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
+    """The active policy said yes to every target in time, or only a refusal is proposed."""
+    verdict = record.data.verdict
+    assert verdict is not None
+    policy = known.facts.get(ids.guard_stream(record.data.tenant, "policy"))
+    refused = any(event.REFUSAL for event in item.events)
+    if any(isinstance(event, e.LogFounded | e.TenantFounded) for event in item.events):
+        raise Rejected("invalid", why=["verdict"])
+    if refused:
+        if not all(event.REFUSAL or isinstance(event, e.ReviewOpened) for event in item.events):
+            raise Rejected("invalid", why=["verdict"])
+        return
+    allowed = {target for target, answer in verdict.by_target.items() if answer.allows}
+    if verdict.effect != "allow" or not _cubes_of(item.events) <= allowed:
+        raise Rejected("invalid", why=["verdict"])
+    if not isinstance(policy, PolicyFacts) or policy.active != verdict.policy:
+        raise Rejected("stale", streams=[ids.guard_stream(record.data.tenant, "policy")])
+    if known.log_time_ms >= verdict.valid_until * 1000:
+        raise Rejected("late")
+
+
+def _cubes_of(events: Iterable[e.Event]) -> set[str]:
+    found: set[str] = set()
+    for event in events:
+        if isinstance(event, e.OnContent | e.OnGovernance):
+            found.add(event.cube)
+        elif isinstance(event, e.CubesRead):
+            found.update(c.cube for c in event.cubes)
+    return found
+
+
+def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[str, list[str]]:
+    """Return the struck cubes of a read; everything else that moved rejects the record."""
+    data = record.data
+    base = base_streams(data.tenant, data.actor, data.on_behalf_of)
+    must = {*base}
+    for event in item.events:
+        must.update(required_streams(event, data.tenant, known.facts))
+    if not must <= data.relied_on.keys():
+        raise Rejected("incomplete", streams=must - data.relied_on.keys())
+    moved = {s for s, version in data.relied_on.items() if known.versions.get(s, 0) != version}
+    if not moved:
+        return {}
+    reads = [event for event in item.events if isinstance(event, e.CubesRead)]
+    if not reads or moved & set(base):
+        raise Rejected("stale", streams=moved)
+    struck = {
+        c.cube
+        for c in reads[0].cubes
+        if moved & set(cube_streams(data.tenant, c.cube, known.facts))
+    }
+    return {"struck": sorted(struck)}
+
+
+def _repeat(item: Parsed, earlier: Outcome, rows: Rows) -> None:
+    """A duplicate gets the earlier outcome, no index and no leaf."""
+    rows.by_offset[item.at.offset] = earlier
+    rows.outcomes.append(
+        (
+            item.at.partition,
+            item.at.offset,
+            earlier.tenant,
+            None,
+            earlier.command_id,
+            "duplicate",
+            codec.canonical({"index": earlier.index}),
+            earlier.actor,
+            earlier.command,
+            None,
+            None,
+        )
+    )
+
+
+def _close(
+    item: Parsed,
+    record: codec.Record | None,
+    tenant: str,
+    code: str,
+    detail: dict[str, list[str]],
+    known: Known,
+    rows: Rows,
+) -> None:
+    """Give the record its index and leaf, and write down what follows from it."""
+    tree = known.trees.get(tenant, Tree())
+    outcome = _outcome(item, record, tenant, tree.size, code, detail)
+    known.trees[tenant] = Tree(tree.size + 1, merkle.append(tree.frontier, tree.size, outcome.leaf))
+    rows.by_offset[item.at.offset] = outcome
+    time_ms = codec.milliseconds(record.time) if record else None
+    rows.outcomes.append(
+        (
+            item.at.partition,
+            item.at.offset,
+            tenant,
+            outcome.index,
+            outcome.command_id,
+            code,
+            codec.canonical(detail),
+            outcome.actor,
+            outcome.command,
+            time_ms,
+            outcome.leaf,
+        )
+    )
+    if record is not None and outcome.final:
+        known.outcomes[(tenant, record.id)] = outcome
+        _apply(item, record, outcome, known, rows)
+
+
+def _outcome(
+    item: Parsed,
+    record: codec.Record | None,
+    tenant: str,
+    index: int,
+    code: str,
+    detail: dict[str, list[str]],
+) -> Outcome:
+    if record is None:
+        command_id, salt, time_ms = _NO_ID, _NO_ID, 0
+        hashes = (hashlib.sha256(item.at.body).digest(), _NO_HASH)
+    else:
+        command_id, salt = uuid.UUID(record.id).bytes, bytes.fromhex(record.data.salt)
+        time_ms, hashes = codec.milliseconds(record.time), codec.header_hash(record)
+    entry = leaf_entry(
+        index=index,
+        command_id=command_id,
+        code=code,
+        time_ms=time_ms,
+        header_hash=hashes[0],
+        sealed_hash=hashes[1],
+        detail_hash=hashlib.sha256(codec.canonical(detail)).digest(),
+        salt=salt,
+    )
+    return Outcome(
+        tenant=tenant,
+        index=index,
+        code=code,
+        detail=detail,
+        command_id=record.id if record else "",
+        actor=record.data.actor if record else "",
+        command=record.data.command if record else "",
+        leaf=merkle.leaf_hash(entry),
+    )
+
+
+def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, rows: Rows) -> None:
+    """Append the events and evolve the facts they touch."""
+    data = record.data
+    now = codec.milliseconds(record.time) // 1000
+    for seq, (env, event) in enumerate(zip(data.events, item.events, strict=True)):
+        at = Occurrence(
+            tenant=data.tenant,
+            index=outcome.index,
+            now=now,
+            actor=data.actor,
+            key_id=env.key_id or "",
+        )
+        rows.events.append(
+            (
+                data.tenant,
+                outcome.index,
+                seq,
+                env.type,
+                env.version,
+                env.stream,
+                bytes(env.header),
+                env.sealed,
+                env.key_id,
+            )
+        )
+        for stream, facts in evolve(event, at, known.facts).items():
+            version = known.versions.get(stream, 0) + 1
+            known.facts[stream], known.versions[stream] = facts, version
+            rows.versions[stream] = version
+            rows.facts.append(
+                (stream, version, data.tenant, outcome.index, now, codec.canonical(facts))
+            )
+
+
+def in_batches(records: Iterable[LogRecord], size: int) -> Iterator[list[LogRecord]]:
+    """Yield records in lists of at most `size`."""
+    batch: list[LogRecord] = []
+    for record in records:
+        batch.append(record)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

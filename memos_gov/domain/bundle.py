@@ -1,0 +1,64 @@
+"""
+A policy bundle: Rego, data, schemas, capabilities and compiled Wasm under one digest.
+
+The digest covers everything that can change an answer, OPA's version too, so
+an old verdict can be asked again under exactly its own policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+
+import msgspec
+
+
+class Vocabulary(msgspec.Struct, frozen=True):
+    """The closed words a bundle knows; `labels` and `reasons` keep their meaning beside them."""
+
+    labels: dict[str, int]
+    purposes: dict[str, tuple[str, ...]]
+    bases: tuple[str, ...]
+    regions: tuple[str, ...]
+    retention_classes: tuple[str, ...]
+    semantic_types: tuple[str, ...]
+    priorities: tuple[str, ...]
+    roles: dict[str, str]
+    reasons: dict[str, str]
+
+
+class PolicyBundle:
+    """
+    The files of one bundle by relative path, immutable.
+
+    `policy.wasm`, `data.json`, `manifest.json` (OPA's version, entrypoints) and
+    the Rego sources under `rego/` are always present.
+    """
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.files = dict(sorted(files.items()))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, over each path and the SHA-256 of its bytes, in order of path."""
+        total = hashlib.sha256()
+        for path, body in self.files.items():
+            total.update(f"{path}\0{hashlib.sha256(body).hexdigest()}\n".encode())
+        return total.hexdigest()
+
+    @cached_property
+    def wasm(self) -> bytes:
+        """The compiled module."""
+        return self.files["policy.wasm"]
+
+    @cached_property
+    def data(self) -> bytes:
+        """The bundle's `data` document, as JSON."""
+        return self.files["data.json"]
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The words that commands may use under this bundle."""
+        whole = msgspec.json.decode(self.data)
+        return msgspec.convert(whole["memos_gov"]["vocabulary"], Vocabulary)

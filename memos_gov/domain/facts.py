@@ -1,0 +1,188 @@
+"""
+What is known: the facts of each stream, as one immutable document a version.
+
+Events evolve facts (`evolve.py`); verdicts, decisions and questions read
+them. Times are whole seconds since the epoch, UTC. A stream that was never
+written has version 0 and the empty facts below.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from memos_gov.domain.lifecycle import State
+from memos_gov.domain.verdicts import IndexDepth
+
+Form = Literal["plaintext", "activation", "parametric"]
+GrantScope = Literal["read", "write"]
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The document of one stream at one version."""
+
+
+class ContentFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/cube/<id>`: the newest content revision and where its event stands."""
+
+    revision: int
+    mode: Literal["overwrite", "append"]
+    index: IndexDepth
+    findings: tuple[str, ...]
+    size_bytes: int
+    valid_from: int
+    valid_to: int | None
+    recorded_at: int
+    event_index: int
+    key_id: str
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A share with one principal and the time it is good for."""
+
+    principal: str
+    scope: GrantScope
+    valid_from: int
+    valid_to: int | None
+
+    def holds_at(self, now: int) -> bool:
+        """Whether the share is in force."""
+        return self.valid_from <= now and (self.valid_to is None or now < self.valid_to)
+
+
+class GovernanceFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/cube/<id>/governance`: everything that rules a cube except its content."""
+
+    form: Form
+    state: State
+    frozen: bool
+    quarantined: bool
+    label: str
+    origin: str
+    semantic_type: str
+    author: str | None
+    conversation: str | None
+    position: int | None
+    subjects: tuple[str, ...]
+    owner: str
+    purposes: tuple[str, ...]
+    basis: str
+    region: str
+    retention_class: str
+    priority: str
+    grants: tuple[Grant, ...]
+    matters: tuple[str, ...]
+    sources: tuple[str, ...]
+    recorded_at: int
+
+
+class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One consent or withdrawal, for one purpose, over its valid time."""
+
+    purpose: str
+    given: bool
+    valid_from: int
+    valid_to: int | None
+
+
+class SubjectFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/subject/<id>`: consents in order of record, matters that hold, restriction."""
+
+    consents: tuple[ConsentFact, ...] = ()
+    matters: tuple[str, ...] = ()
+    restricted: bool = False
+
+    def consent_at(self, now: int) -> dict[str, bool]:
+        """Return purpose -> given for each word in force; the newest record wins."""
+        return {
+            c.purpose: c.given
+            for c in self.consents
+            if c.valid_from <= now and (c.valid_to is None or now < c.valid_to)
+        }
+
+
+class PrincipalFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/principal/<id>`: what a principal is, never what it may do."""
+
+    roles: tuple[str, ...] = ()
+    clearance: str = "public"
+    purposes: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+
+class PolicyFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/guard/policy`: the active bundle, the former ones, and the founding keys."""
+
+    active: str
+    former: tuple[str, ...]
+    verifier_key: str
+    recovery_key: str
+
+
+class GuardFacts(Facts, frozen=True, kw_only=True):
+    """A guard that was never written."""
+
+
+class HeldTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a matter holds: a subject or a cube."""
+
+    kind: Literal["subject", "cube"]
+    id: str
+
+
+class MatterFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/matter/<id>`: the targets held for a matter now, and who placed the first."""
+
+    targets: tuple[HeldTarget, ...] = ()
+    placed_by: str = ""
+    placed_at: int = 0
+
+
+class CaseFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/case/<id>`: `action` on `target` by `actor` waits for a second pair of eyes."""
+
+    state: Literal["open", "approved", "rejected"]
+    actor: str
+    action: str
+    target: str
+    opened_at: int
+    decided_by: str | None = None
+
+
+class LogFacts(Facts, frozen=True, kw_only=True):
+    """`_instance/log`: whose log this is, who may propose, and what may stand in it."""
+
+    instance: str
+    partitions: int
+    mac_keys: tuple[str, ...]
+    event_types: tuple[str, ...]
+    rules: int
+
+
+def facts_type(stream: str) -> type[Facts]:
+    """Return which document a stream holds, from its name."""
+    match stream.split("/"):
+        case [_, "cube", _]:
+            return ContentFacts
+        case [_, "cube", _, "governance"]:
+            return GovernanceFacts
+        case [_, "guard", "policy"]:
+            return PolicyFacts
+        case [_, "guard", _]:
+            return GuardFacts
+        case [_, "log"]:
+            return LogFacts
+        case [_, kind, _]:
+            return _BY_KIND[kind]
+        case _:
+            msg = f"a stream without facts: {stream}"
+            raise ValueError(msg)
+
+
+_BY_KIND: dict[str, type[Facts]] = {
+    "subject": SubjectFacts,
+    "principal": PrincipalFacts,
+    "matter": MatterFacts,
+    "case": CaseFacts,
+}

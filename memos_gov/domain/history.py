@@ -1,0 +1,91 @@
+"""
+The decided history as data: records where they stand, outcomes, and what certification carries.
+
+Shared by the certifier, which makes these, and the ports that load and write
+them. A tree's frontier is that of `transparency.merkle`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from memos_gov.domain import ids
+from memos_gov.domain.facts import Facts, LogFacts
+
+
+class LogRecord(msgspec.Struct, frozen=True):
+    """A record where it stands in the log; `tenant` is its key there."""
+
+    partition: int
+    offset: int
+    tenant: str
+    body: bytes
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a record; `index` is that of the first one for a duplicate."""
+
+    tenant: str
+    index: int
+    code: str
+    detail: dict[str, list[str]]
+    command_id: str
+    actor: str
+    command: str
+    leaf: bytes
+
+    @property
+    def final(self) -> bool:
+        """Whether the command id is spent."""
+        return self.code in {"accepted", "refused"}
+
+
+class Tree(msgspec.Struct, frozen=True):
+    """A tenant's tree: its size is the next index."""
+
+    size: int = 0
+    frontier: tuple[bytes, ...] = ()
+
+
+@dataclass(slots=True)
+class Known:
+    """
+    What is known at the checkpoint, as far as a batch needs it (`needs`).
+
+    `certify` carries it forward record by record; on abort it is thrown away.
+    """
+
+    facts: dict[str, Facts] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+    trees: dict[str, Tree] = field(default_factory=dict)
+    log_time_ms: int = 0
+
+    @property
+    def log(self) -> LogFacts | None:
+        """What the control record says; None before it."""
+        facts = self.facts.get(ids.log_stream())
+        return facts if isinstance(facts, LogFacts) else None
+
+
+@dataclass(slots=True)
+class Rows:
+    """What to write, in the order of the tables' columns; versions and trees as they end."""
+
+    outcomes: list[tuple[object, ...]] = field(default_factory=list)
+    events: list[tuple[object, ...]] = field(default_factory=list)
+    facts: list[tuple[object, ...]] = field(default_factory=list)
+    versions: dict[str, int] = field(default_factory=dict)
+    trees: dict[str, Tree] = field(default_factory=dict)
+    by_offset: dict[int, Outcome] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Needs:
+    """What must be loaded before a batch can be certified."""
+
+    streams: set[str] = field(default_factory=lambda: {ids.log_stream()})
+    commands: set[tuple[str, str]] = field(default_factory=set)
+    tenants: set[str] = field(default_factory=lambda: {ids.INSTANCE})

@@ -1,0 +1,107 @@
+"""
+Names of things: tenants, streams, cubes, and the alphabet that ids may use.
+
+Ids in headers are opaque: random, or derived from the command id. What they
+stand for ("customer 4711") lies sealed in the vault's directory.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+
+INSTANCE = "_instance"
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+OPAQUE = re.compile(r"[a-z]_[a-z0-9]{1,40}")
+
+PREFIXES = {
+    "subject": "s",
+    "principal": "p",
+    "author": "a",
+    "conversation": "v",
+    "matter": "m",
+}
+
+
+def is_tenant(name: str) -> bool:
+    """Whether `name` may be a tenant of a customer (`_instance` may not)."""
+    return TENANT.fullmatch(name) is not None
+
+
+def is_opaque(text: str) -> bool:
+    """Whether `text` has the form of an id of ours, so that it may stand in a header."""
+    return OPAQUE.fullmatch(text) is not None
+
+
+def short(raw: bytes) -> str:
+    """Return 16 bytes as 26 letters and digits that sort like the bytes."""
+    return base64.b32hexencode(raw).decode().rstrip("=").lower()
+
+
+def opaque_id(kind: str, raw: bytes) -> str:
+    """Return the id of a directory entry of `kind` from 16 random bytes."""
+    return f"{PREFIXES[kind]}_{short(raw)}"
+
+
+def cube_id_of(command_id: str) -> str:
+    """Return the id of the cube that a command makes; the same for every retry of it."""
+    return f"c_{short(uuid.UUID(command_id).bytes)}"
+
+
+def case_id_of(command_id: str) -> str:
+    """Return the id of the review case that a command opens."""
+    return f"r_{short(uuid.UUID(command_id).bytes)}"
+
+
+def content_stream(tenant: str, cube: str) -> str:
+    """Return the stream of a cube's content revisions."""
+    return f"{tenant}/cube/{cube}"
+
+
+def governance_stream(tenant: str, cube: str) -> str:
+    """Return the stream of a cube's governed facts."""
+    return f"{tenant}/cube/{cube}/governance"
+
+
+def subject_stream(tenant: str, subject: str) -> str:
+    """Return the stream of a subject's consents, holds and restriction."""
+    return f"{tenant}/subject/{subject}"
+
+
+def principal_stream(tenant: str, principal: str) -> str:
+    """Return the stream of a principal's roles and attributes."""
+    return f"{tenant}/principal/{principal}"
+
+
+def guard_stream(tenant: str, name: str) -> str:
+    """Return a stream that makes an absence checkable: `policy`, `holds` or `restrictions`."""
+    return f"{tenant}/guard/{name}"
+
+
+def matter_stream(tenant: str, matter: str) -> str:
+    """Return the stream of one legal matter and what it holds."""
+    return f"{tenant}/matter/{matter}"
+
+
+def case_stream(tenant: str, case: str) -> str:
+    """Return the stream of one review case."""
+    return f"{tenant}/case/{case}"
+
+
+def usage_stream(tenant: str) -> str:
+    """Return the stream of reads, refusals and questions; it versions nothing."""
+    return f"{tenant}/usage"
+
+
+def log_stream() -> str:
+    """Return the stream of the log itself."""
+    return f"{INSTANCE}/log"
+
+
+GUARDS = ("policy", "holds", "restrictions")
+
+
+def guard_streams(tenant: str) -> tuple[str, ...]:
+    """Return the guards every verdict of a tenant relies on."""
+    return tuple(guard_stream(tenant, name) for name in GUARDS)

@@ -1,0 +1,31 @@
+"""
+The life of a cube as one table: which state may follow which.
+
+    generated -> activated -> merged | archived | expired
+    archived, merged -> activated
+    any but erased -> erased, the end
+
+Frozen, quarantined, restricted and superseded are flags beside the state;
+reads change no state. (MemOS calls this MemLifecycle.)
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+State = Literal["generated", "activated", "merged", "archived", "expired", "erased"]
+STATES: tuple[State, ...] = get_args(State)
+
+ALLOWED: dict[State, frozenset[State]] = {
+    "generated": frozenset({"activated", "erased"}),
+    "activated": frozenset({"merged", "archived", "expired", "erased"}),
+    "merged": frozenset({"activated", "erased"}),
+    "archived": frozenset({"activated", "erased"}),
+    "expired": frozenset({"erased"}),
+    "erased": frozenset(),
+}
+
+
+def may_become(state: State, following: State) -> bool:
+    """Whether a cube in `state` may turn into `following`."""
+    return following in ALLOWED[state]

@@ -1,0 +1,215 @@
+"""
+Facts into policy questions: plain dicts of the shapes in `policy_inputs.py`.
+
+Pure and quick, since a recall asks about hundreds of cubes. Consents, holds
+and shares are resolved at `now` here, so that a policy compares words, not
+intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from memos_gov.domain.commands import RememberCube, ReviseCube
+from memos_gov.domain.facts import ContentFacts, GovernanceFacts, PrincipalFacts, SubjectFacts
+
+Question = dict[str, Any]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Who asks, from the credential, and under which circumstances.
+
+    `principal` and `on_behalf_of` are opaque ids; `via` names the proof of
+    identity; `approval` is a review case that allowed exactly this act.
+    """
+
+    tenant: str
+    principal: str
+    via: str
+    purpose: str
+    correlation: str
+    on_behalf_of: str | None = None
+    session: str | None = None
+    channel: str | None = None
+    region: str | None = None
+    approval: str | None = None
+
+
+class Cube(msgspec.Struct, frozen=True):
+    """A cube's facts at one snapshot, with those of its subjects."""
+
+    cube: str
+    content: ContentFacts
+    governance: GovernanceFacts
+    subjects: tuple[SubjectFacts, ...]
+
+    @property
+    def held(self) -> bool:
+        """Whether a matter holds the cube or one of its subjects."""
+        return bool(self.governance.matters) or any(s.matters for s in self.subjects)
+
+    @property
+    def restricted(self) -> bool:
+        """Whether one of its subjects is restricted."""
+        return any(s.restricted for s in self.subjects)
+
+
+def asked(
+    caller: Caller, actor: PrincipalFacts, action: str, now: int, *, approved: bool = False
+) -> Question:
+    """Return what every question about an act carries."""
+    return {
+        "now": now,
+        "tenant": caller.tenant,
+        "actor": {
+            "id": caller.principal,
+            "roles": actor.roles,
+            "clearance": actor.clearance,
+            "purposes": actor.purposes,
+            "regions": actor.regions,
+        },
+        "action": action,
+        "purpose": caller.purpose,
+        "context": {
+            "session": caller.session,
+            "channel": caller.channel,
+            "region": caller.region,
+            "approved": approved,
+        },
+    }
+
+
+def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
+    """Return one cube as policy sees it."""
+    content, governance = cube.content, cube.governance
+    return {
+        "id": cube.cube,
+        "tenant": tenant,
+        "form": governance.form,
+        "label": governance.label,
+        "state": governance.state,
+        "frozen": governance.frozen,
+        "quarantined": governance.quarantined,
+        "held": cube.held,
+        "restricted": cube.restricted,
+        "owner": governance.owner,
+        "purposes": governance.purposes,
+        "basis": governance.basis,
+        "region": governance.region,
+        "retention_class": governance.retention_class,
+        "semantic_type": governance.semantic_type,
+        "priority": governance.priority,
+        "findings": content.findings,
+        "grants": [
+            {"principal": g.principal, "scope": g.scope}
+            for g in governance.grants
+            if g.holds_at(now)
+        ],
+        "consent": consent(cube.subjects, now),
+        "recorded_at": governance.recorded_at,
+        "valid_from": max(content.valid_from, 0),
+        "valid_to": content.valid_to,
+    }
+
+
+def consent(subjects: Sequence[SubjectFacts], now: int) -> Question:
+    """Return what all subjects gave and what any of them withdrew, at `now`."""
+    if not subjects:
+        return {"given": [], "withdrawn": []}
+    words = [s.consent_at(now) for s in subjects]
+    given = set.intersection(*({p for p, yes in w.items() if yes} for w in words))
+    withdrawn = {p for w in words for p, yes in w.items() if not yes}
+    return {"given": sorted(given), "withdrawn": sorted(withdrawn)}
+
+
+def target(
+    kind: str,
+    *,
+    id: str | None = None,
+    name: str | None = None,
+    roles: Iterable[str] = (),
+    own: bool = False,
+    held: bool = False,
+    restricted: bool = False,
+) -> Question:
+    """Return what an act that is not about a set of cubes is about."""
+    return {
+        "kind": kind,
+        "id": id,
+        "name": name,
+        "roles": list(roles),
+        "own": own,
+        "held": held,
+        "restricted": restricted,
+    }
+
+
+def admission(
+    command: RememberCube,
+    findings: Iterable[str],
+    subjects: Sequence[SubjectFacts],
+    now: int,
+) -> Question:
+    """Return a cube that asks to be admitted; the subjects' facts include its own consents."""
+    return {
+        "cube": {
+            "form": "plaintext",
+            "label": command.label,
+            "purposes": command.purposes,
+            "basis": command.basis,
+            "region": command.region,
+            "retention_class": command.retention_class,
+            "semantic_type": command.semantic_type,
+            "size_bytes": len(command.content.encode()),
+        },
+        "findings": list(findings),
+        "consent": consent(subjects, now),
+        "restricted": any(s.restricted for s in subjects),
+    }
+
+
+def readmission(command: ReviseCube, cube: Cube, findings: Iterable[str], now: int) -> Question:
+    """Return a cube whose new content asks to be admitted."""
+    governance = cube.governance
+    return {
+        "cube": {
+            "form": governance.form,
+            "label": governance.label,
+            "purposes": governance.purposes,
+            "basis": governance.basis,
+            "region": governance.region,
+            "retention_class": governance.retention_class,
+            "semantic_type": governance.semantic_type,
+            "size_bytes": len(command.content.encode()),
+        },
+        "findings": list(findings),
+        "consent": consent(cube.subjects, now),
+        "restricted": cube.restricted,
+    }
+
+
+def planned(cube: str, facts: Mapping[str, Any]) -> Question:
+    """Return a cube whose forms are to be chosen."""
+    return {
+        "id": cube,
+        "form": facts["form"],
+        "label": facts["label"],
+        "semantic_type": facts["semantic_type"],
+        "quarantined": facts["quarantined"],
+        "findings": list(facts["findings"]),
+    }
+
+
+def retained(cube: Cube) -> Question:
+    """Return a cube whose keeping is asked about."""
+    return {
+        "id": cube.cube,
+        "retention_class": cube.governance.retention_class,
+        "state": cube.governance.state,
+        "recorded_at": cube.governance.recorded_at,
+        "held": cube.held,
+    }

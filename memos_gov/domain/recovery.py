@@ -1,0 +1,42 @@
+"""
+What the recovery key may do: bring a formerly active policy back, nothing else.
+
+The private half is kept away from the machine; its signature stands in the
+event, so that anybody can check why no verdict was needed.
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+
+from memos_gov.domain.events import PolicyRolledBack
+from memos_gov.domain.facts import PolicyFacts
+
+
+def recovery_text(tenant: str, policy: str, command_id: str) -> bytes:
+    """Return what the recovery key signs."""
+    return f"memos-gov/recovery/v1\n{tenant}\n{policy}\n{command_id}\n".encode()
+
+
+def is_recovery_signature(
+    event: PolicyRolledBack, tenant: str, command_id: str, facts: PolicyFacts
+) -> bool:
+    """Whether the tenant's recovery key signed the way back to a formerly active policy."""
+    if event.policy not in facts.former:
+        return False
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(facts.recovery_key))
+    try:
+        text = recovery_text(tenant, event.policy, command_id)
+        key.verify(bytes.fromhex(event.signature), text)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def sign_recovery(private_key: bytes, text: bytes) -> str:
+    """Return the Ed25519 signature of `text`, in hex."""
+    return Ed25519PrivateKey.from_private_bytes(private_key).sign(text).hex()

@@ -1,0 +1,56 @@
+"""
+Which streams a record must name: derived from its events and the facts, never from its word.
+
+The Governor uses this to load what a verdict needs, the certifier to refuse a
+record that left something out (`incomplete`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from memos_gov.domain import events as e
+from memos_gov.domain import ids
+from memos_gov.domain.evolve import touched
+from memos_gov.domain.facts import Facts, GovernanceFacts
+
+
+def base_streams(tenant: str, actor: str, on_behalf_of: str | None) -> tuple[str, ...]:
+    """Return what every verdict relies on: who acts, for whom, and the guards."""
+    principals = (actor,) if on_behalf_of is None else (actor, on_behalf_of)
+    return (
+        *(ids.principal_stream(tenant, p) for p in principals),
+        *ids.guard_streams(tenant),
+    )
+
+
+def cube_streams(tenant: str, cube: str, facts: Mapping[str, Facts]) -> tuple[str, ...]:
+    """Return a cube's content, governance and subjects; of an unknown cube the first two."""
+    governance = ids.governance_stream(tenant, cube)
+    known = facts.get(governance)
+    subjects = known.subjects if isinstance(known, GovernanceFacts) else ()
+    return (
+        ids.content_stream(tenant, cube),
+        governance,
+        *(ids.subject_stream(tenant, s) for s in subjects),
+    )
+
+
+def required_streams(event: e.Event, tenant: str, facts: Mapping[str, Facts]) -> tuple[str, ...]:
+    """Return what an event relies on beyond `base_streams`."""
+    match event:
+        case e.CubesRead():
+            return tuple(s for c in event.cubes for s in cube_streams(tenant, c.cube, facts))
+        case e.CubeRemembered():
+            subjects = tuple(ids.subject_stream(tenant, s) for s in event.subjects)
+            sources = (s for c in event.sources for s in cube_streams(tenant, c, facts))
+            return (*touched(event, tenant), *subjects, *sources)
+        case e.CubeShared():
+            grantee = ids.principal_stream(tenant, event.principal)
+            return (*cube_streams(tenant, event.cube, facts), grantee)
+        case e.OnContent() | e.OnGovernance():
+            return cube_streams(tenant, event.cube, facts)
+        case e.HoldPlaced(target=target) if target.kind == "cube":
+            return (event.stream(tenant), *cube_streams(tenant, target.id, facts))
+        case _:
+            return touched(event, tenant)

@@ -1,0 +1,65 @@
+"""Whether a command uses only words that the active policy knows, and times that have come."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from memos_gov.domain import commands as c
+from memos_gov.domain.bundle import Vocabulary
+from memos_gov.errors import InvalidCommandError
+
+AHEAD_MAX_S = 5
+
+
+def check_words(command: c.Command, words: Vocabulary) -> None:
+    """
+    Refuse a word outside the closed vocabularies.
+
+    Raises:
+        InvalidCommandError: Names the field and the words that it may hold.
+    """
+    for field, allowed in _vocabularies(words).items():
+        value = getattr(command, field, None)
+        if value is not None:
+            _check(field, (value,) if isinstance(value, str) else value, allowed)
+    for consent in getattr(command, "consents", ()):
+        _check("consents.purpose", (consent.purpose,), words.purposes)
+
+
+def _vocabularies(words: Vocabulary) -> dict[str, Collection[str]]:
+    return {
+        "label": words.labels,
+        "clearance": words.labels,
+        "purpose": words.purposes,
+        "purposes": words.purposes,
+        "basis": words.bases,
+        "region": words.regions,
+        "regions": {*words.regions, "*"},
+        "retention_class": words.retention_classes,
+        "semantic_type": words.semantic_types,
+        "priority": words.priorities,
+        "roles": words.roles,
+    }
+
+
+def _check(field: str, values: Iterable[str], allowed: Collection[str]) -> None:
+    for value in values:
+        if value not in allowed:
+            msg = f"{field}: unknown word; known are {', '.join(sorted(allowed))}"
+            raise InvalidCommandError(msg, field=field)
+
+
+def check_times(command: c.Command, now: datetime) -> None:
+    """
+    Refuse content that would begin to be true in the future.
+
+    Raises:
+        InvalidCommandError: Names `valid_from`.
+    """
+    start = getattr(command, "valid_from", None)
+    if not isinstance(command, c.RememberCube | c.ReviseCube) or start is None:
+        return
+    if (start - now).total_seconds() > AHEAD_MAX_S:
+        msg = "valid_from: lies in the future"
+        raise InvalidCommandError(msg, field="valid_from")

@@ -1,0 +1,116 @@
+"""
+Beginnings: the control record of a log, and index 0 of a tenant.
+
+The control record names the instance, the first enrolled proposer and the
+event types permitted. A tenant is founded by the one command record without
+a verdict: its first principal, its policy, the verifier key of its
+checkpoints, and the recovery key, which may only bring a former policy back.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from memos_gov.certify import RULES_VERSION, SALT_BYTES
+from memos_gov.domain import codec, ids
+from memos_gov.domain import events as e
+from memos_gov.domain.recovery import recovery_text, sign_recovery
+from memos_gov.errors import ConflictError, InvalidCommandError
+from memos_gov.governor import Governor, new_command_id
+from memos_gov.naming import opaque
+from memos_gov.ports import Proposal
+
+FIRST_ROLES = ("dpo", "steward")
+VIA = "operator-key"
+
+
+def found_log(governor: Governor, instance: str, mac_key_id: str) -> None:
+    """Write the control record at offset 0 of an empty log."""
+    founded = e.LogFounded(
+        instance=instance,
+        partitions=governor.log.partitions,
+        mac_key=mac_key_id,
+        event_types=tuple(sorted(e.type_name(t) for t in e.EVENT_TYPES.values())),
+        rules=RULES_VERSION,
+    )
+    _found(governor, ids.INSTANCE, "instance", founded)
+
+
+def found_tenant(
+    governor: Governor,
+    tenant: str,
+    principal: str,
+    *,
+    policy: str,
+    clearance: str,
+    purposes: tuple[str, ...],
+    verifier_key: str,
+    recovery_key: str,
+) -> int:
+    """
+    Found a tenant whose first principal is steward and data protection officer.
+
+    Raises:
+        InvalidCommandError: The name cannot be a tenant's.
+        ConflictError: The tenant exists.
+    """
+    if not ids.is_tenant(tenant):
+        msg = "tenant: must be 1 to 63 of a-z, 0-9 and -, and not begin with -"
+        raise InvalidCommandError(msg, field="tenant")
+    with governor.tables.snapshot() as snapshot:
+        if snapshot.index(tenant) >= 0:
+            raise ConflictError("the tenant exists already")
+    founded = e.TenantFounded(
+        principal=opaque(governor.keys, tenant, "principal", principal, create=True),
+        roles=FIRST_ROLES,
+        clearance=clearance,
+        purposes=purposes,
+        regions=("*",),
+        policy=policy,
+        verifier_key=verifier_key,
+        recovery_key=recovery_key,
+    )
+    return _found(governor, tenant, founded.principal, founded)
+
+
+def roll_back_policy(governor: Governor, tenant: str, policy: str, recovery_key: bytes) -> int:
+    """
+    Bring a formerly active policy back with the recovery key, without a verdict.
+
+    Raises:
+        ConflictError: The key is not the tenant's, or the policy was never active.
+    """
+    command_id = new_command_id()
+    signature = sign_recovery(recovery_key, recovery_text(tenant, policy, command_id))
+    event = e.PolicyRolledBack(policy=policy, signature=signature)
+    return _found(governor, tenant, "recovery-key", event, command_id)
+
+
+def _found(
+    governor: Governor, tenant: str, actor: str, event: e.Event, command_id: str = ""
+) -> int:
+    """Propose a record without a verdict and return its index."""
+    now = governor.clock.now()
+    command_id = command_id or new_command_id()
+    data = codec.RecordData(
+        tenant=tenant,
+        actor=actor,
+        on_behalf_of=None,
+        via=VIA,
+        correlation=command_id,
+        causation=None,
+        command="",
+        context=codec.RequestContext(action="found", purpose=""),
+        relied_on={},
+        verdict=None,
+        events=(codec.envelope(event, tenant, None, None),),
+        salt=secrets.token_hex(SALT_BYTES),
+        mac_key=governor.mac_key_id,
+    )
+    body = governor.sign(data, command_id, type(event).__name__, codec.timestamp(now))
+    position = governor.log.append([Proposal(tenant, round(now.timestamp() * 1000), body)])[0]
+    outcome = governor.certifier.catch_up(position).get(position.offset)
+    if outcome is None or outcome.code != "accepted":
+        code = outcome.code if outcome else "overtaken"
+        raise ConflictError(f"the record was not accepted ({code})")
+    return outcome.index

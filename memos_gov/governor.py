@@ -1,0 +1,486 @@
+"""
+The Governor: every command goes through here, and leaves as one record.
+
+handle = load facts -> ask policy -> decide -> seal -> append -> certify ->
+receipt. Nothing is returned before the record was accepted, and a record
+that relied on something that moved is tried again from "load facts" under
+the same command id. Refusals are recorded like everything else; the caller
+then gets the error that says what can be done.
+
+Not here: reads of content (`recall.py`), questions to the tables
+(`queries.py`), and the founding of logs and tenants (`founding.py`).
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import stamina
+import uuid_utils
+
+from memos_gov.assess import Assessed, Assessor
+from memos_gov.attempt import Attempt
+from memos_gov.certify import SALT_BYTES
+from memos_gov.domain import codec
+from memos_gov.domain import commands as c
+from memos_gov.domain.bundle import Vocabulary
+from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED, UNKNOWN_TARGET, decide
+from memos_gov.domain.events import CommandRefused, CubeContent, CubeRemembered, CubeRevised, Draft
+from memos_gov.domain.history import Outcome
+from memos_gov.domain.questions import Caller, Cube
+from memos_gov.domain.reliance import required_streams
+from memos_gov.domain.verdicts import FAILED_CLOSED, Verdict
+from memos_gov.domain.vocabulary import check_times, check_words
+from memos_gov.errors import (
+    ConflictError,
+    CorruptionError,
+    DeniedError,
+    NotFoundError,
+    PolicyUnavailableError,
+    UnavailableError,
+)
+from memos_gov.follow import Certifier
+from memos_gov.judge import Judge
+from memos_gov.naming import resolve
+from memos_gov.ports import (
+    Clock,
+    EventLog,
+    KeyStore,
+    LogPosition,
+    PolicyBundles,
+    PolicyEngine,
+    Proposal,
+    Snapshot,
+    Tables,
+)
+from memos_gov.sealing import Sealer, month_name
+
+ATTEMPTS_MAX = 8
+NOT_WRITTEN = -1
+
+
+class Stale(Exception):  # noqa: N818 (caught by the retry, never by a caller)
+    """Something the record relied on moved before it was decided."""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What became of a command, and where that is proven.
+
+    `index` is its place in the tenant's decided history and `leaf` its hash
+    in the tenant's tree, in hex. A dry run has index -1 and no leaf.
+    """
+
+    command_id: str
+    tenant: str
+    index: int
+    code: str
+    leaf: str
+    verdict: Verdict
+    verdict_id: str
+    cube_id: str | None = None
+    revision: int | None = None
+    case_id: str | None = None
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A command on its way into the log."""
+
+    command_id: str
+    proposal: Proposal
+    verdict: Verdict
+    drafts: tuple[Draft, ...]
+
+
+class Governor:
+    """Handles commands; safe to use from many threads at once."""
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        tables: Tables,
+        keys: KeyStore,
+        engine: PolicyEngine,
+        bundles: PolicyBundles,
+        certifier: Certifier,
+        clock: Clock,
+        mac_key_id: str,
+        mac_key: bytes,
+    ) -> None:
+        self.log = log
+        self.tables = tables
+        self.keys = keys
+        self.clock = clock
+        self.certifier = certifier
+        self.sealer = Sealer(keys)
+        self._engine = engine
+        self._bundles = bundles
+        self.mac_key_id = mac_key_id
+        self._mac_key = mac_key
+        self._judges: dict[str, Judge] = {}
+        self._vocabularies: dict[str, Vocabulary] = {}
+
+    def handle(
+        self,
+        caller: Caller,
+        command: c.Command,
+        *,
+        command_id: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """
+        Do what a command asks, or refuse it, and record which.
+
+        Args:
+            command_id: The idempotency key, a UUID; the same id with the same
+                command returns the first receipt. A fresh one when None.
+            dry_run: Ask policy and decide, write only that it was asked.
+
+        Raises:
+            InvalidCommandError: A word or time cannot be; nothing was written.
+            DeniedError: Policy refused; recorded.
+            NotFoundError: Unknown, or not to be known; recorded.
+            ConflictError: The domain refused, or the id belongs to another
+                command.
+            PolicyUnavailableError: Policy did not answer; recorded as refused.
+            UnavailableError: A backend did not answer, or everything kept
+                moving; send the same command id again.
+        """
+        command_id = command_id or new_command_id()
+        for attempt in stamina.retry_context(
+            on=Stale, attempts=ATTEMPTS_MAX, wait_initial=0.002, wait_max=0.2, timeout=None
+        ):
+            with attempt:
+                return self._handle_once(caller, command, command_id, dry_run=dry_run)
+        raise AssertionError
+
+    def _handle_once(
+        self, caller: Caller, command: c.Command, command_id: str, *, dry_run: bool
+    ) -> Receipt:
+        with self.tables.snapshot() as snapshot:
+            earlier = self._earlier(snapshot, caller, command, command_id)
+            if earlier is not None:
+                return earlier
+            prepared = self.prepare(snapshot, caller, command, command_id)
+        if dry_run:
+            return self._dry(caller, command, prepared)
+        outcome = self.submit([prepared])[0]
+        return self.conclude(caller, command, prepared, outcome)
+
+    def handle_many(
+        self, caller: Caller, commands: Sequence[tuple[str, c.Command]]
+    ) -> list[Receipt | Exception]:
+        """
+        Handle commands, each under its command id, as one append and one certification.
+
+        One that fails leaves the others alone: its place in the result holds
+        its error. What went stale meanwhile is handled again by itself.
+        """
+        results: list[Receipt | Exception] = []
+        with self.tables.snapshot() as snapshot:
+            made = [self._prepared(snapshot, caller, cmd, cid) for cid, cmd in commands]
+        outcomes = iter(self.submit([m for m in made if isinstance(m, Prepared)]))
+        for (command_id, command), item in zip(commands, made, strict=True):
+            if not isinstance(item, Prepared):
+                results.append(item)
+                continue
+            results.append(self._concluded(caller, command, command_id, item, next(outcomes)))
+        return results
+
+    def _prepared(
+        self, snapshot: Snapshot, caller: Caller, command: c.Command, command_id: str
+    ) -> Prepared | Receipt | Exception:
+        try:
+            earlier = self._earlier(snapshot, caller, command, command_id)
+            return earlier or self.prepare(snapshot, caller, command, command_id)
+        except (ConflictError, NotFoundError, DeniedError, ValueError, *_CALLERS_FAULT) as error:
+            return error
+
+    def _concluded(
+        self,
+        caller: Caller,
+        command: c.Command,
+        command_id: str,
+        prepared: Prepared,
+        outcome: Outcome,
+    ) -> Receipt | Exception:
+        try:
+            return self.conclude(caller, command, prepared, outcome)
+        except Stale:
+            try:
+                return self.handle(caller, command, command_id=command_id)
+            except _CALLERS_FAULT as error:
+                return error
+        except _CALLERS_FAULT as error:
+            return error
+
+    def attempt(self, snapshot: Snapshot, caller: Caller) -> Attempt:
+        """Return an attempt on a snapshot, judged by the tenant's active policy."""
+        return Attempt(snapshot, caller, int(self.clock.now().timestamp()), self.judge)
+
+    def judge(self, digest: str) -> Judge:
+        """Return the judge of a bundle."""
+        return self._judges.setdefault(digest, Judge(self._engine, digest))
+
+    def _words(self, digest: str) -> Vocabulary:
+        if digest not in self._vocabularies:
+            self._vocabularies[digest] = self._bundles.get(digest).vocabulary
+        return self._vocabularies[digest]
+
+    def prepare(
+        self, snapshot: Snapshot, caller: Caller, command: c.Command, command_id: str
+    ) -> Prepared:
+        """Return the record of a command, decided and sealed but not yet proposed."""
+        attempt = self.attempt(snapshot, caller)
+        words = self._words(attempt.policy.active)
+        check_words(command, words)
+        check_times(command, self.clock.now())
+        digest = self._command_digest(caller.tenant, command)
+        command = resolve(command, caller.tenant, self.keys)
+        assessor = Assessor(attempt, command_id, words, self.open_content)
+        assessed = assessor.assess(command)
+        drafts = decide(command, assessed.situation, assessed.verdict)
+        return self.propose(attempt, command, command_id, digest, assessed, drafts)
+
+    def propose(
+        self,
+        attempt: Attempt,
+        command: c.Command,
+        command_id: str,
+        digest: str,
+        assessed: Assessed,
+        drafts: tuple[Draft, ...],
+    ) -> Prepared:
+        """Return drafts as a signed record that names everything it relies on."""
+        for draft in drafts:
+            attempt.load(required_streams(draft.event, attempt.tenant, attempt.known))
+        now, caller = self.clock.now(), attempt.caller
+        verdict = assessed.verdict
+        data = codec.RecordData(
+            tenant=caller.tenant,
+            actor=caller.principal,
+            on_behalf_of=caller.on_behalf_of,
+            via=caller.via,
+            correlation=caller.correlation,
+            causation=None,
+            command=digest,
+            context=_context(caller, command),
+            relied_on=attempt.relied_on,
+            verdict=codec.RecordedVerdict(
+                effect=verdict.effect,
+                by_target=assessed.by_target,
+                policy=attempt.policy.active,
+                valid_until=verdict.valid_until,
+            ),
+            events=tuple(self.sealer.seal(d, caller.tenant, command_id, now) for d in drafts),
+            salt=secrets.token_hex(SALT_BYTES),
+            mac_key=self.mac_key_id,
+        )
+        body = self.sign(data, command_id, type(command).__name__, codec.timestamp(now))
+        proposal = Proposal(caller.tenant, round(now.timestamp() * 1000), body)
+        return Prepared(command_id=command_id, proposal=proposal, verdict=verdict, drafts=drafts)
+
+    def sign(self, data: codec.RecordData, command_id: str, name: str, time: str) -> bytes:
+        """Return a record's canonical bytes under this proposer's MAC."""
+        record = codec.Record(
+            specversion="1.0",
+            id=command_id,
+            source=codec.SOURCE,
+            type=f"{codec.TYPE_PREFIX}{name}",
+            time=time,
+            datacontenttype="application/json",
+            dataschema=codec.SCHEMA_PREFIX,
+            data=data,
+        )
+        return codec.sign(record, self._mac_key)
+
+    def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
+        """Append records durably and return their outcomes, each once it is decided."""
+        if not prepared:
+            return []
+        positions = self.log.append([p.proposal for p in prepared])
+        decided = self.certifier.catch_up(max(positions))
+        return [decided.get(p.offset) or self._outcome(p) for p in positions]
+
+    def _outcome(self, position: LogPosition) -> Outcome:
+        """Return the outcome of a record that somebody else certified."""
+        with self.tables.snapshot() as snapshot:
+            outcome = snapshot.outcome(position)
+        if outcome is None:
+            msg = "a certified record has no outcome"
+            raise CorruptionError(msg, place=f"log offset {position.offset}")
+        return outcome
+
+    def conclude(
+        self, caller: Caller, command: c.Command, prepared: Prepared, outcome: Outcome
+    ) -> Receipt:
+        """Return the receipt of a decided record, or raise what its outcome means."""
+        if outcome.code == "stale":
+            raise Stale
+        if outcome.code == "id_reused":
+            msg = "the command id belongs to another command"
+            raise ConflictError(msg)
+        if outcome.code not in {"accepted", "refused"}:
+            msg = f"the record was rejected as {outcome.code}"
+            raise UnavailableError(msg, backend="certifier")
+        receipt = _receipt(caller, prepared, outcome)
+        if outcome.code == "refused":
+            raise_refusal(prepared, receipt.index)
+        return receipt
+
+    def _dry(self, caller: Caller, command: c.Command, prepared: Prepared) -> Receipt:
+        asked = c.make(c.AskAudit, question=f"dry-run-{command.ACTION.replace('_', '-')}")
+        self.handle(caller, asked)
+        nothing = Outcome(
+            tenant=caller.tenant,
+            index=NOT_WRITTEN,
+            code="dry_run",
+            detail={},
+            command_id=prepared.command_id,
+            actor=caller.principal,
+            command="",
+            leaf=b"",
+        )
+        if any(d.event.REFUSAL for d in prepared.drafts):
+            raise_refusal(prepared, NOT_WRITTEN)
+        return _receipt(caller, prepared, nothing)
+
+    def _earlier(
+        self, snapshot: Snapshot, caller: Caller, command: c.Command, command_id: str
+    ) -> Receipt | None:
+        """Return the first receipt of a command that was decided before."""
+        found = snapshot.outcome_of(caller.tenant, command_id)
+        if found is None:
+            return None
+        position, outcome = found
+        month = outcome.command.partition("/")[0]
+        same = self._command_digest(caller.tenant, command, month) == outcome.command
+        if not same or outcome.actor != caller.principal:
+            msg = "the command id belongs to another command"
+            raise ConflictError(msg)
+        return self._first_receipt(caller, position, outcome)
+
+    def _first_receipt(self, caller: Caller, position: LogPosition, outcome: Outcome) -> Receipt:
+        record = codec.decode(self.log.read(position.partition, position.offset, 1)[0].body)
+        recorded = record.data.verdict
+        assert recorded is not None
+        drafts = tuple(Draft(codec.decode_header(env)) for env in record.data.events)
+        verdict = next(iter(recorded.by_target.values()))
+        prepared = Prepared(
+            command_id=record.id,
+            proposal=Proposal(caller.tenant, 0, b""),
+            verdict=verdict,
+            drafts=drafts,
+        )
+        if outcome.code == "refused":
+            raise_refusal(prepared, outcome.index)
+        return _receipt(caller, prepared, outcome)
+
+    def _command_digest(self, tenant: str, command: c.Command, month: str = "") -> str:
+        """Return `<month>/<HMAC>` of a command as the caller sent it, under the month's key."""
+        name = month or month_name(self.clock.now())
+        key = self.keys.secret(tenant, name, create=not month)
+        if key is None:
+            return ""
+        text = codec.canonical([type(command).__name__, command.model_dump(mode="json")])
+        return f"{name}/{hmac.digest(key, text, 'sha256').hex()}"
+
+    def command_digest(self, tenant: str, command: c.Command) -> str:
+        """Return the digest that goes into a record."""
+        return self._command_digest(tenant, command)
+
+    def open_content(self, tenant: str, cube: Cube) -> str:
+        """Return a cube's current content, for the process's own use before admission."""
+        with self.tables.snapshot() as snapshot:
+            return self.read_content(snapshot, tenant, cube).content
+
+    def read_content(self, snapshot: Snapshot, tenant: str, cube: Cube) -> CubeContent:
+        """Return the sealed payload of a cube's revision, opened."""
+        stored = snapshot.content_event(tenant, cube.cube, cube.content.event_index)
+        if stored is None or stored.sealed is None or stored.key_id is None:
+            msg = "a cube's content event is missing"
+            raise CorruptionError(msg, place=f"{tenant} {cube.cube}")
+        event = codec.decode_stored_header(stored.type, stored.header)
+        return self.sealer.open_content(
+            event, stored.sealed, stored.key_id, tenant=tenant, command_id=stored.command_id
+        )
+
+    def close(self) -> None:
+        """Release the pool of keys."""
+        self.sealer.close()
+
+
+_CALLERS_FAULT = (ConflictError, NotFoundError, DeniedError, UnavailableError)
+
+
+def new_command_id() -> str:
+    """Return a fresh idempotency key (UUIDv7, RFC 9562)."""
+    return str(uuid_utils.uuid7())
+
+
+def _context(caller: Caller, command: c.Command) -> codec.RequestContext:
+    action = command.action if isinstance(command, c.AskAudit) else command.ACTION
+    return codec.RequestContext(
+        action=action,
+        purpose=caller.purpose,
+        session=caller.session,
+        channel=caller.channel,
+        region=caller.region,
+        approval=caller.approval,
+    )
+
+
+def _receipt(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
+    cube = next(
+        (d.event for d in prepared.drafts if isinstance(d.event, CubeRemembered | CubeRevised)),
+        None,
+    )
+    case = next((e for d in prepared.drafts if (e := getattr(d.event, "case", None))), None)
+    return Receipt(
+        command_id=prepared.command_id,
+        tenant=caller.tenant,
+        index=outcome.index,
+        code=outcome.code,
+        leaf=outcome.leaf.hex(),
+        verdict=prepared.verdict,
+        verdict_id=prepared.command_id,
+        cube_id=None if cube is None else cube.cube,
+        revision=None if cube is None else getattr(cube, "revision", 1),
+        case_id=case,
+    )
+
+
+def raise_refusal(prepared: Prepared, index: int) -> None:
+    """
+    Raise what a refused command means for its caller.
+
+    Raises:
+        PolicyUnavailableError: Policy did not answer.
+        DeniedError: Policy refused, for at least one public reason.
+        NotFoundError: Refused for reasons the caller may not know, or unknown.
+        ConflictError: The domain refused.
+    """
+    reasons = _reasons(prepared.drafts)
+    verdict = prepared.verdict
+    failed = sorted(FAILED_CLOSED & reasons)
+    if failed:
+        msg = f"policy gave no answer ({failed[0]}), so the answer is no"
+        raise PolicyUnavailableError(msg, reason=failed[0])
+    if not verdict.allows and verdict.public_reasons:
+        msg = f"refused: {', '.join(verdict.public_reasons)}"
+        public = msgspec.structs.replace(
+            verdict, reasons=tuple(r for r in verdict.reasons if r.public), rules=()
+        )
+        raise DeniedError(msg, verdict=public, verdict_id=prepared.command_id, index=index)
+    if not verdict.allows or UNKNOWN_TARGET in reasons:
+        raise NotFoundError
+    msg = "; ".join(DOMAIN_REASONS[code] for code in sorted(reasons))
+    raise ConflictError(msg if REVISION_MOVED not in reasons else DOMAIN_REASONS[REVISION_MOVED])
+
+
+def _reasons(drafts: Iterable[Draft]) -> set[str]:
+    return {code for d in drafts if isinstance(d.event, CommandRefused) for code in d.event.reasons}

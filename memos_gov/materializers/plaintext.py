@@ -1,0 +1,113 @@
+"""
+Plaintext into the index: what the plan wants found by its words, and nothing else.
+
+Follows the decided history with the index's own position, so the index can be
+thrown away and made again. Content is opened here only for cubes whose plan
+says `full`; a cube whose key is gone is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from memos_gov.certify import parse
+from memos_gov.domain import codec, ids
+from memos_gov.domain.evolve import touched
+from memos_gov.domain.facts import ContentFacts, GovernanceFacts
+from memos_gov.domain.history import LogRecord
+from memos_gov.errors import NotFoundError
+from memos_gov.materializers.plan import index_entry, is_indexed
+from memos_gov.ports import CubeIndex, EventLog, IndexEntry, LogPosition, Snapshot, Tables
+from memos_gov.sealing import Sealer
+
+BATCH_RECORDS_MAX = 500
+
+
+class IndexFollower:
+    """Keeps a cube index where the certifier is."""
+
+    def __init__(self, log: EventLog, tables: Tables, sealer: Sealer, index: CubeIndex) -> None:
+        self._log = log
+        self._tables = tables
+        self._sealer = sealer
+        self._index = index
+
+    def catch_up(self) -> int:
+        """Bring the index to the end of the decided history; return how many records that took."""
+        total = 0
+        while applied := self._apply_batch():
+            total += applied
+        return total
+
+    def _apply_batch(self) -> int:
+        start = self._index.position() + 1
+        records = self._log.read(0, start, BATCH_RECORDS_MAX)
+        if not records:
+            return 0
+        with self._tables.snapshot() as snapshot:
+            decided = list(_decided(snapshot, records))
+            if not decided:
+                return 0
+            entries = list(self._entries(snapshot, set(_touched_cubes(decided))))
+        put = [entry for entry in entries if isinstance(entry, IndexEntry)]
+        remove = [entry for entry in entries if not isinstance(entry, IndexEntry)]
+        self._index.apply(decided[-1].offset, put, remove)
+        return len(decided)
+
+    def _entries(
+        self, snapshot: Snapshot, cubes: Iterable[tuple[str, str]]
+    ) -> Iterator[IndexEntry | tuple[str, str]]:
+        """Yield the entry of each cube, or its name when it has none."""
+        wanted = sorted(cubes)
+        streams = (
+            s for t, x in wanted for s in (ids.content_stream(t, x), ids.governance_stream(t, x))
+        )
+        facts = {stream: found for stream, (_, found) in snapshot.facts(streams).items()}
+        for tenant, cube in wanted:
+            content = facts.get(ids.content_stream(tenant, cube))
+            governance = facts.get(ids.governance_stream(tenant, cube))
+            if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+                yield tenant, cube
+                continue
+            try:
+                text = self._text(snapshot, tenant, cube, content, governance)
+            except NotFoundError:
+                yield tenant, cube
+                continue
+            yield index_entry(tenant, cube, content, governance, text)
+
+    def _text(
+        self,
+        snapshot: Snapshot,
+        tenant: str,
+        cube: str,
+        content: ContentFacts,
+        governance: GovernanceFacts,
+    ) -> str | None:
+        if not is_indexed(content, governance):
+            return None
+        stored = snapshot.content_event(tenant, cube, content.event_index)
+        if stored is None or stored.sealed is None or stored.key_id is None:
+            return None
+        event = codec.decode_stored_header(stored.type, stored.header)
+        return self._sealer.open_content(
+            event, stored.sealed, stored.key_id, tenant=tenant, command_id=stored.command_id
+        ).content
+
+
+def _decided(snapshot: Snapshot, records: Iterable[LogRecord]) -> Iterator[LogRecord]:
+    """Yield the records up to the first one that the snapshot has no outcome of."""
+    for record in records:
+        if snapshot.outcome(LogPosition(record.partition, record.offset)) is None:
+            return
+        yield record
+
+
+def _touched_cubes(records: Iterable[LogRecord]) -> Iterator[tuple[str, str]]:
+    for record in records:
+        parsed = parse(record)
+        for event in parsed.events:
+            for stream in touched(event, record.tenant):
+                match stream.split("/"):
+                    case [tenant, "cube", cube, *_]:
+                        yield tenant, cube

@@ -1,0 +1,312 @@
+"""
+Every port: what the core needs of the world, and the rules an implementation keeps.
+
+One file in `backends/` implements each, one class in `tests/contracts/` proves
+each. Backends translate every driver error into `errors.py`; nothing else
+leaves them. Ports say what is durable when; a time-out never means that
+nothing was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from memos_gov.domain.bundle import PolicyBundle
+from memos_gov.domain.facts import Facts
+from memos_gov.domain.history import Known, LogRecord, Needs, Outcome, Rows
+from memos_gov.domain.verdicts import Scope
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> datetime:
+        """Return the time, aware, in UTC."""
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A record on its way into the log: its key there, its time, its canonical bytes."""
+
+    tenant: str
+    time_ms: int
+    body: bytes
+
+
+class LogPosition(msgspec.Struct, frozen=True, order=True):
+    """Where a record stands."""
+
+    partition: int
+    offset: int
+
+
+class EventLog(Protocol):
+    """
+    The log: any number of writers append, nobody changes what stands.
+
+    Records of one partition have one order, that of their offsets, which grow
+    from 0 and may have gaps. A record that `read` returned once is returned
+    by every later `read`, at the same offset and with the same bytes.
+    """
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the log has; fixed at its founding."""
+
+    def partition_of(self, tenant: str) -> int:
+        """Return SHA-256(tenant) mod the partition count."""
+
+    def append(self, proposals: Sequence[Proposal]) -> list[LogPosition]:
+        """
+        Append proposals, durably and in order, all of them or none.
+
+        Appending the same command id twice gives two records and one outcome.
+
+        Raises:
+            InvalidCommandError: A record is over RECORD_BYTES_MAX, or its time
+                is not within -60 to +5 seconds of the log's clock; nothing was
+                written.
+            UnavailableError: No confirmation; the outcome is unknown, so
+                append the same record again.
+        """
+
+    def read(self, partition: int, start: int, limit: int) -> list[LogRecord]:
+        """Return at most `limit` records from offset `start` on, in order; [] at the end."""
+
+    def end(self, partition: int) -> int:
+        """Return the offset that the next record would get at the least."""
+
+    def close(self) -> None:
+        """Release the log; what was appended stays."""
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """How far a follower has come: what it reads next, and the digest of what it saw last."""
+
+    next_offset: int = 0
+    digest: bytes = b""
+    log_time_ms: int = 0
+
+
+class Certification(Protocol):
+    """One exclusive transaction of the certifier; it commits at the end of the `with`."""
+
+    def checkpoint(self, partition: int) -> Checkpoint:
+        """Return the certifier's checkpoint as of this transaction."""
+
+    def load(self, wanted: Needs) -> Known:
+        """Return what is known of `wanted`, and of the subjects of the cubes named."""
+
+    def write(self, partition: int, rows: Rows, checkpoint: Checkpoint) -> None:
+        """Write everything that `certify` decided, and advance."""
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """An event as it stands in the tables."""
+
+    index: int
+    type: str
+    stream: str
+    header: bytes
+    sealed: str | None
+    key_id: str | None
+    command_id: str
+
+
+class Snapshot(Protocol):
+    """One consistent view of the decided history; nothing in it moves."""
+
+    def index(self, tenant: str) -> int:
+        """Return the newest index of a tenant; -1 for a tenant that was never founded."""
+
+    def facts(self, streams: Iterable[str]) -> dict[str, tuple[int, Facts]]:
+        """Return stream -> (version, facts) of those that were ever written."""
+
+    def facts_at(self, stream: str, version: int) -> Facts | None:
+        """Return the facts of a stream at a version."""
+
+    def outcome(self, position: LogPosition) -> Outcome | None:
+        """Return the outcome of the record at `position`; of a duplicate the earlier one."""
+
+    def outcome_of(self, tenant: str, command_id: str) -> tuple[LogPosition, Outcome] | None:
+        """Return the final outcome of a command and where its record stands."""
+
+    def content_event(self, tenant: str, cube: str, index: int) -> StoredEvent | None:
+        """Return the content event of `cube` at `index`."""
+
+
+class Tables(Protocol):
+    """
+    The tables: what followers make of the log, and what everybody reads.
+
+    Only certification and views write here. A transaction is all or nothing;
+    it may be lost with the machine, since replay makes it again.
+    """
+
+    def certification(self) -> AbstractContextManager[Certification]:
+        """Enter the certifier's transaction; waits while another holds it."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Enter a consistent read."""
+
+    def connection(self, *, write: bool = False) -> AbstractContextManager[Connection]:
+        """Enter a SQLAlchemy transaction, for views (`write`) and questions."""
+
+    def close(self) -> None:
+        """Release the tables."""
+
+
+class ContentKey(msgspec.Struct, frozen=True):
+    """A fresh 256-bit key and the name under which the vault keeps it."""
+
+    key_id: str
+    key: bytes
+
+
+class KeyStore(Protocol):
+    """
+    The vault: content keys, named secrets, and the directory of names.
+
+    Everything it returns as made is durable. Keys are wrapped under the
+    tenant's key-encryption key; a key of another tenant does not open.
+    """
+
+    @property
+    def instance(self) -> str:
+        """The instance this vault belongs to."""
+
+    def issue(self, tenant: str, count: int) -> list[ContentKey]:
+        """Make `count` content keys, durable before they are used."""
+
+    def discard(self, tenant: str, key_ids: Iterable[str]) -> None:
+        """Destroy content keys that nothing was sealed with."""
+
+    def open(self, tenant: str, key_ids: Iterable[str]) -> dict[str, bytes]:
+        """
+        Return key id -> key of those that exist.
+
+        Raises:
+            CorruptionError: A stored key does not unwrap.
+        """
+
+    def secret(self, tenant: str, name: str, *, create: bool = False) -> bytes | None:
+        """Return a named 256-bit secret, made when absent and `create`."""
+
+    def refer(
+        self, tenant: str, kind: str, names: Iterable[str], *, create: bool = False
+    ) -> dict[str, str]:
+        """Return name -> opaque id; unknown names are missing unless `create`."""
+
+    def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
+        """Return opaque id -> name of those that are known."""
+
+    def close(self) -> None:
+        """Release the vault."""
+
+
+class PolicyBundles(Protocol):
+    """Content-addressed bundles; what `get` returns always has the digest it was asked for."""
+
+    def get(self, digest: str) -> PolicyBundle:
+        """
+        Return the bundle of `digest`.
+
+        Raises:
+            PolicyUnavailableError: No such bundle is kept here.
+            CorruptionError: The kept files have another digest.
+        """
+
+    def put(self, bundle: PolicyBundle) -> str:
+        """Keep the bundle, durably and whole or not at all, and return its digest."""
+
+
+class PolicyEngine(Protocol):
+    """
+    Something that evaluates a bundle's entrypoints; OPA's semantics are the only ones.
+
+    Stateless between questions: the same digest, entrypoint and question give
+    the same answer, whatever was asked before.
+    """
+
+    def ask(self, digest: str, entrypoint: str, question: Mapping[str, object]) -> bytes:
+        """
+        Return the JSON of the answer.
+
+        Args:
+            digest: The bundle that must answer; another one never does.
+            entrypoint: One of the bundle's, e.g. `memos_gov/access/verdicts`.
+            question: The `input` document.
+
+        Raises:
+            PolicyUnavailableError: No answer: `reason` is `policy_undefined`,
+                `policy_timeout` or `policy_error`.
+        """
+
+
+class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What an index keeps of a cube: terms of its content, and the facts a scope can name.
+
+    `content` is None for a cube whose plan keeps its content out of the index;
+    the entry is then found by no query. Content is kept as stems and counts only.
+    """
+
+    tenant: str
+    cube_id: str
+    revision: int
+    content: str | None
+    label: str
+    purposes: tuple[str, ...]
+    state: str
+    owner: str
+    shared_with: tuple[str, ...]
+    region: str
+    author: str | None
+    conversation: str | None
+    position: int | None
+
+
+class CubeIndex(Protocol):
+    """
+    Retrieval over cubes: candidates in order of relevance, never a verdict.
+
+    Tenants never meet: every call names one, and statistics are taken over the
+    scope asked for, so nothing about cubes outside it shows in the order. An
+    entry that was removed leaves no byte behind in the index's files once
+    `apply` has returned.
+    """
+
+    def apply(
+        self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """
+        Replace and remove entries and advance to `position`, in one transaction.
+
+        An entry replaces the one of the same tenant and cube; `remove` names
+        (tenant, cube id). A call whose `position` is at or below the one
+        reached is skipped whole, so applying twice equals applying once.
+        """
+
+    def position(self) -> int:
+        """Return how far this index has come in the log; -1 before the first `apply`."""
+
+    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[str]:
+        """
+        Yield the ids of all matching cubes within `scope`, most relevant first.
+
+        Ties are broken by cube id. A query without a word that is indexed
+        yields nothing.
+        """
+
+    def clear(self) -> None:
+        """Remove every entry and every position."""
+
+    def close(self) -> None:
+        """Release the files; nothing is lost."""

@@ -1,0 +1,114 @@
+"""View `cubes`: each cube as it stands now, with the columns that scopes and questions name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, select, tuple_
+
+from memos_gov.domain import ids
+from memos_gov.domain.evolve import touched
+from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, facts_type
+from memos_gov.follow import Decided
+from memos_gov.projections.tables import CubeRow, CubeWordRow, FactsRow, StreamRow, table_of
+from memos_gov.projections.upsert import upsert
+
+_PIECE = 300
+
+
+class CubesView:
+    """Rows of `cubes` and `cube_words` for every cube that a batch touched."""
+
+    name = "cubes"
+
+    def apply(self, connection: Connection, batch: Sequence[Decided]) -> None:
+        """Write the touched cubes as their facts stand."""
+        cubes = sorted(set(touched_cubes(batch)))
+        for start in range(0, len(cubes), _PIECE):
+            piece = cubes[start : start + _PIECE]
+            facts = current_facts(connection, _streams(piece))
+            rows = [row for tenant, cube in piece if (row := _row(tenant, cube, facts))]
+            upsert(connection, table_of(CubeRow), rows)
+            _replace_words(connection, piece, facts)
+
+
+def touched_cubes(batch: Iterable[Decided]) -> Iterator[tuple[str, str]]:
+    """Yield (tenant, cube) of every cube whose facts a batch changed."""
+    for item in batch:
+        if item.outcome.code != "accepted":
+            continue
+        for event in item.parsed.events:
+            for stream in touched(event, item.outcome.tenant):
+                match stream.split("/"):
+                    case [tenant, "cube", cube, *_]:
+                        yield tenant, cube
+
+
+def current_facts(connection: Connection, streams: Iterable[str]) -> dict[str, Facts]:
+    """Return the newest facts of streams that were ever written."""
+    facts, stream = table_of(FactsRow), table_of(StreamRow)
+    query = (
+        select(facts.c.stream, facts.c.doc)
+        .join(stream, (stream.c.stream == facts.c.stream) & (stream.c.version == facts.c.version))
+        .where(stream.c.stream.in_(list(streams)))
+    )
+    return {
+        name: msgspec.json.decode(doc, type=facts_type(name))
+        for name, doc in connection.execute(query)
+    }
+
+
+def _streams(cubes: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for tenant, cube in cubes:
+        yield ids.content_stream(tenant, cube)
+        yield ids.governance_stream(tenant, cube)
+
+
+def _row(tenant: str, cube: str, facts: dict[str, Facts]) -> dict[str, Any] | None:
+    content = facts.get(ids.content_stream(tenant, cube))
+    governance = facts.get(ids.governance_stream(tenant, cube))
+    if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+        return None
+    return {
+        "tenant": tenant,
+        "cube": cube,
+        "revision": content.revision,
+        "form": governance.form,
+        "state": governance.state,
+        "label": governance.label,
+        "owner": governance.owner,
+        "basis": governance.basis,
+        "region": governance.region,
+        "retention_class": governance.retention_class,
+        "semantic_type": governance.semantic_type,
+        "frozen": governance.frozen,
+        "quarantined": governance.quarantined,
+        "recorded_at": governance.recorded_at,
+        "valid_from": content.valid_from,
+    }
+
+
+def _replace_words(
+    connection: Connection, cubes: Sequence[tuple[str, str]], facts: dict[str, Facts]
+) -> None:
+    table = table_of(CubeWordRow)
+    key = tuple_(table.c.tenant, table.c.cube)
+    connection.execute(delete(table).where(key.in_(list(cubes))))
+    rows = [word for tenant, cube in cubes for word in _words(tenant, cube, facts)]
+    upsert(connection, table, rows)
+
+
+def _words(tenant: str, cube: str, facts: dict[str, Facts]) -> Iterator[dict[str, Any]]:
+    governance = facts.get(ids.governance_stream(tenant, cube))
+    if not isinstance(governance, GovernanceFacts):
+        return
+    values = {
+        "purpose": governance.purposes,
+        "subject": governance.subjects,
+        "shared_with": tuple(g.principal for g in governance.grants),
+    }
+    for kind, words in values.items():
+        for value in dict.fromkeys(words):
+            yield {"tenant": tenant, "cube": cube, "kind": kind, "value": value}

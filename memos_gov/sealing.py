@@ -1,0 +1,128 @@
+"""
+Sealing: every payload under a content key of its own, opened only where a read was accepted.
+
+AES-256-GCM. The associated data binds a ciphertext to its place: tenant,
+stream, event type, schema version, revision, command id and key id. Moved
+anywhere else it does not open. Keys come from a pool that the vault committed
+beforehand, so a write waits for one fsync, the log's.
+
+Queries and candidates of reads are sealed under a key per tenant and month,
+so that they end by schedule.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import threading
+from collections import defaultdict
+from datetime import datetime
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from memos_gov.domain.codec import Envelope, canonical, envelope
+from memos_gov.domain.events import CubeContent, Draft, Event, ReadDetail
+from memos_gov.errors import CorruptionError, NotFoundError
+from memos_gov.ports import ContentKey, KeyStore
+
+NONCE_BYTES = 12
+POOL_KEYS_FIRST = 8
+POOL_KEYS_MAX = 512
+
+
+class Sealer:
+    """Seals drafts into envelopes and opens what stands in the tables."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
+        self._pool: dict[str, list[ContentKey]] = defaultdict(list)
+        self._refill: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def seal(self, draft: Draft, tenant: str, command_id: str, now: datetime) -> Envelope:
+        """Return the draft's event with its payload, if any, sealed."""
+        if draft.payload is None:
+            return envelope(draft.event, tenant, None, None)
+        key = self._key_for(draft, tenant, now)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        aad = _associated(draft.event, tenant, command_id, key.key_id)
+        sealed = nonce + AESGCM(key.key).encrypt(nonce, canonical(draft.payload), aad)
+        return envelope(draft.event, tenant, base64.b64encode(sealed).decode(), key.key_id)
+
+    def _key_for(self, draft: Draft, tenant: str, now: datetime) -> ContentKey:
+        if isinstance(draft.payload, ReadDetail):
+            name = month_name(now)
+            secret = self._keys.secret(tenant, name, create=True)
+            assert secret is not None
+            return ContentKey(name, secret)
+        with self._lock:
+            if not self._pool[tenant]:
+                count = self._refill.get(tenant, POOL_KEYS_FIRST)
+                self._pool[tenant] = self._keys.issue(tenant, count)
+                self._refill[tenant] = min(count * 2, POOL_KEYS_MAX)
+            return self._pool[tenant].pop()
+
+    def open(
+        self, event: Event, sealed: str, key_id: str, *, tenant: str, command_id: str
+    ) -> bytes:
+        """
+        Return the payload's canonical bytes.
+
+        Raises:
+            NotFoundError: The key was destroyed.
+            CorruptionError: The ciphertext is not the one sealed for this place.
+        """
+        key = self._open_key(tenant, key_id)
+        raw = base64.b64decode(sealed)
+        aad = _associated(event, tenant, command_id, key_id)
+        try:
+            return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], aad)
+        except InvalidTag as error:
+            msg = "a sealed payload does not open with its key"
+            raise CorruptionError(msg, place=f"{tenant} {command_id} {key_id}") from error
+
+    def _open_key(self, tenant: str, key_id: str) -> bytes:
+        if key_id.startswith("month:"):
+            key = self._keys.secret(tenant, key_id)
+        else:
+            key = self._keys.open(tenant, [key_id]).get(key_id)
+        if key is None:
+            msg = "the key of this content was destroyed"
+            raise NotFoundError(msg)
+        return key
+
+    def open_content(
+        self, event: Event, sealed: str, key_id: str, *, tenant: str, command_id: str
+    ) -> CubeContent:
+        """Return a cube's content; errors as `open`."""
+        raw = self.open(event, sealed, key_id, tenant=tenant, command_id=command_id)
+        return msgspec.json.decode(raw, type=CubeContent)
+
+    def close(self) -> None:
+        """Destroy the keys of the pool that nothing was sealed with."""
+        with self._lock:
+            for tenant, keys in self._pool.items():
+                if keys:
+                    self._keys.discard(tenant, [k.key_id for k in keys])
+            self._pool.clear()
+
+
+def month_name(now: datetime) -> str:
+    """Return the name of the month's key: it seals queries and keys command digests."""
+    return f"month:{now:%Y-%m}"
+
+
+def _associated(event: Event, tenant: str, command_id: str, key_id: str) -> bytes:
+    return canonical(
+        [
+            tenant,
+            event.stream(tenant),
+            type(event).__name__,
+            event.VERSION,
+            getattr(event, "revision", 0),
+            command_id,
+            key_id,
+        ]
+    )

@@ -1,0 +1,373 @@
+"""
+The Python face: `gov.acting_as(...)` and the verbs of a memory's life.
+
+An `Actor` turns friendly words into commands; everything goes through the
+Governor or the Reader, so nothing here decides anything. Keyword-only after
+the first argument; results are frozen; a refusal raises and is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from memos_gov.domain import commands as c
+from memos_gov.domain.questions import Caller
+from memos_gov.errors import NotFoundError
+from memos_gov.follow import Follower
+from memos_gov.founding import VIA, found_tenant, roll_back_policy
+from memos_gov.governor import Governor, Receipt, new_command_id
+from memos_gov.materializers.plaintext import IndexFollower
+from memos_gov.naming import opaque
+from memos_gov.ports import CubeIndex, PolicyBundles
+from memos_gov.recall import Hit, Reader, Reading
+from memos_gov.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """Everything `bootstrap` built for one data folder."""
+
+    settings: Settings
+    governor: Governor
+    reader: Reader
+    follower: Follower
+    index_follower: IndexFollower
+    index: CubeIndex
+    bundles: PolicyBundles
+    verifier_key: str
+    recovery_key: Callable[[], str]
+    close: Callable[[], None]
+
+
+class Service:
+    """An open data folder. Use it in a `with`, or call `close`."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release every file; what was acknowledged stays."""
+        self.rooms.governor.close()
+        self.rooms.close()
+
+    def acting_as(
+        self,
+        principal: str,
+        *,
+        tenant: str | None = None,
+        purpose: str | None = None,
+        on_behalf_of: str | None = None,
+        session: str | None = None,
+        channel: str | None = None,
+        region: str | None = None,
+        approval: str | None = None,
+    ) -> Actor:
+        """
+        Return an actor for a principal of a tenant.
+
+        Whoever can read the folder's operator key may act as any principal;
+        each record says so (`via`). A principal that was never added is
+        refused by policy, not here.
+        """
+        settings, keys = self.rooms.settings, self.rooms.governor.keys
+        tenant = tenant or settings.tenant
+        with self.rooms.governor.tables.snapshot() as snapshot:
+            if snapshot.index(tenant) < 0:
+                raise NotFoundError("there is no such tenant")
+        caller = Caller(
+            tenant=tenant,
+            principal=opaque(keys, tenant, "principal", principal),
+            via=VIA,
+            purpose=purpose or settings.purpose,
+            correlation=session or new_command_id(),
+            on_behalf_of=on_behalf_of and opaque(keys, tenant, "principal", on_behalf_of),
+            session=session,
+            channel=channel,
+            region=region,
+            approval=approval,
+        )
+        return Actor(self.rooms, caller, principal)
+
+    def add_tenant(self, tenant: str, *, principal: str) -> int:
+        """Found a tenant under the shipped policy; return its first index, 0."""
+        bundle = self.rooms.bundles.get(self._policy_of_default())
+        words = bundle.vocabulary
+        return found_tenant(
+            self.rooms.governor,
+            tenant,
+            principal,
+            policy=bundle.digest,
+            clearance=max(words.labels, key=lambda label: words.labels[label]),
+            purposes=tuple(sorted(words.purposes)),
+            verifier_key=self.rooms.verifier_key,
+            recovery_key=self.rooms.recovery_key(),
+        )
+
+    def _policy_of_default(self) -> str:
+        return self.acting_as("", tenant=self.rooms.settings.tenant).policy
+
+    def roll_back_policy(
+        self, policy: str, *, recovery_key: bytes, tenant: str | None = None
+    ) -> int:
+        """Bring a formerly active policy back with the recovery key; return the index."""
+        tenant = tenant or self.rooms.settings.tenant
+        return roll_back_policy(self.rooms.governor, tenant, policy, recovery_key)
+
+
+class Actor:
+    """One principal, acting in one tenant for one purpose."""
+
+    def __init__(self, rooms: Rooms, caller: Caller, name: str) -> None:
+        self._rooms = rooms
+        self.caller = caller
+        self.name = name
+
+    @property
+    def policy(self) -> str:
+        """The digest of the tenant's active policy."""
+        with self._rooms.governor.tables.snapshot() as snapshot:
+            return self._rooms.governor.attempt(snapshot, self.caller).policy.active
+
+    def handle(
+        self, command: c.Command, *, command_id: str | None = None, dry_run: bool = False
+    ) -> Receipt:
+        """Send any command; see `Governor.handle`."""
+        return self._rooms.governor.handle(
+            self.caller, command, command_id=command_id, dry_run=dry_run
+        )
+
+    def remember(
+        self,
+        content: str,
+        *,
+        subjects: Sequence[str] = (),
+        label: str | None = None,
+        purposes: Sequence[str] | None = None,
+        basis: str | None = None,
+        retention_class: str | None = None,
+        region: str | None = None,
+        priority: str = "normal",
+        semantic_type: str = "fact",
+        origin: Literal["user", "agent", "import", "inference"] = "user",
+        author: str | None = None,
+        conversation: str | None = None,
+        position: int | None = None,
+        valid_from: datetime | None = None,
+        valid_to: datetime | None = None,
+        metadata: Mapping[str, str] | None = None,
+        consents: Sequence[c.Consent] = (),
+        command_id: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Keep a memory; what is not said comes from the settings."""
+        settings = self._rooms.settings
+        command = c.make(
+            c.RememberCube,
+            content=content,
+            subjects=tuple(subjects),
+            label=label or settings.label,
+            purposes=tuple(purposes or (self.caller.purpose,)),
+            basis=basis or settings.basis,
+            retention_class=retention_class or settings.retention_class,
+            region=region or settings.region,
+            priority=priority,
+            semantic_type=semantic_type,
+            origin=origin,
+            author=author,
+            conversation=conversation,
+            position=position,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            metadata=dict(metadata or {}),
+            consents=tuple(consents),
+        )
+        return self.handle(command, command_id=command_id, dry_run=dry_run)
+
+    def revise(
+        self,
+        cube: str,
+        content: str,
+        *,
+        mode: Literal["overwrite", "append"] = "overwrite",
+        expected_revision: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        valid_from: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Give a cube new content."""
+        return self._do(
+            c.ReviseCube,
+            dry_run=dry_run,
+            cube=cube,
+            content=content,
+            mode=mode,
+            expected_revision=expected_revision,
+            metadata=dict(metadata or {}),
+            valid_from=valid_from,
+        )
+
+    def recall(self, query: str, *, k: int = 5) -> Reading:
+        """Return the `k` most relevant cubes that may be read, best first."""
+        return self._rooms.reader.read(self.caller, c.make(c.RecallCubes, query=query, k=k))
+
+    def get(self, cube: str) -> Hit:
+        """Return one cube."""
+        return self._rooms.reader.read(self.caller, c.make(c.ReadCube, cube=cube)).hits[0]
+
+    def list(
+        self,
+        *,
+        subject: str | None = None,
+        label: str | None = None,
+        state: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Reading:
+        """Return the facts of cubes that may be read, newest first; content stays sealed."""
+        command = c.make(
+            c.ListCubes, subject=subject, label=label, state=state, limit=limit, after=after
+        )
+        return self._rooms.reader.read(self.caller, command)
+
+    def share(
+        self,
+        cube: str,
+        *,
+        with_: str,
+        scope: Literal["read", "write"] = "read",
+        valid_to: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Let another principal read, or read and write."""
+        return self._do(
+            c.ShareCube, dry_run=dry_run, cube=cube, principal=with_, scope=scope, valid_to=valid_to
+        )
+
+    def unshare(self, cube: str, *, with_: str, dry_run: bool = False) -> Receipt:
+        """End a share."""
+        return self._do(c.UnshareCube, dry_run=dry_run, cube=cube, principal=with_)
+
+    def consent(
+        self,
+        subject: str,
+        purpose: str,
+        *,
+        given: bool = True,
+        valid_from: datetime | None = None,
+        valid_to: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Record a consent, or (`given=False`) a refusal or withdrawal."""
+        return self._do(
+            c.GiveConsent if given else c.WithdrawConsent,
+            dry_run=dry_run,
+            subject=subject,
+            purpose=purpose,
+            valid_from=valid_from,
+            valid_to=valid_to,
+        )
+
+    def hold(
+        self,
+        *,
+        matter: str,
+        subject: str | None = None,
+        cube: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Hold a subject or a cube for a legal matter."""
+        return self._do(c.PlaceHold, dry_run=dry_run, matter=matter, subject=subject, cube=cube)
+
+    def release(self, matter: str, *, dry_run: bool = False) -> Receipt:
+        """Release everything a matter holds."""
+        return self._do(c.ReleaseHold, dry_run=dry_run, matter=matter)
+
+    def freeze(self, cube: str, *, dry_run: bool = False) -> Receipt:
+        """Admit no change to a cube."""
+        return self._do(c.FreezeCube, dry_run=dry_run, cube=cube)
+
+    def thaw(self, cube: str, *, dry_run: bool = False) -> Receipt:
+        """Admit changes again."""
+        return self._do(c.ThawCube, dry_run=dry_run, cube=cube)
+
+    def archive(self, cube: str, *, dry_run: bool = False) -> Receipt:
+        """Keep a cube, but recall it no longer."""
+        return self._do(c.ArchiveCube, dry_run=dry_run, cube=cube)
+
+    def restore(self, cube: str, *, dry_run: bool = False) -> Receipt:
+        """Bring a cube back from the archive."""
+        return self._do(c.RestoreCube, dry_run=dry_run, cube=cube)
+
+    def approve(self, case: str, *, dry_run: bool = False) -> Receipt:
+        """Let an act that waits for review be done."""
+        return self._do(c.ApproveReview, dry_run=dry_run, case=case)
+
+    def reject(self, case: str, *, dry_run: bool = False) -> Receipt:
+        """Refuse an act that waits for review."""
+        return self._do(c.RejectReview, dry_run=dry_run, case=case)
+
+    def add_principal(
+        self,
+        principal: str,
+        *,
+        roles: Sequence[str],
+        clearance: str = "internal",
+        purposes: Sequence[str] | None = None,
+        regions: Sequence[str] = ("*",),
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Let somebody act, with roles and attributes."""
+        return self._do(
+            c.AddPrincipal,
+            dry_run=dry_run,
+            principal=principal,
+            roles=tuple(roles),
+            clearance=clearance,
+            purposes=tuple(purposes or (self.caller.purpose,)),
+            regions=tuple(regions),
+        )
+
+    def grant(self, principal: str, *roles: str, dry_run: bool = False) -> Receipt:
+        """Give roles to a principal."""
+        return self._do(c.GrantRoles, dry_run=dry_run, principal=principal, roles=roles)
+
+    def revoke(self, principal: str, *roles: str, dry_run: bool = False) -> Receipt:
+        """Take roles from a principal."""
+        return self._do(c.RevokeRoles, dry_run=dry_run, principal=principal, roles=roles)
+
+    def activate_policy(self, digest: str, *, dry_run: bool = False) -> Receipt:
+        """Let another kept bundle decide from here on."""
+        self._rooms.bundles.get(digest)
+        return self._do(c.ActivatePolicy, dry_run=dry_run, policy=digest)
+
+    def _do(self, command_type: type[c.Command], *, dry_run: bool, **fields: Any) -> Receipt:
+        return self.handle(c.make(command_type, **fields), dry_run=dry_run)
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who an actor is, as the log knows it."""
+
+    principal: str
+    tenant: str
+    roles: tuple[str, ...]
+    clearance: str
+    purposes: tuple[str, ...]
+    regions: tuple[str, ...]
+    via: str

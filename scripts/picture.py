@@ -1,0 +1,46 @@
+"""
+Draw a real run of `memos-gov demo` as an SVG picture.
+
+    python scripts/picture.py docs/demo.svg
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+COLUMNS = 110
+
+
+def run_demo() -> str:
+    """Run the demo as a reader would and return what it printed, colours included."""
+    program = Path(sys.executable).with_name("memos-gov")
+    environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    environment.pop("NO_COLOR", None)
+    done = subprocess.run([program, "demo"], env=environment, stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode()
+
+
+def draw(printed: str) -> str:
+    """Return the SVG of a terminal that shows `printed`."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(printed))
+    return console.export_svg(title="memos-gov demo")
+
+
+def main() -> None:
+    """Write the picture to the path given."""
+    picture = Path(sys.argv[1])
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture.write_text(draw(run_demo()))
+    print(f"wrote {picture}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,385 @@
+"""
+What every CubeIndex promises, proved against any backend.
+
+A subclass gives the fixtures `index`, `another` and `broken` and the probe
+`raw_bytes`; the oracle is a dictionary of entries and BM25 by brute force. It
+rounds as a sum over the sorted terms of `tf / (tf + k1 (1 - b + b words N / all))`.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count, islice
+from threading import Thread
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from memos_gov.domain.verdicts import Scope, ScopeClause
+from memos_gov.errors import UnavailableError
+from memos_gov.ports import CubeIndex, IndexEntry
+
+ALL = Scope((ScopeClause(),))
+WORDS = ("cat", "dog", "fish", "bird", "2023")  # each its own stem
+K1, B = 0.9, 0.3
+
+
+def an_entry(
+    cube_id: str,
+    content: str | None = "cat",
+    *,
+    tenant: str = "acme",
+    revision: int = 1,
+    label: str = "internal",
+    purposes: tuple[str, ...] = ("support",),
+    state: str = "active",
+    owner: str = "anna",
+    shared_with: tuple[str, ...] = (),
+    region: str = "eu",
+) -> IndexEntry:
+    """Return an entry of which a test names only what it is about."""
+    return IndexEntry(
+        tenant=tenant,
+        cube_id=cube_id,
+        revision=revision,
+        content=content,
+        label=label,
+        purposes=purposes,
+        state=state,
+        owner=owner,
+        shared_with=shared_with,
+        region=region,
+        author=None,
+        conversation=None,
+        position=None,
+    )
+
+
+def within(entry: IndexEntry, scope: Scope) -> bool:
+    """Whether some clause of `scope` holds `entry`, spelled out."""
+    return any(
+        (c.labels is None or entry.label in c.labels)
+        and (c.purposes is None or any(p in c.purposes for p in entry.purposes))
+        and (c.states is None or entry.state in c.states)
+        and (c.owners is None or entry.owner in c.owners)
+        and (c.shared_with is None or any(p in c.shared_with for p in entry.shared_with))
+        and (c.regions is None or entry.region in c.regions)
+        for c in scope.any
+    )
+
+
+def ranked(entries: Iterable[IndexEntry], tenant: str, query: str, scope: Scope) -> list[str]:
+    """Return what a search must yield: BM25 by brute force over the entries in scope."""
+    texts = {
+        e.cube_id: e.content.split()
+        for e in entries
+        if e.tenant == tenant and e.content is not None and within(e, scope)
+    }
+    words = sum(map(len, texts.values()))
+    scores: dict[str, float] = {}
+    for word in sorted(set(query.split())):
+        df = sum(word in text for text in texts.values())
+        idf = math.log(1 + (len(texts) - df + 0.5) / (df + 0.5))
+        for cube_id, text in texts.items():
+            if tf := text.count(word):
+                norm = K1 * (1 - B + B * len(text) * len(texts) / words)
+                scores[cube_id] = scores.get(cube_id, 0.0) + idf * tf / (tf + norm)
+    return sorted(scores, key=lambda cube_id: (-scores[cube_id], cube_id))
+
+
+contents = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
+people = st.lists(st.sampled_from(["anna", "ann", "bob"]), max_size=2, unique=True).map(tuple)
+entries = st.builds(
+    an_entry,
+    st.sampled_from([f"c{i}" for i in range(8)]),
+    st.none() | contents,
+    tenant=st.sampled_from(["acme", "acm"]),
+    label=st.sampled_from(["public", "internal"]),
+    purposes=st.lists(st.sampled_from(["support", "care"]), max_size=2).map(tuple),
+    owner=st.sampled_from(["anna", "ann"]),
+    shared_with=people,
+)
+clauses = st.builds(
+    ScopeClause,
+    labels=st.none() | st.just(("public",)),
+    purposes=st.none() | st.sampled_from([(), ("care",), ("support", "care")]),
+    owners=st.none() | st.just(("ann",)),
+    shared_with=st.none() | people,
+)
+scopes = st.lists(clauses, max_size=3).map(lambda found: Scope(tuple(found)))
+
+
+class CubeIndexMachine(RuleBasedStateMachine):
+    """Any CubeIndex, step by step, against a dictionary; a test binds `make` to a backend."""
+
+    make: ClassVar[Callable[[], CubeIndex]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = type(self).make()
+        self.index.clear()
+        self.model: dict[tuple[str, str], IndexEntry] = {}
+        self.position = -1
+
+    @rule(put=st.lists(entries, max_size=6), drop=st.sets(st.integers(0, 7), max_size=2))
+    def apply(self, put: Sequence[IndexEntry], drop: set[int]) -> None:
+        """Advance by one batch; what is both put and removed ends removed."""
+        remove = [(tenant, f"c{i}") for i in drop for tenant in ("acme", "acm")]
+        self.position += 1
+        self.index.apply(self.position, put, remove)
+        self.model |= {(e.tenant, e.cube_id): e for e in put}
+        for key in remove:
+            self.model.pop(key, None)
+
+    @rule(put=st.lists(entries, max_size=3))
+    def apply_again(self, put: Sequence[IndexEntry]) -> None:
+        """A position reached before changes nothing, whatever comes with it."""
+        self.index.apply(self.position, put, [("acme", "c0")])
+
+    @rule()
+    def clear(self) -> None:
+        """Begin again."""
+        self.index.clear()
+        self.model, self.position = {}, -1
+
+    @rule(query=contents, scope=scopes, tenant=st.sampled_from(["acme", "acm", "nobody"]))
+    def search(self, query: str, scope: Scope, tenant: str) -> None:
+        """The order is that of the brute force."""
+        expected = ranked(self.model.values(), tenant, query, scope)
+        assert expected == list(self.index.search(tenant, query, scope))
+
+    @invariant()
+    def has_come_as_far(self) -> None:
+        """The position is that of the last batch."""
+        assert self.position == self.index.position()
+
+    def teardown(self) -> None:
+        """Release the files of this run."""
+        self.index.close()
+
+
+class CubeIndexContract:
+    """The promises of the port; `Test<Backend>(CubeIndexContract)` runs them."""
+
+    @pytest.fixture
+    @abstractmethod
+    def index(self) -> CubeIndex:
+        """Return an empty index."""
+
+    @pytest.fixture
+    @abstractmethod
+    def another(self) -> CubeIndex:
+        """Return a second empty index that knows nothing of the first."""
+
+    @pytest.fixture
+    @abstractmethod
+    def broken(self) -> CubeIndex:
+        """Return an index whose storage cannot be used."""
+
+    @abstractmethod
+    def raw_bytes(self) -> bytes:
+        """Return every byte `index` has on disk, read behind the port's back."""
+
+    def test_search_on_an_empty_index_yields_nothing(self, index: CubeIndex) -> None:
+        """Nothing was applied, so nothing is found and the position is -1."""
+        assert [] == list(index.search("acme", "cat", ALL))
+        assert -1 == index.position()
+
+    def test_search_with_two_matches_yields_the_better_one_first(self, index: CubeIndex) -> None:
+        """More of the query's words in fewer words is better."""
+        index.apply(0, [an_entry("a", "cat dog fish"), an_entry("b", "cat"), an_entry("c", "dog")])
+        assert ["b", "a"] == list(index.search("acme", "cat", ALL))
+
+    def test_search_with_inflected_words_finds_their_stem(self, index: CubeIndex) -> None:
+        """Case, inflection and a possessive make no difference."""
+        index.apply(0, [an_entry("a", "Anna's CATS were running"), an_entry("b", "a dog")])
+        assert ["a"] == list(index.search("acme", "the cat runs", ALL))
+        assert ["a"] == list(index.search("acme", "anna", ALL))
+
+    def test_search_for_a_number_finds_it(self, index: CubeIndex) -> None:
+        """Numbers are words: years are asked for."""
+        index.apply(0, [an_entry("a", "in May 2023"), an_entry("b", "in May 2022")])
+        assert ["a"] == list(index.search("acme", "2023", ALL))
+
+    @pytest.mark.parametrize("query", ["", "the of and", "?!", "\ud800"])
+    def test_search_without_an_indexed_word_yields_nothing(
+        self, index: CubeIndex, query: str
+    ) -> None:
+        """Stop words and punctuation ask for nothing."""
+        index.apply(0, [an_entry("a", "the cat of Anna")])
+        assert [] == list(index.search("acme", query, ALL))
+
+    def test_search_between_equal_scores_orders_by_cube_id(self, index: CubeIndex) -> None:
+        """Ties are broken by id, not by order of arrival."""
+        index.apply(0, [an_entry(i, "cat") for i in "cab"])
+        assert ["a", "b", "c"] == list(index.search("acme", "cat", ALL))
+
+    def test_search_left_halfway_blocks_nobody(self, index: CubeIndex) -> None:
+        """An open search sees its snapshot, and `apply` goes on beside it."""
+        index.apply(0, [an_entry(i, "cat") for i in "abc"])
+        hits = index.search("acme", "cat", ALL)
+        assert ["a"] == list(islice(hits, 1))
+        index.apply(1, [], [("acme", "b")])
+        assert ["b", "c"] == list(hits)
+
+    def test_search_for_a_tenant_never_meets_another(self, index: CubeIndex) -> None:
+        """One cube id in two tenants is two cubes; removing one leaves the other."""
+        index.apply(0, [an_entry("a", "cat"), an_entry("a", "dog", tenant="other")])
+        assert [] == list(index.search("acme", "dog", ALL))
+        index.apply(1, [], [("acme", "a")])
+        assert ["a"] == list(index.search("other", "dog", ALL))
+
+    @pytest.mark.parametrize(
+        "clause",
+        [
+            ScopeClause(labels=("intern",)),
+            ScopeClause(purposes=("port", "sup")),
+            ScopeClause(states=("act",)),
+            ScopeClause(owners=("ann", "anna,bob", "%")),
+            ScopeClause(shared_with=("bo", "bob,eve", '"bob"', "b_b")),
+            ScopeClause(regions=("e",)),
+            ScopeClause(labels=()),
+            ScopeClause(labels=("internal",), owners=("bob",)),
+        ],
+    )
+    def test_search_with_a_near_miss_in_a_list_yields_nothing(
+        self, index: CubeIndex, clause: ScopeClause
+    ) -> None:
+        """Lists are compared whole value by whole value, and all of a clause must hold."""
+        index.apply(0, [an_entry("a", shared_with=("bob", "eve"))])
+        assert [] == list(index.search("acme", "cat", Scope((clause,))))
+        hit = Scope((clause, ScopeClause(shared_with=("eve",))))
+        assert ["a"] == list(index.search("acme", "cat", hit))
+
+    def test_search_in_a_scope_without_clauses_yields_nothing(self, index: CubeIndex) -> None:
+        """No clause allows nothing; a clause without lists allows the tenant."""
+        index.apply(0, [an_entry("a")])
+        assert [] == list(index.search("acme", "cat", Scope(())))
+        assert ["a"] == list(index.search("acme", "cat", ALL))
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # cleared each time
+    @given(
+        put=st.lists(entries, max_size=20, unique_by=lambda e: (e.tenant, e.cube_id)),
+        query=contents,
+        scope=scopes,
+    )
+    def test_search_beside_entries_out_of_scope_orders_as_without_them(
+        self, index: CubeIndex, another: CubeIndex, put: list[IndexEntry], query: str, scope: Scope
+    ) -> None:
+        """What lies outside the scope shows nowhere in the order."""
+        for each in (index, another):
+            each.clear()
+        index.apply(0, put)
+        another.apply(0, [e for e in put if e.tenant == "acme" and within(e, scope)])
+        expected = list(another.search("acme", query, ALL))
+        assert expected == list(index.search("acme", query, scope))
+
+    @pytest.mark.parametrize("outside", [{"tenant": "other"}, {"label": "secret"}])
+    def test_search_beside_many_short_entries_out_of_scope_keeps_its_order(
+        self, index: CubeIndex, outside: dict[str, str]
+    ) -> None:
+        """Neither their number nor their length weighs: counted in, "long" would come last."""
+        index.apply(0, [an_entry("short", "cat"), an_entry("long", "cat cat" + " dog" * 28)])
+        index.apply(1, [an_entry(f"o{n}", "fish", **outside) for n in range(100)])  # type: ignore[arg-type]
+        scope = Scope((ScopeClause(labels=("internal",)),))
+        assert ["long", "short"] == list(index.search("acme", "cat", scope))
+
+    def test_entry_without_content_is_never_found(self, index: CubeIndex) -> None:
+        """Content kept out of the index stays out, and replacing takes it out."""
+        index.apply(0, [an_entry("a", "secretword cat")])
+        index.apply(1, [an_entry("a", None, revision=2)])
+        assert [] == list(index.search("acme", "cat", ALL))
+        assert b"secretword" not in self.raw_bytes()
+
+    def test_apply_at_a_reached_position_changes_nothing(self, index: CubeIndex) -> None:
+        """Applying twice equals applying once, whatever the second holds."""
+        index.apply(5, [an_entry("a", "cat")])
+        index.apply(5, [an_entry("b", "cat")], [("acme", "a")])
+        index.apply(4, [], [("acme", "a")])
+        assert ["a"] == list(index.search("acme", "cat", ALL))
+        assert 5 == index.position()
+
+    def test_apply_with_one_cube_twice_keeps_the_last(self, index: CubeIndex) -> None:
+        """Of two entries of a cube in one batch the last counts."""
+        index.apply(0, [an_entry("a", "cat"), an_entry("a", "dog")])
+        assert [] == list(index.search("acme", "cat", ALL))
+        assert ["a"] == list(index.search("acme", "dog", ALL))
+
+    def test_apply_of_new_facts_moves_the_entry_between_scopes(self, index: CubeIndex) -> None:
+        """The facts of the latest revision are the only ones."""
+        index.apply(0, [an_entry("a", label="internal")])
+        index.apply(1, [an_entry("a", label="secret", revision=2)])
+        inside = Scope((ScopeClause(labels=("internal",)),))
+        assert [] == list(index.search("acme", "cat", inside))
+
+    def test_removal_among_many_leaves_no_byte_behind(self, index: CubeIndex) -> None:
+        """Words, ids and facts of removed and replaced entries are gone from the disk."""
+        marks = count()
+        for batch in range(4):
+            put = [
+                an_entry(f"cube{n:05d}x", f"{' '.join(WORDS)} word{n:05d}x", owner=f"own{n:05d}x")
+                for n in islice(marks, 250)
+            ]
+            index.apply(batch, put)
+        gone = [n for n in range(1000) if n % 3]
+        put = [an_entry(f"cube{n:05d}x", "cat") for n in gone[::2]]
+        index.apply(9, put, [("acme", f"cube{n:05d}x") for n in gone[1::2]])
+        raw = self.raw_bytes()
+        assert b"word00000x" in raw
+        canaries = [f"{kind}{n:05d}x" for n in gone for kind in ("word", "own")]
+        canaries += [f"cube{n:05d}x" for n in gone[1::2]]
+        assert [] == [canary for canary in canaries if canary.encode() in raw]
+
+    def test_clear_leaves_nothing_behind(self, index: CubeIndex) -> None:
+        """After `clear` the index is as new, on the disk too."""
+        index.apply(7, [an_entry("a", "secretword")])
+        index.clear()
+        assert -1 == index.position()
+        assert [] == list(index.search("acme", "secretword", ALL))
+        assert b"secretword" not in self.raw_bytes()
+        index.apply(0, [an_entry("b")])
+        assert ["b"] == list(index.search("acme", "cat", ALL))
+
+    def test_close_loses_nothing(self, index: CubeIndex) -> None:
+        """Closing twice is closing once, and what was applied is there afterwards."""
+        index.apply(0, [an_entry("a")])
+        index.close()
+        index.close()
+        assert ["a"] == list(index.search("acme", "cat", ALL))
+
+    def test_threads_applying_and_searching_see_whole_batches(self, index: CubeIndex) -> None:
+        """Readers beside a writer see all of a batch or nothing of it."""
+        seen: list[int] = []
+        index.apply(0, [])
+
+        def write() -> None:
+            for n in range(1, 11):
+                index.apply(n, [an_entry(f"{n}-{i}") for i in range(10)])
+
+        def read() -> None:
+            seen.extend(len(list(index.search("acme", "cat", ALL))) for _ in range(30))
+
+        threads = [Thread(target=work) for work in (write, read, read)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert 60 == len(seen)
+        assert all(hits % 10 == 0 for hits in seen)
+        assert 100 == len(list(index.search("acme", "cat", ALL)))
+
+    def test_broken_storage_is_unavailable_with_its_cause(self, broken: CubeIndex) -> None:
+        """Each call names the backend and keeps the driver's error as its cause."""
+        calls: list[Callable[[], object]] = [
+            lambda: broken.apply(0, [an_entry("a")]),
+            broken.position,
+            lambda: list(broken.search("acme", "cat", ALL)),
+            broken.clear,
+        ]
+        for call in calls:
+            with pytest.raises(UnavailableError) as caught:
+                call()
+            assert caught.value.__cause__ is not None
