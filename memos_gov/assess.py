@@ -18,7 +18,7 @@ from memos_gov.domain import commands as c
 from memos_gov.domain import detectors, ids, questions
 from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.commands import seconds
-from memos_gov.domain.decide import UNKNOWN_TARGET, Admitted, Situation, act_target
+from memos_gov.domain.decide import Admitted, Situation, act_target
 from memos_gov.domain.facts import (
     CaseFacts,
     ConsentFact,
@@ -77,16 +77,10 @@ class Assessor:
         )
 
     def _on_cube(self, command: c.Command, cube_id: str) -> Assessed:
-        at = self._attempt
-        cube = at.cubes([cube_id]).get(cube_id)
-        situation = replace(self._situation(), cube=cube)
-        if cube is None:
-            verdict = at.unknown(UNKNOWN_TARGET)
-            return Assessed(situation, verdict, {cube_id: verdict})
-        asked = at.asked(command.ACTION, act_target(command))
-        facts = questions.cube_facts(cube, at.tenant, at.now)
-        verdict = at.judge.cubes(asked, [facts])[cube_id]
-        return Assessed(self._with_others(situation, command), verdict, {cube_id: verdict})
+        act = act_target(command)
+        cube, verdict = self._attempt.weigh(command.ACTION, cube_id, act)
+        situation = self._with_others(replace(self._situation(), cube=cube), command)
+        return Assessed(situation, verdict, {cube_id: verdict})
 
     def _with_others(self, situation: Situation, command: c.Command) -> Situation:
         """Add the principal or the matter that a command on a cube names."""
@@ -171,7 +165,9 @@ class Assessor:
         at = self._attempt
         case = at.get(ids.case_stream(at.tenant, command.case), CaseFacts)
         if case is None:
-            verdict = at.unknown(UNKNOWN_TARGET)
+            target = questions.target("case", id=command.case)
+            answer = at.judge.action(at.asked(command.ACTION), target)
+            verdict = merge(answer, at.unknown())
             return Assessed(self._situation(), verdict, {command.case: verdict})
         own = case.actor == at.caller.principal
         target = questions.target("case", id=command.case, own=own)

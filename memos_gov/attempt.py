@@ -21,9 +21,9 @@ from memos_gov.domain.facts import (
     PrincipalFacts,
     SubjectFacts,
 )
-from memos_gov.domain.questions import Caller, Cube, Question, asked
+from memos_gov.domain.questions import Caller, Cube, Question, asked, cube_facts, missing_cube
 from memos_gov.domain.reliance import base_streams, cube_streams
-from memos_gov.domain.verdicts import Verdict, refusal
+from memos_gov.domain.verdicts import UNKNOWN_TARGET, Verdict, merge, refusal
 from memos_gov.errors import NotFoundError
 from memos_gov.judge import Judge
 from memos_gov.ports import Snapshot
@@ -134,6 +134,17 @@ class Attempt:
             act,
         )
 
-    def unknown(self, code: str) -> Verdict:
+    def weigh(self, action: str, cube_id: str, act: str = "") -> tuple[Cube | None, Verdict]:
+        """Return a cube and the verdict on it; a missing one is refused like a hidden one."""
+        cube = self.cubes([cube_id]).get(cube_id)
+        asked = self.asked(action, act)
+        if cube is not None:
+            facts = cube_facts(cube, self.tenant, self.now)
+            return cube, self.judge.cubes(asked, [facts])[cube_id]
+        facts = missing_cube(cube_id, self.caller, self.now)
+        answer = self.judge.cubes(asked, [facts])[cube_id]
+        return None, merge(answer, self.unknown())
+
+    def unknown(self) -> Verdict:
         """Return the refusal of what does not exist in this tenant."""
-        return refusal(code, self.now + UNKNOWN_TARGET_S)
+        return refusal(UNKNOWN_TARGET, self.now + UNKNOWN_TARGET_S)

@@ -27,7 +27,7 @@ from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.evolve import Occurrence, evolve, touched
 from memos_gov.domain.facts import PolicyFacts
-from memos_gov.domain.history import Known, LogRecord, Needs, Outcome, Rows, Tree
+from memos_gov.domain.history import REPEATED, Known, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.domain.recovery import is_recovery_signature
 from memos_gov.domain.reliance import base_streams, cube_streams, required_streams
 from memos_gov.errors import SettingsError
@@ -276,6 +276,7 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
 def _repeat(item: Parsed, earlier: Outcome, rows: Rows) -> None:
     """A duplicate gets the earlier outcome, no index and no leaf."""
     rows.by_offset[item.at.offset] = earlier
+    rows.repeats.add(item.at.offset)
     rows.outcomes.append(
         (
             item.at.partition,
@@ -283,7 +284,7 @@ def _repeat(item: Parsed, earlier: Outcome, rows: Rows) -> None:
             earlier.tenant,
             None,
             earlier.command_id,
-            "duplicate",
+            REPEATED,
             codec.canonical({"index": earlier.index}),
             earlier.actor,
             earlier.command,

@@ -18,7 +18,7 @@ import msgspec
 
 from memos_gov.certify import Parsed, certify, needs, parse
 from memos_gov.domain import ids
-from memos_gov.domain.history import LogRecord, Outcome
+from memos_gov.domain.history import REPEATED, LogRecord, Outcome
 from memos_gov.errors import CorruptionError
 from memos_gov.ports import Certification, Checkpoint, EventLog, KeyStore, LogPosition, Tables
 
@@ -29,6 +29,19 @@ BATCH_RECORDS_MAX = 500
 BATCH_BYTES_MAX = 4_000_000
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """
+    A decided record: outcome, record and events, in order of the log.
+
+    A record that `repeats` an earlier one has its outcome; no view sees it.
+    """
+
+    position: LogPosition
+    outcome: Outcome
+    parsed: Parsed
+    repeats: bool
+
+
 class Certifier:
     """Turns the records of a log into decided history, a batch a transaction."""
 
@@ -37,37 +50,35 @@ class Certifier:
         self._tables = tables
         self._keys = keys
 
-    def catch_up(self, through: LogPosition | None = None) -> dict[int, Outcome]:
+    def catch_up(self, through: LogPosition | None = None) -> None:
         """
         Certify to the end of the log, or until `through` is decided.
-
-        Returns:
-            Offset -> outcome of the records certified by this call. A record
-            that somebody else certified is not among them.
 
         Raises:
             CorruptionError: The log shrank or forked under the checkpoint.
             SettingsError: The log was written by a newer program.
         """
-        partitions = [through.partition] if through else range(self._log.partitions)
-        decided: dict[int, Outcome] = {}
-        for partition in partitions:
-            while self._certify_batch(partition, through, decided):
-                pass
-        return decided
+        for _ in self.batches(through):
+            pass
 
-    def _certify_batch(
-        self, partition: int, through: LogPosition | None, decided: dict[int, Outcome]
-    ) -> bool:
-        """Certify one batch; return whether more may wait."""
+    def batches(self, through: LogPosition | None = None) -> Iterator[list[Decided]]:
+        """
+        Certify like `catch_up`, and yield each batch once it is committed.
+
+        A record that somebody else certified meanwhile is not among them.
+        """
+        partitions = [through.partition] if through else range(self._log.partitions)
+        for partition in partitions:
+            while batch := self._certify_batch(partition, through):
+                yield batch
+
+    def _certify_batch(self, partition: int, through: LogPosition | None) -> list[Decided]:
         with self._tables.certification() as transaction:
             checkpoint = transaction.checkpoint(partition)
             if through is not None and checkpoint.next_offset > through.offset:
-                return False
+                return []
             batch = read_after(self._log, partition, checkpoint)
-            if batch:
-                decided |= self._certify(partition, batch, checkpoint, transaction)
-        return len(batch) == BATCH_RECORDS_MAX
+            return self._certify(partition, batch, checkpoint, transaction) if batch else []
 
     def _certify(
         self,
@@ -75,7 +86,7 @@ class Certifier:
         batch: Sequence[LogRecord],
         checkpoint: Checkpoint,
         transaction: Certification,
-    ) -> dict[int, Outcome]:
+    ) -> list[Decided]:
         parsed = [parse(record) for record in batch]
         known = transaction.load(needs(parsed))
         known.log_time_ms = checkpoint.log_time_ms
@@ -83,7 +94,15 @@ class Certifier:
         last = batch[-1]
         advanced = Checkpoint(last.offset + 1, digest(last), known.log_time_ms)
         transaction.write(partition, rows, advanced)
-        return rows.by_offset
+        return [
+            Decided(
+                LogPosition(partition, item.at.offset),
+                rows.by_offset[item.at.offset],
+                item,
+                item.at.offset in rows.repeats,
+            )
+            for item in parsed
+        ]
 
     def _mac_keys(self, parsed: Sequence[Parsed]) -> Mapping[str, bytes]:
         named = {item.record.data.mac_key for item in parsed if item.record}
@@ -131,14 +150,6 @@ def within_bytes(batch: list[LogRecord]) -> list[LogRecord]:
     return batch
 
 
-class Decided(msgspec.Struct, frozen=True):
-    """A decided record as a view sees it: outcome, record and events, in order of the log."""
-
-    position: LogPosition
-    outcome: Outcome
-    parsed: Parsed
-
-
 class View(Protocol):
     """One view: events into rows of its own tables, the same rows at every replay."""
 
@@ -157,33 +168,52 @@ class Follower:
 
     def catch_up(self, *names: str) -> None:
         """Bring the named views, or all, to where the certifier is."""
-        from memos_gov.projections import views
+        known = _views()
+        for partition in range(self._log.partitions):
+            while self._apply_batch([known[name] for name in names or known], partition):
+                pass
 
-        known = views()
-        for name in names or known:
-            for partition in range(self._log.partitions):
-                while self._apply_batch(known[name], partition):
-                    pass
-
-    def _apply_batch(self, view: View, partition: int) -> bool:
+    def apply(self, partition: int, batch: Sequence[Decided]) -> None:
+        """Apply a batch to every view that has not seen it yet, in one transaction."""
+        views = list(_views().values())
         with self._tables.connection(write=True) as connection:
-            checkpoint = read_checkpoint(connection, view.name, partition)
-            batch = list(decided_after(connection, self._log, partition, checkpoint))
-            if not batch:
-                return False
-            view.apply(connection, batch)
-            last = batch[-1]
-            advanced = Checkpoint(
-                last.position.offset + 1, digest(last.parsed.at), checkpoint.log_time_ms
-            )
+            _apply(connection, views, partition, batch)
+
+    def _apply_batch(self, views: Sequence[View], partition: int) -> bool:
+        """Apply the next batch after the slowest view; return whether there was one."""
+        with self._tables.connection(write=True) as connection:
+            checkpoints = [read_checkpoint(connection, v.name, partition) for v in views]
+            slowest = min(checkpoints, key=lambda checkpoint: checkpoint.next_offset)
+            batch = list(decided_after(connection, self._log, partition, slowest))
+            if batch:
+                _apply(connection, views, partition, batch)
+        return bool(batch)
+
+
+def _views() -> dict[str, View]:
+    from memos_gov.projections import views  # (SQLModel is slow to import)
+
+    return views()
+
+
+def _apply(
+    connection: Connection, views: Sequence[View], partition: int, batch: Sequence[Decided]
+) -> None:
+    """Show each view what it has not seen of a batch, and advance it."""
+    last = batch[-1]
+    advanced = Checkpoint(last.position.offset + 1, digest(last.parsed.at))
+    for view in views:
+        seen = read_checkpoint(connection, view.name, partition).next_offset
+        if seen <= last.position.offset:
+            news = [x for x in batch if x.position.offset >= seen and not x.repeats]
+            view.apply(connection, news)
             write_checkpoint(connection, view.name, partition, advanced)
-        return True
 
 
 def decided_after(
     connection: Connection, log: EventLog, partition: int, checkpoint: Checkpoint
 ) -> Iterator[Decided]:
-    """Yield the next decided records after a checkpoint; duplicates are passed over by views."""
+    """Yield the next decided records after a checkpoint."""
     from memos_gov.projections.outcomes import outcomes_between
 
     records = read_after(log, partition, checkpoint)
@@ -195,7 +225,8 @@ def decided_after(
         outcome = outcomes.get(record.offset)
         if outcome is None:
             return
-        yield Decided(LogPosition(partition, record.offset), outcome, parse(record))
+        position = LogPosition(partition, record.offset)
+        yield Decided(position, outcome, parse(record), outcome.code == REPEATED)
 
 
 def read_checkpoint(connection: Connection, follower: str, partition: int) -> Checkpoint:

@@ -108,9 +108,7 @@ def _found(
         mac_key=governor.mac_key_id,
     )
     body = governor.sign(data, command_id, type(event).__name__, codec.timestamp(now))
-    position = governor.log.append([Proposal(tenant, round(now.timestamp() * 1000), body)])[0]
-    outcome = governor.certifier.catch_up(position).get(position.offset)
-    if outcome is None or outcome.code != "accepted":
-        code = outcome.code if outcome else "overtaken"
-        raise ConflictError(f"the record was not accepted ({code})")
+    outcome = governor.propose_raw(Proposal(tenant, round(now.timestamp() * 1000), body))
+    if outcome.code != "accepted":
+        raise ConflictError(f"the record was not accepted ({outcome.code})")
     return outcome.index

@@ -27,12 +27,12 @@ from memos_gov.certify import SALT_BYTES
 from memos_gov.domain import codec
 from memos_gov.domain import commands as c
 from memos_gov.domain.bundle import Vocabulary
-from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED, UNKNOWN_TARGET, decide
+from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED, decide
 from memos_gov.domain.events import CommandRefused, CubeContent, CubeRemembered, CubeRevised, Draft
 from memos_gov.domain.history import Outcome
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.reliance import required_streams
-from memos_gov.domain.verdicts import FAILED_CLOSED, Verdict
+from memos_gov.domain.verdicts import FAILED_CLOSED, UNKNOWN_TARGET, Verdict
 from memos_gov.domain.vocabulary import check_times, check_words
 from memos_gov.errors import (
     ConflictError,
@@ -300,11 +300,20 @@ class Governor:
 
     def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
         """Append records durably and return their outcomes, each once it is decided."""
-        if not prepared:
-            return []
-        positions = self.log.append([p.proposal for p in prepared])
-        decided = self.certifier.catch_up(max(positions))
-        return [decided.get(p.offset) or self._outcome(p) for p in positions]
+        return self._decided([p.proposal for p in prepared]) if prepared else []
+
+    def propose_raw(self, proposal: Proposal) -> Outcome:
+        """Append one record that needs no verdict (`founding.py`) and return its outcome."""
+        return self._decided([proposal])[0]
+
+    def _decided(self, proposals: Sequence[Proposal]) -> list[Outcome]:
+        positions = self.log.append(proposals)
+        decided = {
+            item.position: item.outcome
+            for batch in self.certifier.batches(max(positions))
+            for item in batch
+        }
+        return [decided.get(position) or self._outcome(position) for position in positions]
 
     def _outcome(self, position: LogPosition) -> Outcome:
         """Return the outcome of a record that somebody else certified."""

@@ -24,7 +24,7 @@ from memos_gov.assess import Assessed
 from memos_gov.attempt import Attempt
 from memos_gov.domain import commands as c
 from memos_gov.domain import detectors, questions
-from memos_gov.domain.decide import UNKNOWN_TARGET, Situation, decide, decide_read
+from memos_gov.domain.decide import Situation, decide, decide_read
 from memos_gov.domain.events import Draft, ReadDetail
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.verdicts import Scope, Verdict
@@ -204,12 +204,7 @@ class Reader:
         return self._choose_many(attempt, command, verdict, found, command.limit, "")
 
     def _choose_one(self, attempt: Attempt, command: c.ReadCube) -> Chosen:
-        found = attempt.cubes([command.cube]).get(command.cube)
-        if found is None:
-            verdict = attempt.unknown(UNKNOWN_TARGET)
-        else:
-            facts = questions.cube_facts(found, attempt.tenant, attempt.now)
-            verdict = attempt.judge.cubes(attempt.asked(command.ACTION), [facts])[command.cube]
+        found, verdict = attempt.weigh(command.ACTION, command.cube)
         return Chosen(
             verdict=verdict,
             cubes=(found,) if found and verdict.allows else (),

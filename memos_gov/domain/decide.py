@@ -20,11 +20,10 @@ from memos_gov.domain.commands import seconds
 from memos_gov.domain.facts import CaseFacts, HeldTarget, MatterFacts, PrincipalFacts
 from memos_gov.domain.lifecycle import may_become
 from memos_gov.domain.questions import Cube
-from memos_gov.domain.verdicts import IndexDepth, Verdict
+from memos_gov.domain.verdicts import UNKNOWN_TARGET, IndexDepth, Verdict
 
 Drafts = tuple[e.Draft, ...]
 
-UNKNOWN_TARGET = "unknown_target"
 REVISION_MOVED = "revision_moved"
 DOMAIN_REASONS = {
     UNKNOWN_TARGET: "there is no such thing in this tenant",

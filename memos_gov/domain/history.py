@@ -15,6 +15,9 @@ from memos_gov.domain import ids
 from memos_gov.domain.facts import Facts, LogFacts
 
 
+REPEATED = "duplicate"
+
+
 class LogRecord(msgspec.Struct, frozen=True):
     """A record where it stands in the log; `tenant` is its key there."""
 
@@ -80,6 +83,7 @@ class Rows:
     versions: dict[str, int] = field(default_factory=dict)
     trees: dict[str, Tree] = field(default_factory=dict)
     by_offset: dict[int, Outcome] = field(default_factory=dict)
+    repeats: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -116,6 +116,39 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
     }
 
 
+def missing_cube(cube: str, caller: Caller, now: int) -> Question:
+    """
+    Return the facts of a cube that is not there: nothing about it could refuse the caller.
+
+    Policy is asked about it all the same, so a missing cube and a hidden one
+    get the same answer in the same time.
+    """
+    return {
+        "id": cube,
+        "tenant": caller.tenant,
+        "form": "plaintext",
+        "label": "public",
+        "state": "activated",
+        "frozen": False,
+        "quarantined": False,
+        "held": False,
+        "restricted": False,
+        "owner": caller.principal,
+        "purposes": [caller.purpose],
+        "basis": "",
+        "region": "global",
+        "retention_class": "",
+        "semantic_type": "",
+        "priority": "",
+        "findings": [],
+        "grants": [],
+        "consent": {"given": [caller.purpose], "withdrawn": []},
+        "recorded_at": now,
+        "valid_from": now,
+        "valid_to": None,
+    }
+
+
 def consent(subjects: Sequence[SubjectFacts], now: int) -> Question:
     """Return what all subjects gave and what any of them withdrew, at `now`."""
     if not subjects:

@@ -21,6 +21,7 @@ ERROR = "policy_error"
 TIMED_OUT = "policy_timeout"
 MALFORMED = "policy_malformed"
 UNKNOWN_OBLIGATION = "obligation_unknown"
+UNKNOWN_TARGET = "unknown_target"
 FAILED_CLOSED = frozenset({UNDEFINED, ERROR, TIMED_OUT, MALFORMED, UNKNOWN_OBLIGATION})
 
 

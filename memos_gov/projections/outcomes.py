@@ -7,12 +7,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from memos_gov.domain.history import Outcome
+from memos_gov.domain.history import REPEATED, Outcome
 from memos_gov.ports import Checkpoint
 from memos_gov.projections.tables import CheckpointRow, OutcomeRow, table_of
 from memos_gov.projections.upsert import upsert
-
-DUPLICATE = "duplicate"
 
 
 def outcomes_between(
@@ -31,7 +29,7 @@ def _outcome(row: Any) -> Outcome:
         tenant=row.tenant,
         index=-1 if row.idx is None else row.idx,
         code=row.code,
-        detail={} if row.code == DUPLICATE else msgspec.json.decode(row.detail),
+        detail={} if row.code == REPEATED else msgspec.json.decode(row.detail),
         command_id=row.command_id,
         actor=row.actor,
         command=row.command,

@@ -22,7 +22,7 @@ import msgspec
 from memos_gov.backends.sqlite.connection import open_file, transaction, translated
 from memos_gov.domain import ids
 from memos_gov.domain.facts import Facts, GovernanceFacts, facts_type
-from memos_gov.domain.history import Known, Needs, Outcome, Rows, Tree
+from memos_gov.domain.history import REPEATED, Known, Needs, Outcome, Rows, Tree
 from memos_gov.ports import Checkpoint, LogPosition, StoredEvent
 from memos_gov.transparency import merkle
 
@@ -203,7 +203,7 @@ class _Snapshot(_Reading):
         """See `Snapshot.outcome`."""
         query = f"SELECT {_OUTCOME} FROM outcomes WHERE partition = ? AND log_offset = ?"
         row = self._connection.execute(query, (position.partition, position.offset)).fetchone()
-        if row is not None and row[5] == "duplicate":
+        if row is not None and row[5] == REPEATED:
             found = self.outcome_of(row[2], row[4])
             return None if found is None else found[1]
         return None if row is None else outcome_of(row)

@@ -83,9 +83,11 @@ reasons_of(codes) := [{"code": code, "public": code in shown} |
 
 # METADATA
 # title: Codes that may be shown
-# description: Always public ones, and some more where none is hidden.
-shown_of(codes) := always | sometimes if {
-	count((codes - always) - sometimes) == 0
+# description: >-
+#   Where nothing but the cube's own state refuses, that state may be shown; else
+#   only reasons that need no look at a cube, so a hidden cube looks like none.
+shown_of(codes) := sometimes if {
+	count(codes - sometimes) == 0
 } else := always
 
 always := {code | some code in data.memos_gov.access.public_reasons}
