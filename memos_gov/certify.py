@@ -27,7 +27,16 @@ from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.evolve import Occurrence, evolve, touched
 from memos_gov.domain.facts import PolicyFacts
-from memos_gov.domain.history import REPEATED, Known, LogRecord, Needs, Outcome, Rows, Tree
+from memos_gov.domain.history import (
+    REPEATED,
+    Known,
+    LogRecord,
+    Needs,
+    Outcome,
+    Parsed,
+    Rows,
+    Tree,
+)
 from memos_gov.domain.recovery import is_recovery_signature
 from memos_gov.domain.reliance import base_streams, cube_streams, required_streams
 from memos_gov.errors import SettingsError
@@ -38,16 +47,6 @@ RULES_VERSION = 1
 SALT_BYTES = 16
 _NO_ID = bytes(16)
 _NO_HASH = bytes(32)
-
-
-class Parsed(msgspec.Struct, frozen=True):
-    """A record and its events, or why it has none."""
-
-    at: LogRecord
-    record: codec.Record | None = None
-    events: tuple[e.Event, ...] = ()
-    problem: str = ""
-    why: str = ""
 
 
 class Rejected(Exception):  # noqa: N818 (not an error: an outcome on its way out of the checks)

@@ -12,34 +12,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from memos_gov.certify import Parsed, certify, needs, parse
+from memos_gov.certify import certify, needs, parse
 from memos_gov.domain import ids
-from memos_gov.domain.history import REPEATED, LogRecord, Outcome
+from memos_gov.domain.history import REPEATED, Decided, LogPosition, LogRecord, Parsed
 from memos_gov.errors import CorruptionError
-from memos_gov.ports import Certification, Checkpoint, EventLog, KeyStore, LogPosition, Tables
+from memos_gov.ports import Certification, Checkpoint, EventLog, KeyStore, Tables, View
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 BATCH_RECORDS_MAX = 500
 BATCH_BYTES_MAX = 4_000_000
-
-
-class Decided(msgspec.Struct, frozen=True):
-    """
-    A decided record: outcome, record and events, in order of the log.
-
-    A record that `repeats` an earlier one has its outcome; no view sees it.
-    """
-
-    position: LogPosition
-    outcome: Outcome
-    parsed: Parsed
-    repeats: bool
 
 
 class Certifier:
@@ -148,15 +133,6 @@ def within_bytes(batch: list[LogRecord]) -> list[LogRecord]:
         if total > BATCH_BYTES_MAX and count:
             return batch[:count]
     return batch
-
-
-class View(Protocol):
-    """One view: events into rows of its own tables, the same rows at every replay."""
-
-    name: str
-
-    def apply(self, connection: Connection, batch: Sequence[Decided]) -> None:
-        """Write what follows from `batch`; each record comes once, in order."""
 
 
 class Follower:

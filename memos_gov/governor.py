@@ -29,7 +29,7 @@ from memos_gov.domain import commands as c
 from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED, decide
 from memos_gov.domain.events import CommandRefused, CubeContent, CubeRemembered, CubeRevised, Draft
-from memos_gov.domain.history import Outcome
+from memos_gov.domain.history import LogPosition, Outcome
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.reliance import required_streams
 from memos_gov.domain.verdicts import FAILED_CLOSED, UNKNOWN_TARGET, Verdict
@@ -49,7 +49,6 @@ from memos_gov.ports import (
     Clock,
     EventLog,
     KeyStore,
-    LogPosition,
     PolicyBundles,
     PolicyEngine,
     Proposal,

@@ -1,8 +1,9 @@
 """
-The committed JSON schemas, made from our models: one function, one folder.
+The committed JSON schemas, made from our models: one function a folder of `schemas/`.
 
-`python -m memos_gov.schema_files schemas/` writes them; a test compares the
-committed files. OPA's type checker knows neither `$ref` nor `anyOf` with null
+`python -m memos_gov.schema_files schemas/` writes them; `make check` compares
+the committed files. `events/` (headers, and the payloads sealed beside them)
+and `commands/` are for readers and tools outside. OPA's type checker knows neither `$ref` nor `anyOf` with null
 as we need them, so references are written out in place and every object is
 closed: that is what makes a misspelt field an error for a policy's author.
 """
@@ -15,8 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from memos_gov.domain.commands import COMMAND_TYPES
+from memos_gov.domain.events import EVENT_TYPES, CubeContent, ReadDetail
 from memos_gov.domain.policy_inputs import ENTRYPOINTS, Asked, Question
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _KEPT = frozenset({"type", "description", "enum", "items", "minimum"})
 
 
@@ -40,7 +46,7 @@ def _file(model: type[Question]) -> bytes:
         "title": model.__name__,
         **_inlined(schema, schema.get("$defs", {})),
     }
-    return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode()
+    return _pretty(plain)
 
 
 def _inlined(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,12 +67,36 @@ def _inlined(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[st
     return plain
 
 
+def event_schemas() -> dict[str, bytes]:
+    """Return the schema of every event's header, and of every sealed payload, by file name."""
+    shapes = (*EVENT_TYPES.values(), CubeContent, ReadDetail)
+    return {
+        f"{shape.__name__}.v{getattr(shape, 'VERSION', 1)}.json": _pretty(
+            {"$schema": DRAFT, **msgspec.json.schema(shape)}
+        )
+        for shape in shapes
+    }
+
+
+def command_schemas() -> dict[str, bytes]:
+    """Return the schema of every command, by file name."""
+    return {
+        f"{command.__name__}.json": _pretty({"$schema": DRAFT, **command.model_json_schema()})
+        for command in COMMAND_TYPES
+    }
+
+
+def _pretty(schema: Mapping[str, Any]) -> bytes:
+    return (json.dumps(schema, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 def write(folder: Path) -> None:
     """Write every schema file below `folder`, replacing what is there."""
-    for name, body in policy_schemas().items():
-        target = folder / "policy" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(body)
+    rooms = {"policy": policy_schemas(), "events": event_schemas(), "commands": command_schemas()}
+    for room, files in rooms.items():
+        (folder / room).mkdir(parents=True, exist_ok=True)
+        for name, body in files.items():
+            (folder / room / name).write_bytes(body)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,21 @@ from memos_gov.domain.events import CubeContent, Draft, Event, ReadDetail
 from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.ports import ContentKey, KeyStore
 
+KEY_BYTES = 32
 NONCE_BYTES = 12
 POOL_KEYS_FIRST = 8
 POOL_KEYS_MAX = 512
+
+
+class MasterKeys(msgspec.Struct, frozen=True):
+    """The key-encryption keys by epoch, in hex; the newest wraps what is made now."""
+
+    epochs: dict[int, str]
+
+    @property
+    def current(self) -> int:
+        """The newest epoch."""
+        return max(self.epochs)
 
 
 class Sealer:

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from memos_gov.backends.sqlite.vault import KEY_BYTES, MasterKeys
 from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
+from memos_gov.sealing import KEY_BYTES, MasterKeys
 
 
 class KeyFiles:

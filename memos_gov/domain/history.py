@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from memos_gov.domain import ids
+from memos_gov.domain import codec, ids
+from memos_gov.domain.events import Event
 from memos_gov.domain.facts import Facts, LogFacts
-
 
 REPEATED = "duplicate"
 
@@ -25,6 +25,23 @@ class LogRecord(msgspec.Struct, frozen=True):
     offset: int
     tenant: str
     body: bytes
+
+
+class LogPosition(msgspec.Struct, frozen=True, order=True):
+    """Where a record stands."""
+
+    partition: int
+    offset: int
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """A record and its events, or why it has none."""
+
+    at: LogRecord
+    record: codec.Record | None = None
+    events: tuple[Event, ...] = ()
+    problem: str = ""
+    why: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +60,19 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def final(self) -> bool:
         """Whether the command id is spent."""
         return self.code in {"accepted", "refused"}
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """
+    A decided record: outcome, record and events, in order of the log.
+
+    A record that `repeats` an earlier one has its outcome; no view sees it.
+    """
+
+    position: LogPosition
+    outcome: Outcome
+    parsed: Parsed
+    repeats: bool
 
 
 class Tree(msgspec.Struct, frozen=True):

@@ -14,10 +14,10 @@ from memos_gov.certify import parse
 from memos_gov.domain import codec, ids
 from memos_gov.domain.evolve import touched
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts
-from memos_gov.domain.history import LogRecord
+from memos_gov.domain.history import LogPosition, LogRecord
 from memos_gov.errors import NotFoundError
 from memos_gov.materializers.plan import index_entry, is_indexed
-from memos_gov.ports import CubeIndex, EventLog, IndexEntry, LogPosition, Snapshot, Tables
+from memos_gov.ports import CubeIndex, EventLog, IndexEntry, Snapshot, Tables
 from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500

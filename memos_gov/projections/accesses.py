@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from memos_gov.domain import codec
 from memos_gov.domain import events as e
+from memos_gov.domain.history import Decided
 from memos_gov.domain.verdicts import Verdict
-from memos_gov.follow import Decided
 from memos_gov.projections.tables import AccessRow, table_of
 from memos_gov.projections.upsert import upsert
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select, tuple_
 from memos_gov.domain import ids
 from memos_gov.domain.evolve import touched
 from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, facts_type
-from memos_gov.follow import Decided
+from memos_gov.domain.history import Decided
 from memos_gov.projections.tables import CubeRow, CubeWordRow, FactsRow, StreamRow, table_of
 from memos_gov.projections.upsert import upsert
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, tuple_
 
 from memos_gov.domain import codec
 from memos_gov.domain import events as e
-from memos_gov.follow import Decided
+from memos_gov.domain.history import Decided
 from memos_gov.projections.accesses import STRUCK
 from memos_gov.projections.tables import UsageRow, table_of
 from memos_gov.projections.upsert import upsert

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from memos_gov.backends.sqlite.connection import open_file, transaction, translated
 from memos_gov.domain.codec import RECORD_BYTES_MAX
-from memos_gov.domain.history import LogRecord
+from memos_gov.domain.history import LogPosition, LogRecord
 from memos_gov.errors import InvalidCommandError, SettingsError
-from memos_gov.ports import Clock, LogPosition, Proposal
+from memos_gov.ports import Clock, Proposal
 
 FORMAT = 1
 BEHIND_MAX_MS = 60_000

@@ -22,8 +22,8 @@ import msgspec
 from memos_gov.backends.sqlite.connection import open_file, transaction, translated
 from memos_gov.domain import ids
 from memos_gov.domain.facts import Facts, GovernanceFacts, facts_type
-from memos_gov.domain.history import REPEATED, Known, Needs, Outcome, Rows, Tree
-from memos_gov.ports import Checkpoint, LogPosition, StoredEvent
+from memos_gov.domain.history import REPEATED, Known, LogPosition, Needs, Outcome, Rows, Tree
+from memos_gov.ports import Checkpoint, StoredEvent
 from memos_gov.transparency import merkle
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -27,21 +26,10 @@ from memos_gov.backends.sqlite.connection import open_file, transaction, transla
 from memos_gov.domain import ids
 from memos_gov.errors import CorruptionError
 from memos_gov.ports import ContentKey
+from memos_gov.sealing import KEY_BYTES, MasterKeys
 
-KEY_BYTES = 32
 NONCE_BYTES = 12
 _IN_LIST_MAX = 500
-
-
-class MasterKeys(msgspec.Struct, frozen=True):
-    """The key-encryption keys by epoch, in hex; the newest wraps what is made now."""
-
-    epochs: dict[int, str]
-
-    @property
-    def current(self) -> int:
-        """The newest epoch."""
-        return max(self.epochs)
 
 
 class SqliteKeyStore:
