@@ -29,6 +29,7 @@ from memos_gov.domain.questions import Cube, Question
 from memos_gov.domain.verdicts import FindingKind, Verdict, merge
 
 OpenContent = Callable[[str, Cube], str]
+Contentful = c.RememberCube | c.ReviseCube
 
 
 class Assessed(NamedTuple):
@@ -105,10 +106,10 @@ class Assessor:
         cube_id = ids.cube_id_of(self._command_id)
         at.load((ids.content_stream(at.tenant, cube_id), ids.governance_stream(at.tenant, cube_id)))
         subjects = tuple(_with_consents(s, command, at.now) for s in at.subjects(command.subjects))
-        found = _kinds(command.content)
+        found = _kinds(command)
         candidate = questions.admission(command, found, subjects, at.now)
         verdict = at.judge.admission(at.asked(command.ACTION), candidate)
-        admitted = self._admit(verdict, command.content, command.label, candidate)
+        admitted = self._admit(verdict, command, command.label, candidate)
         situation = replace(self._situation(), admitted=admitted)
         return Assessed(situation, verdict, {cube_id: verdict})
 
@@ -121,23 +122,31 @@ class Assessor:
         if command.mode == "append":
             whole = f"{self._open_content(at.tenant, cube)}\n{command.content}"
             command = c.make(c.ReviseCube, **{**dict(command), "content": whole})
-        candidate = questions.readmission(command, cube, _kinds(command.content), at.now)
+        candidate = questions.readmission(command, cube, _kinds(command), at.now)
         admission = at.judge.admission(at.asked(command.ACTION), candidate)
         verdict = merge(access.verdict, admission)
-        admitted = self._admit(verdict, command.content, cube.governance.label, candidate)
+        admitted = self._admit(verdict, command, cube.governance.label, candidate)
         situation = replace(access.situation, admitted=admitted)
         return Assessed(situation, verdict, {command.cube: verdict})
 
     def _admit(
-        self, verdict: Verdict, content: str, label: str, candidate: Question
+        self, verdict: Verdict, command: Contentful, label: str, candidate: Question
     ) -> Admitted | None:
         """Fulfil the obligations of an admission before anything is sealed."""
         if not verdict.allows:
             return None
-        content, _ = detectors.mask(content, verdict.masks)
+        masked = command.model_copy(
+            update={
+                "content": detectors.mask(command.content, verdict.masks)[0],
+                "metadata": {
+                    key: detectors.mask(value, verdict.masks)[0]
+                    for key, value in command.metadata.items()
+                },
+            }
+        )
         label = self._strictest(label, verdict)
         quarantined = any(o.kind == "quarantine" for o in verdict.obligations)
-        findings = _kinds(content)
+        findings = _kinds(masked)
         facts = {
             **candidate["cube"],
             "label": label,
@@ -147,7 +156,8 @@ class Assessor:
         at = self._attempt
         plan = questions.planned(ids.cube_id_of(self._command_id), facts)
         return Admitted(
-            content=content,
+            content=masked.content,
+            metadata=masked.metadata,
             label=label,
             quarantined=quarantined,
             findings=findings,
@@ -230,5 +240,7 @@ def _with_consents(facts: SubjectFacts, command: c.RememberCube, now: int) -> Su
     return replace(facts, consents=(*facts.consents, *words)) if words else facts
 
 
-def _kinds(content: str) -> tuple[FindingKind, ...]:
-    return tuple(sorted({finding.kind for finding in detectors.find(content)}))
+def _kinds(command: Contentful) -> tuple[FindingKind, ...]:
+    """Return the kinds of personal numbers in a command's content and metadata, sorted."""
+    texts = (command.content, *command.metadata.values())
+    return tuple(sorted({found.kind for text in texts for found in detectors.find(text)}))

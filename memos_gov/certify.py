@@ -76,7 +76,9 @@ def parse(at: LogRecord) -> Parsed:
 def _check_form(record: codec.Record) -> None:
     """Raise ValueError unless id, time and salt have their one form."""
     codec.milliseconds(record.time)
-    if str(uuid.UUID(record.id)) != record.id or len(bytes.fromhex(record.data.salt)) != SALT_BYTES:
+    salt = bytes.fromhex(record.data.salt)
+    written = (str(uuid.UUID(record.id)), salt.hex())
+    if written != (record.id, record.data.salt) or len(salt) != SALT_BYTES:
         msg = "the id or the salt has another form"
         raise ValueError(msg)
 
@@ -127,12 +129,16 @@ def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Row
     tenant = record.data.tenant
     earlier = known.outcomes.get((tenant, record.id))
     try:
+        _check_prefixes(record)
         if earlier is not None and earlier.final and _same_command(earlier, record):
             _repeat(item, earlier, rows)
             return
         code, detail = _judge(item, record, earlier, known)
     except Rejected as rejected:
         code, detail = rejected.code, rejected.detail
+        if tenant not in known.trees:  # index 0 of a tenant is its genesis, nothing else
+            _close(item, None, ids.INSTANCE, code, detail, known, rows)
+            return
     _close(item, record, tenant, code, detail, known, rows)
 
 
@@ -163,6 +169,13 @@ def _founds(item: Parsed, record: codec.Record) -> bool:
             return ids.is_tenant(record.data.tenant) and record.data.verdict is None
         case _:
             return False
+
+
+def _check_prefixes(record: codec.Record) -> None:
+    """Every stream relied on is the tenant's own."""
+    prefix = f"{record.data.tenant}/"
+    if not all(stream.startswith(prefix) for stream in record.data.relied_on):
+        raise Rejected("invalid", why=["stream"])
 
 
 def _same_command(earlier: Outcome, record: codec.Record) -> bool:

@@ -38,6 +38,7 @@ from memos_gov.errors import (
     ConflictError,
     CorruptionError,
     DeniedError,
+    InvalidCommandError,
     NotFoundError,
     PolicyUnavailableError,
     UnavailableError,
@@ -70,7 +71,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     What became of a command, and where that is proven.
 
     `index` is its place in the tenant's decided history and `leaf` its hash
-    in the tenant's tree, in hex. A dry run has index -1 and no leaf.
+    in the tenant's tree, in hex. A dry run has index -1 and no leaf. `repeated`
+    says that the command was decided before, and this is what it got then.
     """
 
     command_id: str
@@ -83,6 +85,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     cube_id: str | None = None
     revision: int | None = None
     case_id: str | None = None
+    repeated: bool = False
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,7 +199,7 @@ class Governor:
         try:
             earlier = self._earlier(snapshot, caller, command, command_id)
             return earlier or self.prepare(snapshot, caller, command, command_id)
-        except (ConflictError, NotFoundError, DeniedError, ValueError, *_CALLERS_FAULT) as error:
+        except _CALLERS_FAULT as error:
             return error
 
     def _concluded(
@@ -386,7 +389,7 @@ class Governor:
         )
         if outcome.code == "refused":
             raise_refusal(prepared, outcome.index)
-        return _receipt(caller, prepared, outcome)
+        return msgspec.structs.replace(_receipt(caller, prepared, outcome), repeated=True)
 
     def _command_digest(self, tenant: str, command: c.Command, month: str = "") -> str:
         """Return `<month>/<HMAC>` of a command as the caller sent it, under the month's key."""
@@ -422,7 +425,13 @@ class Governor:
         self.sealer.close()
 
 
-_CALLERS_FAULT = (ConflictError, NotFoundError, DeniedError, UnavailableError)
+_CALLERS_FAULT = (
+    InvalidCommandError,
+    ConflictError,
+    NotFoundError,
+    DeniedError,
+    UnavailableError,
+)
 
 
 def new_command_id() -> str:

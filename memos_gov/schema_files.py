@@ -3,9 +3,10 @@ The committed JSON schemas, made from our models: one function a folder of `sche
 
 `python -m memos_gov.schema_files schemas/` writes them; `make check` compares
 the committed files. `events/` (headers, and the payloads sealed beside them)
-and `commands/` are for readers and tools outside. OPA's type checker knows neither `$ref` nor `anyOf` with null
-as we need them, so references are written out in place and every object is
-closed: that is what makes a misspelt field an error for a policy's author.
+and `commands/` are for readers and tools outside. In `policy/`, references are
+written out in place and every object is closed, because OPA's type checker
+knows neither `$ref` nor `anyOf` with null as we need them: that is what makes a
+misspelt field an error for a policy's author.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _inlined(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[st
 
 def event_schemas() -> dict[str, bytes]:
     """Return the schema of every event's header, and of every sealed payload, by file name."""
-    shapes = (*EVENT_TYPES.values(), CubeContent, ReadDetail)
+    shapes: tuple[type[msgspec.Struct], ...] = (*EVENT_TYPES.values(), CubeContent, ReadDetail)
     return {
         f"{shape.__name__}.v{getattr(shape, 'VERSION', 1)}.json": _pretty(
             {"$schema": DRAFT, **msgspec.json.schema(shape)}

@@ -87,11 +87,11 @@ class Sealer:
             CorruptionError: The ciphertext is not the one sealed for this place.
         """
         key = self._open_key(tenant, key_id)
-        raw = base64.b64decode(sealed)
         aad = _associated(event, tenant, command_id, key_id)
         try:
+            raw = base64.b64decode(sealed, validate=True)
             return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], aad)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             msg = "a sealed payload does not open with its key"
             raise CorruptionError(msg, place=f"{tenant} {command_id} {key_id}") from error
 

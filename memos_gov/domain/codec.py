@@ -19,9 +19,10 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from memos_gov.domain.events import EVENT_TYPES, Event
-from memos_gov.domain.verdicts import Effect, Verdict
+from memos_gov.domain.verdicts import Effect, Integer, Verdict
 
 RECORD_BYTES_MAX = 1_000_000
+EPOCH_YEAR = 1970
 SOURCE = "memos-gov"
 TYPE_PREFIX = "gov.memos."
 SCHEMA_PREFIX = "urn:memos-gov:record:1"
@@ -37,7 +38,7 @@ class Envelope(_Closed, frozen=True, kw_only=True):
     """One event as it stands in a record; `sealed` is base64 of the ciphertext."""
 
     type: str
-    version: int
+    version: Integer
     stream: str
     header: msgspec.Raw
     sealed: str | None
@@ -61,7 +62,7 @@ class RecordedVerdict(_Closed, frozen=True, kw_only=True):
     effect: Effect
     by_target: dict[str, Verdict]
     policy: str
-    valid_until: int
+    valid_until: Integer
 
 
 class RecordData(_Closed, frozen=True, kw_only=True):
@@ -75,7 +76,7 @@ class RecordData(_Closed, frozen=True, kw_only=True):
     causation: str | None
     command: str
     context: RequestContext
-    relied_on: dict[str, int]
+    relied_on: dict[str, Integer]
     verdict: RecordedVerdict | None
     events: tuple[Envelope, ...]
     salt: str
@@ -184,7 +185,7 @@ def milliseconds(text: str) -> int:
         ValueError: Another form, or no such time.
     """
     moment = datetime.fromisoformat(text)
-    if len(text) != len("2026-11-23T17:20:00.000Z") or not text.endswith("Z"):
+    if moment.tzinfo is None or moment.year < EPOCH_YEAR or timestamp(moment) != text:
         msg = "times are UTC with milliseconds"
         raise ValueError(msg)
     return round(moment.timestamp() * 1000)

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from memos_gov.domain import ids
+from memos_gov.domain.verdicts import INTEGER_MAX
 from memos_gov.errors import InvalidCommandError
 
 CONTENT_BYTES_MAX = 256_000
@@ -156,7 +157,7 @@ class RememberCube(Command):
     origin: Literal["user", "agent", "import", "inference"] = "user"
     author: Name | None = None
     conversation: Name | None = None
-    position: int | None = Field(None, ge=0)
+    position: int | None = Field(None, ge=0, le=INTEGER_MAX)
     valid_from: AwareDatetime | None = None
     valid_to: AwareDatetime | None = None
     metadata: Metadata = Field(default_factory=dict)

@@ -44,6 +44,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """Content as admission let it in: masked, labelled, with the depth of its index."""
 
     content: str
+    metadata: dict[str, str]
     label: str
     quarantined: bool
     findings: tuple[str, ...]
@@ -188,7 +189,7 @@ def _(command: c.RememberCube, at: Situation) -> Drafts:
         valid_to=None if command.valid_to is None else seconds(command.valid_to, at.now),
         sources=(),
     )
-    content = e.CubeContent(content=admitted.content, metadata=command.metadata)
+    content = e.CubeContent(content=admitted.content, metadata=admitted.metadata)
     return (
         *_consents(command, at),
         e.Draft(remembered, content),
@@ -237,7 +238,7 @@ def _(command: c.ReviseCube, at: Situation) -> Drafts:
         valid_from=seconds(command.valid_from, at.now),
         valid_to=None if command.valid_to is None else seconds(command.valid_to, at.now),
     )
-    content = e.CubeContent(content=admitted.content, metadata=command.metadata)
+    content = e.CubeContent(content=admitted.content, metadata=admitted.metadata)
     return (e.Draft(revised, content), *_regoverned(at, cube, admitted))
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from memos_gov.domain import ids
 from memos_gov.domain.facts import Form, GrantScope, HeldTarget
-from memos_gov.domain.verdicts import IndexDepth
+from memos_gov.domain.verdicts import IndexDepth, Integer
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,10 +93,10 @@ class LogFounded(Event, frozen=True, kw_only=True):
     """The control record at offset 0: whose log this is and what may stand in it."""
 
     instance: str
-    partitions: int
+    partitions: Integer
     mac_key: str
     event_types: tuple[str, ...]
-    rules: int
+    rules: Integer
 
     def stream(self, tenant: str) -> str:
         """Return the stream of the log itself."""
@@ -144,7 +144,7 @@ class CubeRemembered(OnContent, frozen=True, kw_only=True):
     semantic_type: str
     author: str | None
     conversation: str | None
-    position: int | None
+    position: Integer | None
     subjects: tuple[str, ...]
     owner: str
     label: str
@@ -157,22 +157,22 @@ class CubeRemembered(OnContent, frozen=True, kw_only=True):
     quarantined: bool
     findings: tuple[str, ...]
     index: IndexDepth
-    size_bytes: int
-    valid_from: int
-    valid_to: int | None
+    size_bytes: Integer
+    valid_from: Integer
+    valid_to: Integer | None
     sources: tuple[str, ...]
 
 
 class CubeRevised(OnContent, frozen=True, kw_only=True):
     """A new content revision, sealed whole; `append` says the old text stands before the new."""
 
-    revision: int
+    revision: Integer
     mode: Literal["overwrite", "append"]
     findings: tuple[str, ...]
     index: IndexDepth
-    size_bytes: int
-    valid_from: int
-    valid_to: int | None
+    size_bytes: Integer
+    valid_from: Integer
+    valid_to: Integer | None
 
 
 class CubeRelabelled(OnGovernance, frozen=True, kw_only=True):
@@ -206,8 +206,8 @@ class CubeShared(OnGovernance, frozen=True, kw_only=True):
 
     principal: str
     scope: GrantScope
-    valid_from: int
-    valid_to: int | None
+    valid_from: Integer
+    valid_to: Integer | None
 
 
 class CubeUnshared(OnGovernance, frozen=True, kw_only=True):
@@ -220,16 +220,16 @@ class ConsentGiven(OnSubject, frozen=True, kw_only=True):
     """A subject agreed to a purpose."""
 
     purpose: str
-    valid_from: int
-    valid_to: int | None
+    valid_from: Integer
+    valid_to: Integer | None
 
 
 class ConsentWithdrawn(OnSubject, frozen=True, kw_only=True):
     """A subject refused or took back a purpose."""
 
     purpose: str
-    valid_from: int
-    valid_to: int | None
+    valid_from: Integer
+    valid_to: Integer | None
 
 
 class HoldPlaced(OnMatter, frozen=True, kw_only=True):
@@ -279,7 +279,7 @@ class ReadCube(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A cube and the revision that was returned."""
 
     cube: str
-    revision: int
+    revision: Integer
 
 
 class CubesRead(Event, frozen=True, kw_only=True):
@@ -292,8 +292,8 @@ class CubesRead(Event, frozen=True, kw_only=True):
 
     action: Literal["read", "recall", "list"]
     cubes: tuple[ReadCube, ...]
-    snapshot: int
-    refused: dict[str, int]
+    snapshot: Integer
+    refused: dict[str, Integer]
 
 
 class AuditAsked(Event, frozen=True, kw_only=True):

@@ -28,8 +28,8 @@ def is_recovery_signature(
     """Whether the tenant's recovery key signed the way back to a formerly active policy."""
     if event.policy not in facts.former:
         return False
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(facts.recovery_key))
     try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(facts.recovery_key))
         text = recovery_text(tenant, event.policy, command_id)
         key.verify(bytes.fromhex(event.signature), text)
     except (InvalidSignature, ValueError):

@@ -8,10 +8,12 @@ obligation, a missing field) is no answer, and no answer means *no*: see
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+INTEGER_MAX = 2**53 - 1  # RFC 7493 2.2: beyond it JSON numbers are not the same everywhere
+Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 Effect = Literal["allow", "refuse", "review"]
 FindingKind = Literal["card", "iban", "email", "phone"]
 IndexDepth = Literal["full", "vector_only", "none"]
@@ -53,7 +55,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasons: tuple[Reason, ...]
     obligations: tuple[Obligation, ...]
     rules: tuple[str, ...]
-    valid_until: int
+    valid_until: Integer
 
     @property
     def allows(self) -> bool:
@@ -92,7 +94,7 @@ class RetentionVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What should become of a cube, when (seconds), and the derivation step by step."""
 
     action: Literal["keep", "archive", "expire", "erase"]
-    due: int | None
+    due: Integer | None
     rules: tuple[str, ...]
     steps: tuple[str, ...]
 

@@ -30,11 +30,15 @@ def open_file(
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-        connection.execute("PRAGMA wal_autocheckpoint=8000")
-        if secure_delete:
-            connection.execute("PRAGMA secure_delete=ON")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={synchronous}")
+            connection.execute("PRAGMA wal_autocheckpoint=8000")
+            if secure_delete:
+                connection.execute("PRAGMA secure_delete=ON")
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
@@ -72,8 +76,8 @@ def transaction(connection: sqlite3.Connection, path: Path, *, write: bool) -> I
         connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         try:
             yield
+            connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")

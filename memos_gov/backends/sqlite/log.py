@@ -108,11 +108,14 @@ class SqliteEventLog:
         try:
             with transaction(self._writer, self._path, write=True):
                 self._insert(waiting)
-        except Exception as error:  # noqa: BLE001 (handed to every waiting caller)
+        except BaseException as error:
             for caller in waiting:
                 caller.error = error
-        for caller in waiting:
-            caller.done = True
+            if not isinstance(error, Exception):  # an interrupt also ends its own thread
+                raise
+        finally:
+            for caller in waiting:
+                caller.done = True
 
     def _insert(self, waiting: Sequence[_Waiting]) -> None:
         offset = _end(self._writer)

@@ -85,7 +85,7 @@ class SqliteKeyStore:
             return self._kek(tenant, epoch).decrypt(
                 wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], f"{tenant}/{name}".encode()
             )
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             msg = f"key {name} does not unwrap: the vault was changed, or is of another log"
             raise CorruptionError(msg, place=f"{self._path.name} {name}") from error
 
@@ -222,7 +222,7 @@ class SqliteKeyStore:
         cipher = self._directory_cipher(tenant)
         try:
             return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], aad).decode()
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             msg = f"the directory entry of {opaque} does not open: the vault was changed"
             raise CorruptionError(msg, place=f"{self._path.name} {opaque}") from error
 
