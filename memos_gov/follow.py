@@ -18,10 +18,12 @@ from memos_gov.certify import certify, needs, parse
 from memos_gov.domain import ids
 from memos_gov.domain.history import REPEATED, Decided, LogPosition, LogRecord, Parsed
 from memos_gov.errors import CorruptionError
-from memos_gov.ports import Certification, Checkpoint, EventLog, KeyStore, Tables, View
+from memos_gov.ports import Certification, Checkpoint, EventLog, KeyStore, Tables
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from memos_gov.projections.view import View
 
 BATCH_RECORDS_MAX = 500
 BATCH_BYTES_MAX = 4_000_000

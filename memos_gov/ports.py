@@ -18,7 +18,7 @@ import msgspec
 
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.facts import Facts
-from memos_gov.domain.history import Decided, Known, LogPosition, LogRecord, Needs, Outcome, Rows
+from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows
 from memos_gov.domain.verdicts import Scope
 
 if TYPE_CHECKING:
@@ -154,15 +154,6 @@ class Tables(Protocol):
 
     def close(self) -> None:
         """Release the tables."""
-
-
-class View(Protocol):
-    """One view: events into rows of its own tables, the same rows at every replay."""
-
-    name: str
-
-    def apply(self, connection: Connection, batch: Sequence[Decided]) -> None:
-        """Write what follows from `batch`; each record comes once, in order."""
 
 
 class ContentKey(msgspec.Struct, frozen=True):

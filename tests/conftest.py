@@ -1,10 +1,14 @@
-"""What every test may use: Hypothesis profiles and the folder of shared real data."""
+"""What every test may use: Hypothesis profiles, real data, and a founded data folder."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import memos_gov
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -25,3 +29,24 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the shared data is not on this machine: {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a closed data folder with tenant `default` and first principal `owner`."""
+    folder = tmp_path_factory.mktemp("founded") / "data"
+    memos_gov.init(folder).close()
+    return folder
+
+
+@pytest.fixture
+def folder(founded: Path, tmp_path: Path) -> Path:
+    """Return a data folder of this test's own."""
+    return Path(shutil.copytree(founded, tmp_path / "data"))
+
+
+@pytest.fixture
+def gov(folder: Path) -> Iterator[memos_gov.Service]:
+    """Return an open service over `folder`."""
+    with memos_gov.open(folder) as service:
+        yield service

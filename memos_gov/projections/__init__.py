@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from memos_gov.ports import View
+    from memos_gov.projections.view import View
 
 
 def views() -> dict[str, View]:
