@@ -28,7 +28,14 @@ from memos_gov.domain import codec
 from memos_gov.domain import commands as c
 from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED, decide
-from memos_gov.domain.events import CommandRefused, CubeContent, CubeRemembered, CubeRevised, Draft
+from memos_gov.domain.events import (
+    AuditAsked,
+    CommandRefused,
+    CubeContent,
+    CubeRemembered,
+    CubeRevised,
+    Draft,
+)
 from memos_gov.domain.history import LogPosition, Outcome
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.reliance import required_streams
@@ -62,8 +69,8 @@ ATTEMPTS_MAX = 8
 NOT_WRITTEN = -1
 
 
-class Stale(Exception):  # noqa: N818 (caught by the retry, never by a caller)
-    """Something the record relied on moved before it was decided."""
+class Stale(UnavailableError):  # noqa: N818 (the outcome's own word)
+    """Something the record relied on moved before it was decided, at every attempt."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +78,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     What became of a command, and where that is proven.
 
     `index` is its place in the tenant's decided history and `leaf` its hash
-    in the tenant's tree, in hex. A dry run has index -1 and no leaf. `repeated`
-    says that the command was decided before, and this is what it got then.
+    in the tenant's tree, in hex. A dry run that was allowed has index -1, since
+    nothing but the question was written. `repeated` says that the command was
+    decided before, and this is what it got then.
     """
 
     command_id: str
@@ -140,7 +148,8 @@ class Governor:
         Args:
             command_id: The idempotency key, a UUID; the same id with the same
                 command returns the first receipt. A fresh one when None.
-            dry_run: Ask policy and decide, write only that it was asked.
+            dry_run: Ask policy and decide, write only that it was asked (under
+                an id of its own); a refusal is recorded like any other.
 
         Raises:
             InvalidCommandError: A word or time cannot be; nothing was written.
@@ -152,7 +161,8 @@ class Governor:
             UnavailableError: A backend did not answer, or everything kept
                 moving; send the same command id again.
         """
-        command_id = command_id or new_command_id()
+        if command_id is None or dry_run:
+            command_id = new_command_id()
         for attempt in stamina.retry_context(
             on=Stale, attempts=ATTEMPTS_MAX, wait_initial=0.002, wait_max=0.2, timeout=None
         ):
@@ -167,11 +177,12 @@ class Governor:
             earlier = self._earlier(snapshot, caller, command, command_id)
             if earlier is not None:
                 return earlier
-            prepared = self.prepare(snapshot, caller, command, command_id)
-        if dry_run:
-            return self._dry(caller, command, prepared)
+            prepared = self.prepare(snapshot, caller, command, command_id, dry_run=dry_run)
         outcome = self.submit([prepared])[0]
-        return self.conclude(caller, command, prepared, outcome)
+        receipt = self.conclude(caller, command, prepared, outcome)
+        if dry_run:
+            return msgspec.structs.replace(receipt, index=NOT_WRITTEN, code="dry_run", leaf="")
+        return receipt
 
     def handle_many(
         self, caller: Caller, commands: Sequence[tuple[str, c.Command]]
@@ -234,9 +245,21 @@ class Governor:
         return self._vocabularies[digest]
 
     def prepare(
-        self, snapshot: Snapshot, caller: Caller, command: c.Command, command_id: str
+        self,
+        snapshot: Snapshot,
+        caller: Caller,
+        command: c.Command,
+        command_id: str,
+        *,
+        dry_run: bool = False,
     ) -> Prepared:
-        """Return the record of a command, decided and sealed but not yet proposed."""
+        """
+        Return the record of a command, decided and sealed but not yet proposed.
+
+        Raises:
+            InvalidCommandError: A word or time cannot be, or the record would
+                be over RECORD_BYTES_MAX.
+        """
         attempt = self.attempt(snapshot, caller)
         words = self._words(attempt.policy.active)
         check_words(command, words)
@@ -246,6 +269,8 @@ class Governor:
         assessor = Assessor(attempt, command_id, words, self.open_content)
         assessed = assessor.assess(command)
         drafts = decide(command, assessed.situation, assessed.verdict)
+        if dry_run:
+            drafts = only_asked(command, drafts)
         return self.propose(attempt, command, command_id, digest, assessed, drafts)
 
     def propose(
@@ -283,6 +308,9 @@ class Governor:
             mac_key=self.mac_key_id,
         )
         body = self.sign(data, command_id, type(command).__name__, codec.timestamp(now))
+        if len(body) > codec.RECORD_BYTES_MAX:
+            msg = f"content: the record is over {codec.RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX)"
+            raise InvalidCommandError(msg, field="content")
         proposal = Proposal(caller.tenant, round(now.timestamp() * 1000), body)
         return Prepared(command_id=command_id, proposal=proposal, verdict=verdict, drafts=drafts)
 
@@ -330,7 +358,7 @@ class Governor:
         self, caller: Caller, command: c.Command, prepared: Prepared, outcome: Outcome
     ) -> Receipt:
         """Return the receipt of a decided record, or raise what its outcome means."""
-        if outcome.code == "stale":
+        if outcome.code in {"stale", "late"}:
             raise Stale
         if outcome.code == "id_reused":
             msg = "the command id belongs to another command"
@@ -343,23 +371,6 @@ class Governor:
             raise_refusal(prepared, receipt.index)
         return receipt
 
-    def _dry(self, caller: Caller, command: c.Command, prepared: Prepared) -> Receipt:
-        asked = c.make(c.AskAudit, question=f"dry-run-{command.ACTION.replace('_', '-')}")
-        self.handle(caller, asked)
-        nothing = Outcome(
-            tenant=caller.tenant,
-            index=NOT_WRITTEN,
-            code="dry_run",
-            detail={},
-            command_id=prepared.command_id,
-            actor=caller.principal,
-            command="",
-            leaf=b"",
-        )
-        if any(d.event.REFUSAL for d in prepared.drafts):
-            raise_refusal(prepared, NOT_WRITTEN)
-        return _receipt(caller, prepared, nothing)
-
     def _earlier(
         self, snapshot: Snapshot, caller: Caller, command: c.Command, command_id: str
     ) -> Receipt | None:
@@ -369,7 +380,9 @@ class Governor:
             return None
         position, outcome = found
         month = outcome.command.partition("/")[0]
-        same = self._command_digest(caller.tenant, command, month) == outcome.command
+        digest = self._command_digest(caller.tenant, command, month)
+        # Once a month's key is destroyed, the id and the principal decide.
+        same = digest in ("", outcome.command)
         if not same or outcome.actor != caller.principal:
             msg = "the command id belongs to another command"
             raise ConflictError(msg)
@@ -437,6 +450,14 @@ _CALLERS_FAULT = (
 def new_command_id() -> str:
     """Return a fresh idempotency key (UUIDv7, RFC 9562)."""
     return str(uuid_utils.uuid7())
+
+
+def only_asked(command: c.Command, drafts: tuple[Draft, ...]) -> tuple[Draft, ...]:
+    """Return what a dry run records: the refusal, or that the allowed act was asked about."""
+    if any(draft.event.REFUSAL for draft in drafts):
+        return drafts
+    question = f"dry-run-{command.ACTION.replace('_', '-')}"
+    return (Draft(AuditAsked(question=question, target=getattr(command, "cube", None))),)
 
 
 def _context(caller: Caller, command: c.Command) -> codec.RequestContext:

@@ -28,6 +28,7 @@ _PLANS = msgspec.json.Decoder(dict[str, v.FormPlan])
 _RETENTIONS = msgspec.json.Decoder(dict[str, v.RetentionVerdict])
 NOTHING = v.Scope(any=())
 CLAUSES_MAX = 8
+DEPTHS_MAX = 1_000
 
 
 class Judge:
@@ -36,6 +37,7 @@ class Judge:
     def __init__(self, engine: PolicyEngine, digest: str) -> None:
         self._engine = engine
         self.digest = digest
+        self._depths: dict[tuple[object, ...], v.IndexDepth] = {}
 
     def cubes(self, asked: Question, cubes: Sequence[Question]) -> dict[str, v.Verdict]:
         """Return a verdict for each cube of the question."""
@@ -65,7 +67,20 @@ class Judge:
         return scope if len(scope.any) <= CLAUSES_MAX else NOTHING
 
     def index_depth(self, tenant: str, now: int, cube: Question) -> v.IndexDepth:
-        """Return how deep a cube is indexed; not at all when policy does not answer."""
+        """
+        Return how deep a cube is indexed; not at all when policy does not answer.
+
+        Cubes with the same facts at the same second have the same plan, since
+        a policy looks at nothing else: that is asked once.
+        """
+        key = (now, tenant, *(str(value) for name, value in cube.items() if name != "id"))
+        if key not in self._depths:
+            if len(self._depths) >= DEPTHS_MAX:
+                self._depths.clear()
+            self._depths[key] = self._index_depth(tenant, now, cube)
+        return self._depths[key]
+
+    def _index_depth(self, tenant: str, now: int, cube: Question) -> v.IndexDepth:
         question = {"now": now, "tenant": tenant, "cubes": [cube]}
         try:
             plans = _decode(_PLANS, self._ask("memos_gov/transformation/plans", question))

@@ -8,13 +8,11 @@ the first argument; results are frozen; a refusal raises and is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from memos_gov.domain import commands as c
 from memos_gov.domain.questions import Caller
@@ -27,6 +25,15 @@ from memos_gov.naming import opaque
 from memos_gov.ports import CubeIndex, PolicyBundles
 from memos_gov.recall import Hit, Reader, Reading
 from memos_gov.settings import Settings
+
+if TYPE_CHECKING:
+    from memos_gov.queries.asking import Evidence
+    from memos_gov.queries.audits import Audit
+    from memos_gov.queries.cases import Case
+    from memos_gov.queries.explain import Explanation
+    from memos_gov.queries.history import History
+    from memos_gov.queries.log_pages import Entry, WholeEntry
+    from memos_gov.queries.standing import Identity, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +127,12 @@ class Service:
             recovery_key=self.rooms.recovery_key(),
         )
 
+    def status(self) -> Status:
+        """Return how the folder stands; nothing is recorded."""
+        from memos_gov.queries.standing import status
+
+        return status(self.rooms.governor, self.rooms.index, self.rooms.settings.data)
+
     def _policy_of_default(self) -> str:
         return self.acting_as("", tenant=self.rooms.settings.tenant).policy
 
@@ -135,21 +148,21 @@ class Actor:
     """One principal, acting in one tenant for one purpose."""
 
     def __init__(self, rooms: Rooms, caller: Caller, name: str) -> None:
-        self._rooms = rooms
+        self.rooms = rooms
         self.caller = caller
         self.name = name
 
     @property
     def policy(self) -> str:
         """The digest of the tenant's active policy."""
-        with self._rooms.governor.tables.snapshot() as snapshot:
-            return self._rooms.governor.attempt(snapshot, self.caller).policy.active
+        with self.rooms.governor.tables.snapshot() as snapshot:
+            return self.rooms.governor.attempt(snapshot, self.caller).policy.active
 
     def handle(
         self, command: c.Command, *, command_id: str | None = None, dry_run: bool = False
     ) -> Receipt:
         """Send any command; see `Governor.handle`."""
-        return self._rooms.governor.handle(
+        return self.rooms.governor.handle(
             self.caller, command, command_id=command_id, dry_run=dry_run
         )
 
@@ -177,7 +190,7 @@ class Actor:
         dry_run: bool = False,
     ) -> Receipt:
         """Keep a memory; what is not said comes from the settings."""
-        settings = self._rooms.settings
+        settings = self.rooms.settings
         command = c.make(
             c.RememberCube,
             content=content,
@@ -225,11 +238,11 @@ class Actor:
 
     def recall(self, query: str, *, k: int = 5) -> Reading:
         """Return the `k` most relevant cubes that may be read, best first."""
-        return self._rooms.reader.read(self.caller, c.make(c.RecallCubes, query=query, k=k))
+        return self.rooms.reader.read(self.caller, c.make(c.RecallCubes, query=query, k=k))
 
     def get(self, cube: str) -> Hit:
         """Return one cube."""
-        return self._rooms.reader.read(self.caller, c.make(c.ReadCube, cube=cube)).hits[0]
+        return self.rooms.reader.read(self.caller, c.make(c.ReadCube, cube=cube)).hits[0]
 
     def list(
         self,
@@ -244,7 +257,7 @@ class Actor:
         command = c.make(
             c.ListCubes, subject=subject, label=label, state=state, limit=limit, after=after
         )
-        return self._rooms.reader.read(self.caller, command)
+        return self.rooms.reader.read(self.caller, command)
 
     def share(
         self,
@@ -354,20 +367,68 @@ class Actor:
 
     def activate_policy(self, digest: str, *, dry_run: bool = False) -> Receipt:
         """Let another kept bundle decide from here on."""
-        self._rooms.bundles.get(digest)
+        self.rooms.bundles.get(digest)
         return self._do(c.ActivatePolicy, dry_run=dry_run, policy=digest)
+
+    def history(self, cube: str) -> History:
+        """Return every change of a cube, oldest first; headers, never content."""
+        from memos_gov.queries.history import history
+
+        return history(self._evidence, cube)
+
+    def explain(self, verdict_id: str) -> Explanation:
+        """Return why a verdict was given; `<command id>[/<target>]`, or an index."""
+        from memos_gov.queries.explain import explain
+
+        return explain(self._evidence, verdict_id)
+
+    def audit(self, name: str, *, subject: str | None = None, cube: str | None = None) -> Audit:
+        """Answer a question of auditors: `subject`, `access`, `holds` or `integrity`."""
+        from memos_gov.queries.audits import audit
+
+        return audit(self._evidence, name, subject=subject, cube=cube)
+
+    def cases(self) -> tuple[Case, ...]:
+        """Return the review cases that are open, oldest first."""
+        from memos_gov.queries.cases import cases
+
+        return cases(self._evidence)
+
+    def log_tail(self, count: int = 20) -> tuple[Entry, ...]:
+        """Return the newest decided records of the tenant, oldest first."""
+        from memos_gov.queries.log_pages import log_tail
+
+        return log_tail(self._evidence, count)
+
+    def log_show(self, index: int) -> WholeEntry:
+        """Return one decided record whole, its payloads as ciphertext."""
+        from memos_gov.queries.log_pages import log_show
+
+        return log_show(self._evidence, index)
+
+    def log_export(self) -> Iterator[WholeEntry]:
+        """Yield every decided record of the tenant; refused at once, not at the first one."""
+        from memos_gov.queries.log_pages import log_export
+
+        return log_export(self._evidence)
+
+    def whoami(self) -> Identity:
+        """Return who this is, as the log knows it; nothing is recorded."""
+        from memos_gov.queries.standing import whoami
+
+        return whoami(self.rooms.governor, self.caller, self.name)
+
+    @property
+    def _evidence(self) -> Evidence:
+        from memos_gov.queries.asking import Evidence
+
+        rooms = self.rooms
+        return Evidence(
+            governor=rooms.governor,
+            follower=rooms.follower,
+            bundles=rooms.bundles,
+            caller=self.caller,
+        )
 
     def _do(self, command_type: type[c.Command], *, dry_run: bool, **fields: Any) -> Receipt:
         return self.handle(c.make(command_type, **fields), dry_run=dry_run)
-
-
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who an actor is, as the log knows it."""
-
-    principal: str
-    tenant: str
-    roles: tuple[str, ...]
-    clearance: str
-    purposes: tuple[str, ...]
-    regions: tuple[str, ...]
-    via: str

@@ -1,8 +1,8 @@
 """
-Questions to the tables, answered after their view has caught up.
+Finding cubes by their governed facts, after the view has caught up.
 
-Here the finding of cubes by their governed facts; what it finds is a
-candidate until policy has judged it. Nothing here opens content.
+What this finds is a candidate until policy has judged it. Nothing here opens
+content.
 """
 
 from __future__ import annotations

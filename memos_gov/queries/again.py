@@ -1,0 +1,224 @@
+"""
+The question of a recorded verdict, rebuilt, and asked again of the same bundle.
+
+The request context and the facts at the versions of `relied_on` are the
+question; nothing of today goes in. The second the question was asked in is
+taken from the record. What a record does not keep (content before masking,
+what a refused command named besides its target) makes a question that cannot
+be rebuilt, and that is said instead of guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from memos_gov.domain import codec, ids, questions
+from memos_gov.domain import events as e
+from memos_gov.domain.facts import (
+    CaseFacts,
+    ConsentFact,
+    ContentFacts,
+    Facts,
+    GovernanceFacts,
+    PrincipalFacts,
+    SubjectFacts,
+)
+from memos_gov.domain.questions import Caller, Cube, Question
+from memos_gov.domain.verdicts import Verdict, merge
+from memos_gov.judge import Judge
+
+F = TypeVar("F", bound=Facts)
+E = TypeVar("E", bound=e.Event)
+
+NOT_KEPT = "the log does not keep what this question named"
+NOT_EXACT = "policy had content changed before it was kept, so the question cannot be rebuilt"
+NO_ANSWER = "the verdict relied on no facts of this, so policy cannot be asked again"
+
+
+class NotRebuilt(Exception):  # noqa: N818 (an answer of its own: why there is no question)
+    """A question that the record does not hold in full."""
+
+
+class Again:
+    """One recorded question, with the facts it relied on."""
+
+    def __init__(
+        self,
+        record: codec.Record,
+        events: tuple[e.Event, ...],
+        facts: Mapping[str, Facts],
+    ) -> None:
+        self._data = record.data
+        self._events = events
+        self._facts = facts
+        self._now = codec.milliseconds(record.time) // 1000
+
+    def ask(self, judge: Judge, target: str) -> Verdict:
+        """
+        Return what the bundle answers now to the question about `target`.
+
+        Raises:
+            NotRebuilt: The record does not hold the whole question.
+        """
+        remembered = self._event(e.CubeRemembered)
+        if remembered is not None and remembered.cube == target:
+            return judge.admission(self._asked(target), self._admission(remembered))
+        if target.startswith("c_"):
+            return self._of_cube(judge, target)
+        return judge.action(self._asked(target), self._target(target))
+
+    def _of_cube(self, judge: Judge, target: str) -> Verdict:
+        cube = self._cube(target)
+        if self._data.context.action.startswith("review_"):
+            msg = NOT_KEPT
+            raise NotRebuilt(msg)
+        asked = self._asked(target)
+        facts = questions.cube_facts(cube, self._data.tenant, self._now)
+        access = judge.cubes(asked, [facts])[target]
+        if self._data.context.action != "revise" or not access.allows:
+            return access
+        return merge(access, judge.admission(asked, self._readmission(cube)))
+
+    def _asked(self, target: str) -> Question:
+        data = self._data
+        caller = Caller(
+            tenant=data.tenant,
+            principal=data.actor,
+            via=data.via,
+            purpose=data.context.purpose,
+            correlation=data.correlation,
+            session=data.context.session,
+            channel=data.context.channel,
+            region=data.context.region,
+        )
+        stream = ids.principal_stream(data.tenant, data.actor)
+        actor = self._get(stream, PrincipalFacts) or PrincipalFacts()
+        approved = self._is_approved(target)
+        return questions.asked(caller, actor, data.context.action, self._now, approved=approved)
+
+    def _is_approved(self, target: str) -> bool:
+        data = self._data
+        if data.context.approval is None:
+            return False
+        stream = ids.case_stream(data.tenant, data.context.approval)
+        case = self._get(stream, CaseFacts)
+        return (
+            case is not None
+            and (case.state, case.actor, case.action)
+            == (
+                "approved",
+                data.actor,
+                data.context.action,
+            )
+            and target in case.target.split("/")
+        )
+
+    def _get(self, stream: str, facts_type: type[F]) -> F | None:
+        found = self._facts.get(stream)
+        return found if isinstance(found, facts_type) else None
+
+    def _event(self, event_type: type[E]) -> E | None:
+        return next((event for event in self._events if isinstance(event, event_type)), None)
+
+    def _subject(self, subject: str) -> SubjectFacts:
+        stream = ids.subject_stream(self._data.tenant, subject)
+        return self._get(stream, SubjectFacts) or SubjectFacts()
+
+    def _cube(self, cube: str) -> Cube:
+        tenant = self._data.tenant
+        content = self._get(ids.content_stream(tenant, cube), ContentFacts)
+        governance = self._get(ids.governance_stream(tenant, cube), GovernanceFacts)
+        if content is None or governance is None:
+            msg = NO_ANSWER
+            raise NotRebuilt(msg)
+        subjects = tuple(self._subject(s) for s in governance.subjects)
+        return Cube(cube, content, governance, subjects)
+
+    def _admission(self, event: e.CubeRemembered) -> Question:
+        """Return the candidate, whose content was kept as it came."""
+        self._check_kept_as_it_came(event.cube)
+        subjects = tuple(self._with_consents(subject) for subject in event.subjects)
+        candidate = {field: getattr(event, field) for field in _CANDIDATE}
+        return {
+            "cube": candidate,
+            "findings": list(event.findings),
+            "consent": questions.consent(subjects, self._now),
+            "restricted": any(s.restricted for s in subjects),
+        }
+
+    def _readmission(self, cube: Cube) -> Question:
+        event = self._event(e.CubeRevised)
+        if event is None:
+            msg = NOT_KEPT
+            raise NotRebuilt(msg)
+        self._check_kept_as_it_came(cube.cube)
+        candidate = {field: getattr(cube.governance, field, None) for field in _CANDIDATE}
+        return {
+            "cube": {**candidate, "size_bytes": event.size_bytes},
+            "findings": list(event.findings),
+            "consent": questions.consent(cube.subjects, self._now),
+            "restricted": cube.restricted,
+        }
+
+    def _check_kept_as_it_came(self, target: str) -> None:
+        recorded = self._data.verdict.by_target[target] if self._data.verdict else None
+        if recorded is None or any(o.kind in {"mask", "label"} for o in recorded.obligations):
+            msg = NOT_EXACT
+            raise NotRebuilt(msg)
+
+    def _with_consents(self, subject: str) -> SubjectFacts:
+        """Return a subject's facts with the consents that came in the same record."""
+        words = tuple(
+            ConsentFact(
+                purpose=event.purpose,
+                given=isinstance(event, e.ConsentGiven),
+                valid_from=event.valid_from,
+                valid_to=event.valid_to,
+            )
+            for event in self._events
+            if isinstance(event, e.ConsentGiven | e.ConsentWithdrawn) and event.subject == subject
+        )
+        facts = self._subject(subject)
+        return replace(facts, consents=(*facts.consents, *words))
+
+    def _target(self, target: str) -> Question:
+        """Return what an act was about, as far as its events say it."""
+        action, actor = self._data.context.action, self._data.actor
+        event: Any = next((x for x in self._events if not isinstance(x, e.CommandRefused)), None)
+        match action:
+            case "recall" | "list":
+                return questions.target("tenant", id=target)
+            case "policy_activate":
+                return questions.target("policy", id=target)
+            case "release":
+                return questions.target("subject", id=target, held=True)
+            case "consent_give" | "consent_withdraw" | "hold":
+                facts = self._subject(target)
+                held, limited = bool(facts.matters), facts.restricted
+                return questions.target("subject", id=target, held=held, restricted=limited)
+            case "review_approve" | "review_reject":
+                case = self._get(ids.case_stream(self._data.tenant, target), CaseFacts)
+                own = case is not None and case.actor == actor
+                return questions.target("case", id=target, own=own)
+        if isinstance(event, e.AuditAsked) and action != "history":
+            return questions.target("audit", id=event.target, name=event.question)
+        if isinstance(event, e.PrincipalAdded | e.RolesGranted | e.RolesRevoked):
+            own = event.principal == actor
+            return questions.target("principal", id=target, roles=event.roles, own=own)
+        msg = NOT_KEPT
+        raise NotRebuilt(msg)
+
+
+_CANDIDATE = (
+    "form",
+    "label",
+    "purposes",
+    "basis",
+    "region",
+    "retention_class",
+    "semantic_type",
+    "size_bytes",
+)

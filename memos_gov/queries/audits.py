@@ -1,0 +1,71 @@
+"""
+The questions of auditors, each a name, and their answers as rows.
+
+`subject`   everything held about a person, in every form
+`access`    who read or tried what, of a cube or of any cube of a person
+`holds`     active legal holds
+`integrity` whether the log proves itself from its beginning (writes no event)
+
+An answer never holds content. Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from memos_gov.domain import codec
+from memos_gov.errors import InvalidCommandError
+from memos_gov.queries.access import COLUMNS as ACCESS_COLUMNS
+from memos_gov.queries.access import accesses
+from memos_gov.queries.asking import Evidence
+from memos_gov.queries.holds import COLUMNS as HOLDS_COLUMNS
+from memos_gov.queries.holds import held
+from memos_gov.queries.integrity import COLUMNS as INTEGRITY_COLUMNS
+from memos_gov.queries.integrity import integrity
+from memos_gov.queries.subject_access import COLUMNS as SUBJECT_COLUMNS
+from memos_gov.queries.subject_access import held_about
+
+Answer = Callable[[Evidence, str | None, str | None], tuple[int, Sequence[tuple[Any, ...]]]]
+AUDITS: dict[str, tuple[tuple[str, ...], Answer]] = {
+    "access": (ACCESS_COLUMNS, accesses),
+    "holds": (HOLDS_COLUMNS, held),
+    "integrity": (INTEGRITY_COLUMNS, integrity),
+    "subject": (SUBJECT_COLUMNS, held_about),
+}
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    An answer: each row has a value for each column.
+
+    `index` is that of the question's event, or of the newest decided record
+    for a question that writes none; `as_of` is the time of the answer.
+    """
+
+    question: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    index: int
+    as_of: str
+
+
+def audit(
+    evidence: Evidence, name: str, *, subject: str | None = None, cube: str | None = None
+) -> Audit:
+    """
+    Answer a question by name; `AUDITS` lists them.
+
+    Raises:
+        InvalidCommandError: No such question, or it needs a subject or a cube.
+        DeniedError: Refused; recorded.
+    """
+    if name not in AUDITS:
+        msg = f"question: there is no question {name!r}; there are {', '.join(AUDITS)}"
+        raise InvalidCommandError(msg, field="question")
+    columns, answer = AUDITS[name]
+    index, rows = answer(evidence, subject, cube)
+    as_of = codec.timestamp(evidence.governor.clock.now())
+    return Audit(question=name, columns=columns, rows=tuple(rows), index=index, as_of=as_of)

@@ -1,0 +1,84 @@
+"""The history of a cube: everything that changed it, in order; headers only, never content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from memos_gov.domain import codec, ids
+from memos_gov.domain import commands as c
+from memos_gov.domain.evolve import touched
+from memos_gov.queries.asking import Evidence, ids_in
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a cube: `changes` are the header fields that differ from before."""
+
+    index: int
+    time_s: int
+    type: str
+    actor: str
+    revision: int | None
+    changes: dict[str, Any]
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """The events of a cube in order; `index` is that of the question itself."""
+
+    cube_id: str
+    changes: tuple[Change, ...]
+    index: int
+
+
+def history(evidence: Evidence, cube: str) -> History:
+    """
+    Return the events that changed a cube, oldest first.
+
+    Holds on the cube are among them; reads are not (`audit access`).
+
+    Raises:
+        DeniedError, NotFoundError: Refused, or unknown; recorded.
+    """
+    command = c.make(c.ReadHistory, cube=cube)
+    index = evidence.governor.handle(evidence.caller, command).index
+    tenant = evidence.tenant
+    streams = {ids.content_stream(tenant, cube), ids.governance_stream(tenant, cube)}
+    found = [
+        (row, msgspec.json.decode(row.header))
+        for row in _events(evidence, streams)
+        if streams & set(touched(codec.decode_stored_header(row.type, row.header), tenant))
+    ]
+    opaque = {x for row, header in found for x in (*ids_in(header), row.actor)} - {cube}
+    names, before = evidence.names(opaque), dict[str, Any]()
+    changes = []
+    for row, header in found:
+        news = {k: v for k, v in header.items() if k != "cube" and before.get(k) != v}
+        before |= news
+        change = Change(
+            index=row.idx,
+            time_s=row.time_ms // 1000,
+            type=row.type,
+            actor=names[row.actor],
+            revision=1 if row.type == "CubeRemembered" else header.get("revision"),
+            changes=names.shown(news),
+        )
+        changes.append(change)
+    return History(cube_id=cube, changes=tuple(changes), index=index)
+
+
+def _events(evidence: Evidence, streams: set[str]) -> list[Any]:
+    """Return the events of every record that made a version of these streams, in order."""
+    from sqlalchemy import select
+
+    from memos_gov.projections.tables import EventRow, FactsRow, OutcomeRow, table_of
+
+    event, facts, outcome = table_of(EventRow), table_of(FactsRow), table_of(OutcomeRow)
+    indices = select(facts.c.idx).where(facts.c.stream.in_(streams)).distinct()
+    query = (
+        select(event.c.idx, event.c.type, event.c.header, outcome.c.actor, outcome.c.time_ms)
+        .join(outcome, (outcome.c.tenant == event.c.tenant) & (outcome.c.idx == event.c.idx))
+        .where(event.c.tenant == evidence.tenant, event.c.idx.in_(indices))
+        .order_by(event.c.idx, event.c.seq)
+    )
+    return list(evidence.rows(query))

@@ -1,0 +1,98 @@
+"""
+Rebuild: tables made again from offset 0, and never live unless they are right.
+
+Fresh tables are filled beside the live ones, which stay in use until the very
+end; their roots are compared with those of the live tables, then a pointer is
+moved. A kill at any moment leaves the former tables in use, or the new ones
+whole. No policy is asked and no effect on the world is repeated: the index is
+cleared and filled again, which is no effect outside the folder.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from memos_gov.errors import CorruptionError
+from memos_gov.follow import Certifier, Follower
+from memos_gov.fsck.report import Progress
+from memos_gov.ports import EventLog, KeyStore, Tables
+from memos_gov.transparency import merkle
+
+
+class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was made: records and events replayed, cubes indexed again, and the trees' roots."""
+
+    tables: str
+    records: int
+    events: int
+    roots: dict[str, str]
+    compared: bool
+    indexed: int
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """How much a replay went through."""
+
+    records: int
+    events: int
+
+
+def replay(log: EventLog, keys: KeyStore, fresh: Tables, progress: Progress | None) -> Replayed:
+    """
+    Fill empty tables from the log: decided history and every view.
+
+    Raises:
+        CorruptionError: The log contradicts itself.
+        SettingsError: The log was written by a newer program.
+    """
+    follower, records, events = Follower(log, fresh), 0, 0
+    for batch in Certifier(log, fresh, keys).batches():
+        follower.apply(0, batch)
+        records += len(batch)
+        events += sum(len(item.parsed.events) for item in batch)
+        if progress is not None:
+            progress("replay", records, log.end(0))
+    return Replayed(records, events)
+
+
+def roots(tables: Tables) -> dict[str, tuple[int, str]]:
+    """Return tenant -> (size, root in hex) of every tree."""
+    from sqlalchemy import select
+
+    from memos_gov.projections.tables import TreeRow, table_of
+
+    with tables.connection() as connection:
+        rows = connection.execute(select(table_of(TreeRow)).order_by(table_of(TreeRow).c.tenant))
+        return {
+            row.tenant: (row.size, merkle.root(merkle.unpack(row.frontier)).hex()) for row in rows
+        }
+
+
+def check_roots(live: Tables, fresh: Tables) -> None:
+    """
+    Refuse fresh tables that contradict the live ones, which may be behind the log.
+
+    Raises:
+        CorruptionError: A tree has another root; the live tables stay in use.
+    """
+    for tenant, (size, root) in roots(live).items():
+        if _root_over(fresh, tenant, size) != root:
+            msg = f"the log no longer gives the tree of {tenant} that was in use"
+            raise CorruptionError(msg, place=f"trees ({tenant})")
+
+
+def _root_over(tables: Tables, tenant: str, size: int) -> str:
+    """Return the root over a tenant's first `size` leaves, in hex; "" when there are fewer."""
+    from sqlalchemy import func, select
+
+    from memos_gov.projections.tables import OutcomeRow, table_of
+
+    outcome = table_of(OutcomeRow)
+    mine = (outcome.c.tenant == tenant, outcome.c.idx < size)
+    with tables.connection() as connection:
+        found = connection.execute(select(func.count()).where(*mine)).scalar()
+        if found != size:
+            return ""
+        query = select(outcome.c.leaf).where(*mine).order_by(outcome.c.idx)
+        rows = connection.execute(query.execution_options(yield_per=1000))
+        return merkle.root_of(row.leaf for row in rows).hex()
