@@ -113,7 +113,7 @@ class Judge:
 def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
     try:
         return decoder.decode(raw)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         unknown = "obligations" in str(error) and ".kind" in str(error)
         reason = v.UNKNOWN_OBLIGATION if unknown else v.MALFORMED
         msg = "policy gave an answer outside its contract"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -200,6 +200,13 @@ class KeyStore(Protocol):
     def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
         """Return opaque id -> name of those that are known."""
 
+    def damaged(self) -> Iterator[str]:
+        """
+        Yield the place of each key, secret and name that does not open.
+
+        Nothing for a sound vault; a place names ids only.
+        """
+
     def close(self) -> None:
         """Release the vault."""
 
@@ -266,6 +273,15 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None
 
 
+class IndexedCube(NamedTuple):
+    """What an index says it holds: a cube's revision, and whether its words find it."""
+
+    tenant: str
+    cube_id: str
+    revision: int
+    findable: bool
+
+
 class CubeIndex(Protocol):
     """
     Retrieval over cubes: candidates in order of relevance, never a verdict.
@@ -297,6 +313,9 @@ class CubeIndex(Protocol):
         Ties are broken by cube id. A query without a word that is indexed
         yields nothing.
         """
+
+    def entries(self) -> Iterator[IndexedCube]:
+        """Yield what is kept, in order of tenant and cube."""
 
     def clear(self) -> None:
         """Remove every entry and every position."""

@@ -108,12 +108,13 @@ class Reader:
             UnavailableError: Acceptance took longer than READ_DEADLINE_S, or
                 everything kept moving; nothing was returned.
         """
-        command_id = new_command_id()
         for attempt in stamina.retry_context(
             on=Stale, attempts=ATTEMPTS_MAX, wait_initial=0.002, wait_max=0.2, timeout=None
         ):
             with attempt:
-                return self._read_once(caller, command, command_id, open_content=open_content)
+                return self._read_once(
+                    caller, command, new_command_id(), open_content=open_content
+                )
         raise AssertionError
 
     def _read_once(
@@ -135,6 +136,8 @@ class Reader:
         self._check_deadline(attempt, prepared)
         struck = set(outcome.detail.get("struck", ()))
         kept = [cube for cube in chosen.cubes if cube.cube not in struck]
+        if isinstance(command, c.ReadCube) and not kept:
+            raise Stale
         opens = open_content and not isinstance(command, c.ListCubes)
         with governor.tables.snapshot() as snapshot:
             hits = tuple(self._hits(snapshot, caller.tenant, kept, chosen, opens=opens))
@@ -161,7 +164,7 @@ class Reader:
         digest: str,
         chosen: Chosen,
     ) -> Prepared:
-        attempt.forget_all_but(cube.cube for cube in chosen.cubes)
+        attempt.forget_all_but(chosen.by_target)
         situation = Situation(
             tenant=attempt.tenant,
             actor=attempt.caller.principal,

@@ -71,8 +71,10 @@ class Service:
 
     def close(self) -> None:
         """Release every file; what was acknowledged stays."""
-        self.rooms.governor.close()
-        self.rooms.close()
+        try:
+            self.rooms.governor.close()
+        finally:
+            self.rooms.close()
 
     def acting_as(
         self,

@@ -319,7 +319,7 @@ def disk(lived: Path, tmp_path: Path) -> Iterator[Path]:
     try:
         yield Path(shutil.copytree(lived, place / "data"))
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_folder_that_is_read_only_is_one_error(disk: Path) -> None:
@@ -352,7 +352,8 @@ def test_disk_that_is_full_loses_nothing_that_was_acknowledged(disk: Path) -> No
 
     assert set(kept) <= found
     assert found - set(kept) <= {str(number)}  # appended, but its outcome was unknown
-    assert 0 == run(disk, "fsck").exit_code
+    done = run(disk, "fsck")
+    assert 0 == done.exit_code, done.stderr
 
 
 def test_init_over_an_existing_folder_is_refused(lived: Path) -> None:

@@ -112,8 +112,9 @@ def _check_log(
     *,
     opens_payloads: bool,
 ) -> None:
-    at = Records(log=log, end=log.end(0), tables=live, keys=keys, opens_payloads=opens_payloads)
     with findings.guarded("log.db", "damaged", RESTORE):
+        end = log.end(0)
+        at = Records(log=log, end=end, tables=live, keys=keys, opens_payloads=opens_payloads)
         check_records(at, findings)
 
 

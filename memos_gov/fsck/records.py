@@ -92,16 +92,8 @@ def _check(
     sizes: Counter[str],
     findings: Findings,
 ) -> None:
-    place = f"log offset {stored.offset}"
     parsed = parse(stored)
-    if parsed.record is None or parsed.problem:
-        message = "the record is not canonical, or not one of ours; it was never applied"
-        findings.add(place, "invalid", message)
-    elif parsed.record.data.tenant != stored.tenant:
-        findings.add(place, "tenant", "the record stands under another tenant's key")
-    elif at.keys is not None and not _has_valid_mac(at, at.keys, parsed.record):
-        message = "no enrolled proposer made this record; it changes nothing"
-        findings.add(place, "forged", message, tenant=stored.tenant)
+    sound = _check_record(at, parsed, findings)
     if at.tables is None:
         return
     outcome = outcomes.get(stored.offset)
@@ -110,7 +102,23 @@ def _check(
     elif outcome.code == REPEATED:
         findings.counts["duplicates"] += 1
     else:
-        _check_outcome(at, parsed, outcome, sizes, findings)
+        _check_outcome(at, parsed, outcome, sizes, findings, sound=sound)
+
+
+def _check_record(at: Records, parsed: Parsed, findings: Findings) -> bool:
+    """Whether a record is by itself what it must be; says what it is not."""
+    place, stored = f"log offset {parsed.at.offset}", parsed.at
+    if parsed.record is None or parsed.problem:
+        message = "the record is not canonical, or not one of ours; it was never applied"
+        findings.add(place, "invalid", message)
+    elif parsed.record.data.tenant != stored.tenant:
+        findings.add(place, "tenant", "the record stands under another tenant's key")
+    elif at.keys is not None and not _has_valid_mac(at, at.keys, parsed.record):
+        message = "no enrolled proposer made this record; it changes nothing"
+        findings.add(place, "forged", message, tenant=stored.tenant)
+    else:
+        return at.keys is not None
+    return False
 
 
 def _has_valid_mac(at: Records, keys: KeyStore, record: codec.Record) -> bool:
@@ -122,18 +130,29 @@ def _has_valid_mac(at: Records, keys: KeyStore, record: codec.Record) -> bool:
 
 
 def _check_outcome(
-    at: Records, parsed: Parsed, outcome: Outcome, sizes: Counter[str], findings: Findings
+    at: Records,
+    parsed: Parsed,
+    outcome: Outcome,
+    sizes: Counter[str],
+    findings: Findings,
+    *,
+    sound: bool,
 ) -> None:
     offset, tenant = parsed.at.offset, outcome.tenant
+    place = f"outcomes (0, {offset})"
     if outcome.index != sizes[tenant]:
         message = f"index {outcome.index} of {tenant} where {sizes[tenant]} is due"
-        findings.add(f"outcomes (0, {offset})", "index", message, REBUILD, tenant=tenant)
+        findings.add(place, "index", message, REBUILD, tenant=tenant)
     sizes[tenant] = outcome.index + 1
-    if leaf_of(parsed, outcome) != outcome.leaf:
+    if leaf_of(parsed, outcome) == outcome.leaf:
+        if at.opens_payloads and at.keys is not None and outcome.final:
+            _check_payloads(at.keys, parsed, findings)
+    elif sound:
+        message = "another leaf than its record, which is properly sealed, gives"
+        findings.add(place, "outcome", message, REBUILD, tenant=tenant)
+    else:
         message = "the record is another one than the leaf in the tree was made of"
         findings.add(f"log offset {offset}", "leaf", message, KEEP, tenant=tenant)
-    elif at.opens_payloads and at.keys is not None and outcome.final:
-        _check_payloads(at.keys, parsed, findings)
 
 
 def leaf_of(parsed: Parsed, outcome: Outcome) -> bytes:

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import UnavailableError
-from memos_gov.ports import CubeIndex, IndexEntry
+from memos_gov.ports import CubeIndex, IndexedCube, IndexEntry
 
 ALL = Scope((ScopeClause(),))
 WORDS = ("cat", "dog", "fish", "bird", "2023")  # each its own stem
@@ -293,6 +293,18 @@ class CubeIndexContract:
         index.apply(1, [an_entry("a", None, revision=2)])
         assert [] == list(index.search("acme", "cat", ALL))
         assert b"secretword" not in self.raw_bytes()
+
+    def test_entries_of_an_index_name_what_it_holds_in_order(self, index: CubeIndex) -> None:
+        """An examiner sees each cube once, with its revision and whether its words find it."""
+        entries = [an_entry("c2", revision=3), an_entry("c1", None), an_entry("c0", tenant="beta")]
+
+        index.apply(1, entries)
+
+        assert [
+            IndexedCube("acme", "c1", 1, findable=False),
+            IndexedCube("acme", "c2", 3, findable=True),
+            IndexedCube("beta", "c0", 1, findable=True),
+        ] == list(index.entries())
 
     def test_apply_at_a_reached_position_changes_nothing(self, index: CubeIndex) -> None:
         """Applying twice equals applying once, whatever the second holds."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from memos_gov.errors import CorruptionError, GovernanceError, SettingsError, UnavailableError
 
 BUSY_TIMEOUT_S = 30.0
+DAMAGES_MAX = 20
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
@@ -42,6 +44,44 @@ def open_file(
     return connection
 
 
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """
+    Open a database file for reading only; not a byte beside or in it is made or changed.
+
+    A file that nobody has open (it has no write-ahead log) is read as it lies.
+    """
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    with translated(path):
+        return sqlite3.connect(
+            f"file:{quote(str(path.absolute()))}?{mode}",
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+
+def damage(path: Path) -> Iterator[str]:
+    """Yield what SQLite's own check finds wrong with a file's pages; nothing for a sound one."""
+    with closing(open_read_only(path)) as connection:
+        try:
+            for (found,) in connection.execute(f"PRAGMA integrity_check({DAMAGES_MAX})"):
+                if found != "ok":
+                    yield str(found).splitlines()[0]
+        except sqlite3.DatabaseError as error:
+            yield getattr(error, "sqlite_errorname", type(error).__name__)
+
+
+def copy_file(path: Path, to: Path) -> None:
+    """Copy a database as of now, the original untouched."""
+    with (
+        translated(path),
+        closing(open_read_only(path)) as source,
+        closing(sqlite3.connect(to)) as target,
+    ):
+        source.backup(target)
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Let no driver error pass: turn it into what the caller can do about it."""
@@ -52,6 +92,11 @@ def translated(path: Path) -> Iterator[None]:
     except OSError as error:
         msg = f"{path.name}: {os.strerror(error.errno or 0)}"
         raise UnavailableError(msg, backend="sqlite") from error
+    except Exception as error:
+        driver = getattr(error, "orig", None)  # SQLAlchemy wraps the driver's error
+        if not isinstance(driver, sqlite3.Error):
+            raise
+        raise _translate(driver, path) from error
 
 
 def _translate(error: sqlite3.Error, path: Path) -> GovernanceError:

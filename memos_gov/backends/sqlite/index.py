@@ -22,13 +22,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from heapq import heapify, heappop
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import Stemmer
 
 from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import CorruptionError, UnavailableError
-from memos_gov.ports import IndexEntry
+from memos_gov.ports import IndexedCube, IndexEntry
 
 FORMAT = 1  # of the file, in PRAGMA user_version
 K1, B = 0.9, 0.3  # BM25; tuned on turns of conversations
@@ -87,8 +88,9 @@ class SqliteCubeIndex:
     the unused part of a page: remove many entries in one `apply`, not one each.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = 5.0) -> None:
+    def __init__(self, path: Path, *, busy_timeout_s: float = 5.0, read_only: bool = False) -> None:
         """Name the file; its folder must exist, and waiting for a lock ends in time."""
+        self._read_only = read_only
         self._path = path
         self._busy_timeout_s = busy_timeout_s
         self._lock = threading.RLock()
@@ -148,6 +150,22 @@ class SqliteCubeIndex:
         while ranking:
             yield heappop(ranking)[1]
 
+    def entries(self) -> Iterator[IndexedCube]:
+        """See `CubeIndex.entries`; a page at a time."""
+        after = ("", "")
+        query = (
+            "SELECT tenant, cube, revision, terms IS NOT NULL FROM entry"
+            " WHERE (tenant, cube) > (?, ?) ORDER BY tenant, cube LIMIT 500"
+        )
+        while True:
+            with self._database() as db:
+                page = db.execute(query, after).fetchall()
+            if not page:
+                return
+            for tenant, cube, revision, findable in page:
+                yield IndexedCube(tenant, cube, revision, bool(findable))
+            after = (tenant, cube)
+
     def clear(self) -> None:
         """Remove every entry and every position; nothing of them stays in the file."""
         with self._database() as db:
@@ -168,7 +186,8 @@ class SqliteCubeIndex:
     def _database(self) -> Iterator[sqlite3.Connection]:
         with self._lock, _translated(self._path):
             if self._open is None:
-                self._open = _opened(self._path, self._busy_timeout_s)
+                opened = _opened_to_read if self._read_only else _opened
+                self._open = opened(self._path, self._busy_timeout_s)
             yield self._open
 
     def _terms(self, text: str) -> list[str]:
@@ -207,6 +226,18 @@ def _opened(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     except BaseException:
         db.close()
         raise
+    return db
+
+
+def _opened_to_read(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    """Open a file whose bytes must not change; one of another format holds nothing."""
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    uri = f"file:{quote(str(path.absolute()))}?{mode}"
+    db = sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, check_same_thread=False)
+    if _format(db) != FORMAT:
+        db.close()
+        message = "the index has another format than this program's"
+        raise CorruptionError(message, place=path.name, remedy="Run `memos-gov rebuild`.")
     return db
 
 

@@ -15,7 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from memos_gov.backends.sqlite.connection import open_file, transaction, translated
+from memos_gov.backends.sqlite.connection import (
+    open_file,
+    open_read_only,
+    transaction,
+    translated,
+)
 from memos_gov.domain.codec import RECORD_BYTES_MAX
 from memos_gov.domain.history import LogPosition, LogRecord
 from memos_gov.errors import InvalidCommandError, SettingsError
@@ -51,18 +56,21 @@ class SqliteEventLog:
 
     partitions = 1
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, *, read_only: bool = False) -> None:
+        """Open the log; `read_only` for the log as it is now, and nothing appended to it later."""
         self._path = path
         self._clock = clock
-        self._writer = open_file(path)
-        self._reader = open_file(path)
+        self._writer = open_read_only(path) if read_only else open_file(path)
+        self._reader = open_read_only(path) if read_only else open_file(path)
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._queue_lock = threading.Lock()
         self._queue: list[_Waiting] = []
-        self._prepare()
+        self._prepare(make=not read_only)
+        if read_only:
+            self._reader.execute("BEGIN")
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, make: bool) -> None:
         with translated(self._path):
             (found,) = self._writer.execute("PRAGMA user_version").fetchone()
             if found > FORMAT:
@@ -70,7 +78,7 @@ class SqliteEventLog:
                     f"{self._path.name} has format {found}, newer than the {FORMAT} of this program"
                 )
                 raise SettingsError(msg, remedy="Upgrade memos-gov.")
-        if found < FORMAT:
+        if found < FORMAT and make:
             with transaction(self._writer, self._path, write=True):
                 for statement in _DDL:
                     self._writer.execute(statement)

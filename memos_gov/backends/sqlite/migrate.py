@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from memos_gov.backends.sqlite.connection import open_file, translated
+from memos_gov.backends.sqlite.connection import open_file, open_read_only, translated
 from memos_gov.errors import CorruptionError, SettingsError
 
 HEADS = {"vault": "vault_0001", "operations": "operations_0001", "tables": "tables_0001"}
@@ -60,7 +60,7 @@ def check(path: Path, branch: str) -> None:
 
 
 def _revision(path: Path) -> str | None:
-    connection = open_file(path)
+    connection = open_read_only(path)
     try:
         with translated(path):
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()

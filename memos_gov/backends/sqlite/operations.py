@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memos_gov.backends.sqlite.connection import open_file, transaction, translated
+from memos_gov.backends.sqlite.connection import (
+    open_file,
+    open_read_only,
+    transaction,
+    translated,
+)
 
 
 class SqlitePointers:
     """Named values, durable when `set` returns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
-        self._db = open_file(path)
+        self._db = open_read_only(path) if read_only else open_file(path)
 
     def get(self, name: str, otherwise: str) -> str:
         """Return a pointer's value."""

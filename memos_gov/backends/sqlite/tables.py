@@ -23,6 +23,7 @@ from memos_gov.backends.sqlite.connection import open_file, transaction, transla
 from memos_gov.domain import ids
 from memos_gov.domain.facts import Facts, GovernanceFacts, facts_type
 from memos_gov.domain.history import REPEATED, Known, LogPosition, Needs, Outcome, Rows, Tree
+from memos_gov.errors import CorruptionError
 from memos_gov.ports import Checkpoint, StoredEvent
 from memos_gov.transparency import merkle
 
@@ -57,14 +58,8 @@ class SqliteTables:
     @contextmanager
     def certification(self) -> Iterator[_Certification]:
         """See `Tables.certification`; garbage collection pauses meanwhile."""
-        collecting = gc.isenabled()
-        with self._write_lock, transaction(self._writer, self._path, write=True):
-            gc.disable()
-            try:
-                yield _Certification(self._writer)
-            finally:
-                if collecting:
-                    gc.enable()
+        with self._write_lock, transaction(self._writer, self._path, write=True), _PAUSE:
+            yield _Certification(self._writer)
 
     @contextmanager
     def snapshot(self) -> Iterator[_Snapshot]:
@@ -113,6 +108,31 @@ class SqliteTables:
         self._writer.close()
 
 
+class _PausedCollection:
+    """Garbage collection is off while anybody is inside, and as it was once all have left."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._was_on = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._was_on = gc.isenabled()
+                gc.disable()
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._was_on:
+                gc.enable()
+
+
+_PAUSE = _PausedCollection()
+
+
 class _Reading:
     """Look-ups that a certification and a snapshot share."""
 
@@ -133,7 +153,7 @@ class _Reading:
             " WHERE s.stream IN ({})"
         )
         return {
-            stream: (version, msgspec.json.decode(doc, type=facts_type(stream)))
+            stream: (version, _document(stream, doc))
             for stream, version, doc in self._rows(query, set(streams))
         }
 
@@ -197,7 +217,7 @@ class _Snapshot(_Reading):
         row = self._connection.execute(
             "SELECT doc FROM facts WHERE stream = ? AND version = ?", (stream, version)
         ).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=facts_type(stream))
+        return None if row is None else _document(stream, row[0])
 
     def outcome(self, position: LogPosition) -> Outcome | None:
         """See `Snapshot.outcome`."""
@@ -227,6 +247,15 @@ class _Snapshot(_Reading):
         stream = ids.content_stream(tenant, cube)
         row = self._connection.execute(query, (tenant, index, stream)).fetchone()
         return None if row is None else StoredEvent(*row)
+
+
+def _document(stream: str, doc: bytes) -> Facts:
+    """Return the facts of a row of `facts`."""
+    try:
+        return msgspec.json.decode(doc, type=facts_type(stream))
+    except (TypeError, ValueError) as error:
+        msg = f"the facts of {stream} do not decode"
+        raise CorruptionError(msg, place=f"tables {stream}") from error
 
 
 def outcome_of(row: Sequence[Any]) -> Outcome:

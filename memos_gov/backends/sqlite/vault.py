@@ -14,15 +14,21 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from memos_gov.backends.sqlite.connection import open_file, transaction, translated
+from memos_gov.backends.sqlite.connection import (
+    open_file,
+    open_read_only,
+    transaction,
+    translated,
+)
 from memos_gov.domain import ids
 from memos_gov.errors import CorruptionError
 from memos_gov.ports import ContentKey
@@ -35,14 +41,14 @@ _IN_LIST_MAX = 500
 class SqliteKeyStore:
     """One `vault.db`; see `KeyStore` for what it keeps."""
 
-    def __init__(self, path: Path, master: MasterKeys) -> None:
+    def __init__(self, path: Path, master: MasterKeys, *, read_only: bool = False) -> None:
         self._path = path
         self._master = master
         self._lock = threading.Lock()
         self._wrapping: dict[tuple[str, int], AESGCM] = {}
         self._secrets: dict[tuple[str, str], bytes] = {}
         self._referred: dict[tuple[str, str, str], str] = {}
-        self._db = open_file(path, secure_delete=True)
+        self._db = open_read_only(path) if read_only else open_file(path, secure_delete=True)
 
     @property
     def instance(self) -> str:
@@ -102,10 +108,12 @@ class SqliteKeyStore:
         return keys
 
     def discard(self, tenant: str, key_ids: Iterable[str]) -> None:
-        """See `KeyStore.discard`."""
+        """See `KeyStore.discard`; the write-ahead log is emptied too, unless somebody reads it."""
         rows = [(key_id, tenant) for key_id in key_ids]
         with self._lock, transaction(self._db, self._path, write=True):
             self._db.executemany("DELETE FROM content_keys WHERE key_id = ? AND tenant = ?", rows)
+        with self._lock, translated(self._path):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def open(self, tenant: str, key_ids: Iterable[str]) -> dict[str, bytes]:
         """See `KeyStore.open`."""
@@ -225,6 +233,41 @@ class SqliteKeyStore:
         except (InvalidTag, ValueError) as error:
             msg = f"the directory entry of {opaque} does not open: the vault was changed"
             raise CorruptionError(msg, place=f"{self._path.name} {opaque}") from error
+
+    def damaged(self) -> Iterator[str]:
+        """See `KeyStore.damaged`."""
+        keys = "SELECT key_id, tenant, epoch, wrapped, 'key ' || key_id FROM content_keys"
+        secrets_ = "SELECT name, tenant, epoch, wrapped, 'secret ' || name FROM secrets"
+        for query in (keys, secrets_):
+            for name, tenant, epoch, wrapped, place in self._pages(query):
+                try:
+                    self._unwrap(tenant, name, epoch, wrapped)
+                except (CorruptionError, TypeError, ValueError):
+                    yield f"{place} of {tenant}"
+        for tenant, kind, lookup, opaque, sealed in self._pages("SELECT * FROM directory"):
+            if not self._is_entry(tenant, kind, lookup, opaque, sealed):
+                yield f"name {opaque} of {tenant}"
+
+    def _pages(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query, a page at a time under the lock."""
+        with self._lock, translated(self._path):
+            cursor = self._db.execute(query)
+        while True:
+            with self._lock, translated(self._path):
+                page = cursor.fetchmany(_IN_LIST_MAX)
+            if not page:
+                return
+            yield from page
+
+    def _is_entry(self, tenant: str, kind: str, lookup: bytes, opaque: str, sealed: bytes) -> bool:
+        """Whether a directory entry opens, and is found by the name in it."""
+        if self.secret(tenant, "names") is None or self.secret(tenant, "directory") is None:
+            return False
+        try:
+            name = self._open_name(tenant, opaque, sealed)
+        except (CorruptionError, TypeError, ValueError):
+            return False
+        return hmac.compare_digest(self._lookup(tenant, kind, name), lookup)
 
     def close(self) -> None:
         """See `KeyStore.close`."""

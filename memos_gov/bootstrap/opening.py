@@ -1,5 +1,5 @@
 """
-Wiring: settings in, an open `Service` out. The only importer of backends.
+Opening and making a data folder: settings in, an open `Service` out.
 
 A data folder holds `log.db tables.db vault.db operations.db index.db policies/
 keys/` and `memos-gov.toml`. Opening checks that they are of one instance and
@@ -135,6 +135,7 @@ def _make(settings: Settings, folder: Path, clock: Clock) -> None:
             verifier_key=rooms.verifier_key,
             recovery_key=rooms.recovery_key(),
         )
+        rooms.index.position()  # every file is there from the beginning, so fsck can miss one
     _write_settings(settings, folder / settings_module.FILE_NAME)
 
 

@@ -1,0 +1,259 @@
+"""
+Upkeep of a data folder that nobody has opened: examine it, or make its tables again.
+
+Both work on folders that `open_service` refuses. Examining opens every file
+for reading only; rebuilding writes new files beside those in use and moves a
+pointer at the very end.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from memos_gov import settings as settings_module
+from memos_gov.backends.clock import SystemClock
+from memos_gov.backends.files import FilePolicyBundles
+from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.sqlite import migrate
+from memos_gov.backends.sqlite.connection import copy_file, damage
+from memos_gov.backends.sqlite.index import SqliteCubeIndex
+from memos_gov.backends.sqlite.log import SqliteEventLog
+from memos_gov.backends.sqlite.operations import SqlitePointers
+from memos_gov.backends.sqlite.tables import SqliteTables
+from memos_gov.backends.sqlite.vault import SqliteKeyStore
+from memos_gov.bootstrap.opening import (
+    INDEX,
+    LOG,
+    OPERATIONS,
+    TABLES,
+    TABLES_POINTER,
+    VAULT,
+    control_record,
+)
+from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
+from memos_gov.fsck import Examined, Findings, FsckReport, examine, verify
+from memos_gov.fsck.report import REBUILD, RESTORE, Progress
+from memos_gov.materializers.plaintext import IndexFollower
+from memos_gov.ports import EventLog
+from memos_gov.rebuild import RebuildReport, check_roots, replay, roots
+from memos_gov.sealing import Sealer
+
+
+def fsck(data: Path | str | None = None, *, progress: Progress | None = None) -> FsckReport:
+    """
+    Examine a data folder from outside, also one that `open_service` refuses.
+
+    Nothing in the folder is written. Temporary copies of what the log makes
+    again lie elsewhere, with mode 0600, and are removed; keys are not copied.
+
+    Raises:
+        SettingsError: There is no such folder.
+        UnavailableError: The folder was written to meanwhile; ask again.
+    """
+    return _examined(data, progress, whole=True)
+
+
+def verify_log(data: Path | str | None = None, *, progress: Progress | None = None) -> FsckReport:
+    """Examine the log alone: records, seals, outcomes and roots; errors as `fsck`."""
+    return _examined(data, progress, whole=False)
+
+
+def _examined(data: Path | str | None, progress: Progress | None, *, whole: bool) -> FsckReport:
+    folder = settings_module.load(data).data
+    if not folder.is_dir():
+        raise SettingsError(f"{folder} is no data folder of memos-gov")
+    findings, before = Findings(progress), _stamps(folder)
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memos-gov-")))
+        at = _opened_to_read(folder, scratch, stack, findings, whole=whole)
+        report = examine(at, findings) if whole else verify(at, findings)
+    if not report.clean and before != _stamps(folder):
+        msg = "the folder was written to while it was examined"
+        raise UnavailableError(msg, backend="files")
+    return report
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return what changes when a database of the folder is written to."""
+    found = {path.name: path.stat() for path in folder.glob("*.db*")}
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
+
+
+def _opened_to_read(
+    folder: Path, scratch: Path, stack: ExitStack, findings: Findings, *, whole: bool
+) -> Examined:
+    """Open what can be opened of a folder; each part that cannot is a finding."""
+    log = vault = index = live = fresh = None
+    name = TABLES
+    if _is_sound(folder / OPERATIONS, RESTORE, findings, whole=whole):
+        with findings.guarded(OPERATIONS, "damaged", RESTORE):
+            pointers = SqlitePointers(folder / OPERATIONS, read_only=True)
+            stack.callback(pointers.close)
+            name = pointers.get(TABLES_POINTER, TABLES)
+    if _is_sound(folder / LOG, RESTORE, findings, whole=whole):
+        with findings.guarded(LOG, "damaged", RESTORE):
+            log = SqliteEventLog(folder / LOG, SystemClock(), read_only=True)
+            stack.callback(log.close)
+    if _is_sound(folder / VAULT, RESTORE, findings, whole=whole):
+        with findings.guarded(VAULT, "damaged", RESTORE):
+            vault = SqliteKeyStore(
+                folder / VAULT, KeyFiles(folder / "keys").master(), read_only=True
+            )
+            stack.callback(vault.close)
+    if _is_sound(folder / name, REBUILD, findings, whole=whole):
+        with findings.guarded(name, "damaged", REBUILD):
+            migrate.check(folder / name, "tables")
+            live = _copied_tables(folder / name, scratch / "live.db", stack)
+    # An index that is not there yet is made by the first recall.
+    if (
+        whole
+        and (folder / INDEX).exists()
+        and _is_sound(folder / INDEX, REBUILD, findings, whole=whole)
+    ):
+        index = SqliteCubeIndex(folder / INDEX, read_only=True)
+        stack.callback(index.close)
+    if whole:
+        fresh = _fresh_tables(scratch / "fresh.db", stack)
+    bundles = FilePolicyBundles(folder / "policies")
+    return Examined(log=log, keys=vault, live=live, fresh=fresh, index=index, bundles=bundles)
+
+
+def _is_sound(path: Path, remedy: str, findings: Findings, *, whole: bool) -> bool:
+    """Whether a file is there and, where all is examined, has no damaged page."""
+    if not path.exists():
+        findings.add(path.name, "missing", "the file is missing", remedy)
+        return False
+    before = findings.found["damaged"]
+    if whole:
+        findings.progress(path.name, 0, 1)
+        with findings.guarded(path.name, "damaged", remedy):
+            for found in damage(path):
+                findings.add(path.name, "damaged", f"SQLite says: {found}", remedy)
+    return findings.found["damaged"] == before
+
+
+def _copied_tables(path: Path, to: Path, stack: ExitStack) -> SqliteTables:
+    to.touch(mode=0o600)
+    copy_file(path, to)
+    tables = SqliteTables(to)
+    stack.callback(tables.close)
+    return tables
+
+
+def _fresh_tables(path: Path, stack: ExitStack) -> SqliteTables:
+    migrate.upgrade(path, "tables")
+    tables = SqliteTables(path)
+    stack.callback(tables.close)
+    return tables
+
+
+def rebuild(data: Path | str | None = None, *, progress: Progress | None = None) -> RebuildReport:
+    """
+    Make the tables and the index of a data folder again from its log.
+
+    The tables in use stay so until the new ones are whole, on the disk, and
+    agree with them; a kill at any moment leaves one of the two in use.
+
+    Raises:
+        SettingsError: There is no such folder, or a newer program wrote it.
+        CorruptionError: The log is damaged, or gives other roots than those in
+            use: nothing was switched.
+        UnavailableError: It cannot be written; nothing was switched.
+    """
+    folder = settings_module.load(data).data
+    if not (folder / LOG).exists():
+        raise SettingsError(f"{folder} is no data folder of memos-gov")
+    with ExitStack() as stack:
+        log = SqliteEventLog(folder / LOG, SystemClock())
+        stack.callback(log.close)
+        vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master())
+        stack.callback(vault.close)
+        _check_instance(vault.instance, control_record(log).instance)
+        pointers = SqlitePointers(folder / OPERATIONS)
+        stack.callback(pointers.close)
+        former = folder / pointers.get(TABLES_POINTER, TABLES)
+        made = folder / _next_name(former.name)
+        _remove_database(made)
+        fresh = _fresh_tables(made, stack)
+        replayed = replay(log, vault, fresh, progress)
+        compared = _compared(former, fresh)
+        _sync(made)
+        pointers.set(TABLES_POINTER, made.name)
+        for other in folder.glob("tables*.db"):
+            if other != made:
+                _remove_database(other)
+        indexed = _refilled(folder / INDEX, log, fresh, vault, progress)
+        return RebuildReport(
+            tables=made.name,
+            records=replayed.records,
+            events=replayed.events,
+            roots={tenant: root for tenant, (_, root) in roots(fresh).items()},
+            compared=compared,
+            indexed=indexed,
+        )
+
+
+def _check_instance(vault: str, log: str) -> None:
+    if vault != log:
+        raise CorruptionError("the vault belongs to another log", place=VAULT)
+
+
+def _next_name(name: str) -> str:
+    """Return the name after `tables.db` or `tables.<n>.db`."""
+    number = name.removeprefix("tables").removesuffix("db").strip(".")
+    return f"tables.{int(number or 0) + 1}.db"
+
+
+def _compared(former: Path, fresh: SqliteTables) -> bool:
+    """Compare roots with the tables in use; return whether they could be read at all."""
+    if not former.exists() or any(damage(former)):
+        return False
+    with ExitStack() as stack:
+        live = SqliteTables(former)
+        stack.callback(live.close)
+        try:
+            check_roots(live, fresh)
+        except SettingsError:
+            return False
+    return True
+
+
+def _sync(path: Path) -> None:
+    """Bring a database that nobody writes to onto the disk, and its name."""
+    for place in (path, path.with_name(f"{path.name}-wal"), path.parent):
+        if place.exists():
+            descriptor = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _remove_database(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+
+
+def _refilled(
+    path: Path,
+    log: EventLog,
+    tables: SqliteTables,
+    vault: SqliteKeyStore,
+    progress: Progress | None,
+) -> int:
+    """Empty the index, or throw away a damaged one, and fill it again; return its cubes."""
+    if path.exists() and any(damage(path)):
+        _remove_database(path)
+    index = SqliteCubeIndex(path)
+    try:
+        index.clear()
+        IndexFollower(log, tables, Sealer(vault), index).catch_up()
+        count = sum(1 for _ in index.entries())
+    finally:
+        index.close()
+    if progress is not None:
+        progress("index", count, count)
+    return count

@@ -1,0 +1,264 @@
+"""
+`demo`: the whole life of a memory on the embedded default, told step by step.
+
+Each step is a command that a reader could type, run in this process through
+the same verbs; what it prints is what they would see. The complaints are
+invented. The folder is a temporary one, gone at the end unless `--keep` or
+`--dir` says otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+import memos_gov
+from memos_gov.cli import output
+from memos_gov.cli.output import Screen
+from memos_gov.cli.program import command_line, report
+from memos_gov.cli.session import Session, verb
+from memos_gov.errors import DeniedError, GovernanceError, SettingsError
+
+NOTE = "Rang again about the double payment: charged twice, card 5555 5555 5555 4444. Upset."
+SINCE = "Refund promised by Friday."
+
+
+class Stage:
+    """Where the demo plays: says what comes, types a command, shows what it answers."""
+
+    def __init__(self, screen: Screen, data: Path) -> None:
+        self.screen = screen
+        self.data = data
+        self.commands = 0
+
+    def chapter(self, title: str, *said: str) -> None:
+        """Begin a new part of the story."""
+        self.screen.line("")
+        self.screen.line(title, "heading")
+        self._tell(said)
+
+    def say(self, *said: str) -> None:
+        """Tell the reader something, a line at a time."""
+        self.screen.line("")
+        self._tell(said)
+
+    def _tell(self, said: Iterable[str]) -> None:
+        for text in said:
+            self.screen.line(f"# {text}", "said")
+
+    def type(self, *words: str) -> Any:
+        """
+        Run a command and return its answer.
+
+        Raises:
+            GovernanceError: What the command line would report; shown already.
+        """
+        self.screen.line("")
+        self.screen.line(f"$ memos-gov {shlex.join(words)}", "command")
+        session = Session(data=self.data, screen=self.screen)
+        self.commands += 1
+        try:
+            command_line.run(list(words), session)
+        except GovernanceError as error:
+            report(error, screen=self.screen)
+            raise
+        return session.answer
+
+    def refused(self, *words: str) -> GovernanceError:
+        """Run a command that has to fail, and return why it did."""
+        try:
+            self.type(*words)
+        except GovernanceError as error:
+            return error
+        msg = f"the demo expected a refusal of: memos-gov {shlex.join(words)}"
+        raise AssertionError(msg)
+
+
+@verb("demo")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Make the data folder here, and keep it.",
+)
+@click.option("--keep", is_flag=True, help="Keep the temporary data folder.")
+def demo_verb(session: Session, folder: Path | None, keep: bool) -> None:
+    """Show the whole life of a memory, in seconds, with no service and no account."""
+    started = time.monotonic()
+    with _folder(folder, keep=keep) as data:
+        stage = Stage(session.screen or output.screen(), data)
+        _play(stage)
+        seconds = time.monotonic() - started
+        summary = {"data": str(data), "commands": stage.commands, "seconds": round(seconds, 1)}
+        session.answer = summary
+        _farewell(stage, seconds, kept=keep or folder is not None)
+
+
+@contextmanager
+def _folder(folder: Path | None, *, keep: bool) -> Iterator[Path]:
+    """Enter a folder that does not exist yet; a temporary one is removed at the end."""
+    if folder is not None:
+        yield folder
+        return
+    parent = Path(tempfile.mkdtemp(prefix="memos-gov-demo-"))
+    try:
+        yield parent / "data"
+    finally:
+        if not keep:
+            shutil.rmtree(parent, ignore_errors=True)
+
+
+def examples() -> Path:
+    """
+    Return the folder of examples: in the package when installed, else in the checkout.
+
+    Raises:
+        SettingsError: Neither is there.
+    """
+    package = Path(memos_gov.__file__).parent
+    for folder in (package / "examples", package.parent / "examples"):
+        if (folder / "complaints.csv").is_file():
+            return folder
+    raise SettingsError("the examples are missing", remedy="Install the package again.")
+
+
+def _play(stage: Stage) -> None:
+    _begin(stage)
+    note = _three_answers(stage)
+    _share_and_revise(stage, note)
+    _refuse_and_explain(stage, note)
+    _hold(stage, note)
+    _withdraw(stage)
+    _prove(stage, note)
+
+
+def _begin(stage: Stage) -> None:
+    stage.chapter(
+        "1. A folder, forty complaints, three people",
+        "Everything lies in one folder: log, tables, keys, policies. No service, no account.",
+    )
+    stage.screen.line("")
+    stage.screen.line(f"$ export MEMOS_GOV_DATA={shlex.quote(str(stage.data))}", "command")
+    stage.type("init", "--purpose", "complaint-handling")
+    folder = _shown(examples())
+    stage.type("ingest", f"{folder}/complaints.csv", "--map", f"{folder}/complaints.toml")
+    stage.say(
+        "Dora is data protection officer, Anna an analyst, echo a program that answers calls."
+    )
+    stage.type("principal", "add", "dora", "--role", "dpo", "--clearance", "restricted")
+    purposes = ("--for", "complaint-handling", "--for", "research")
+    stage.type(
+        "principal", "add", "anna", "--role", "analyst", "--clearance", "internal", *purposes
+    )
+    stage.type("principal", "add", "echo", "--role", "agent", "--clearance", "confidential")
+
+
+def _three_answers(stage: Stage) -> str:
+    """Let three principals ask the same; return the cube that echo remembers."""
+    stage.chapter(
+        "2. The same question, three answers",
+        "echo takes a note. Policy finds a card number: masked before it enters the log.",
+    )
+    note = stage.type("remember", NOTE, "--subject", "customer-1001", "--as", "echo")
+    stage.say(
+        "Dora sees everything. Anna is cleared to internal: nothing confidential, and",
+        "addresses and numbers masked. echo sees what is its own. Nobody learns of the rest.",
+    )
+    for principal in ("dora", "anna", "echo"):
+        stage.type("recall", "charged twice", "-k", "4", "--as", principal)
+    return str(note.cube_id)
+
+
+def _share_and_revise(stage: Stage, note: str) -> None:
+    stage.chapter(
+        "3. Shared, and revised",
+        "The owner of the folder shares a confidential complaint with echo.",
+    )
+    found = stage.type("list", "--subject", "customer-1034")
+    stage.type("share", found.hits[0].cube_id, "--with", "echo")
+    stage.type("recall", "fuel at a motorway", "-k", "1", "--as", "echo")
+    stage.say("echo adds to its note; whoever still has revision 1 in mind is told.")
+    stage.type("revise", note, SINCE, "--append", "--expect", "1", "--as", "echo")
+    stage.refused("revise", note, "Refund refused.", "--expect", "1", "--as", "echo")
+    stage.type("history", note, "--as", "dora")
+
+
+def _refuse_and_explain(stage: Stage, note: str) -> None:
+    stage.chapter(
+        "4. A refusal is a record too",
+        "echo may share its own notes, but not confidential ones on its own.",
+    )
+    error = stage.refused("share", note, "--with", "anna", "--as", "echo")
+    assert isinstance(error, DeniedError)
+    stage.say("Dora asks why: the rules that spoke, and the facts at the versions they looked at.")
+    stage.type("explain", str(error.index), "--as", "dora")
+    case = stage.type("review", "list", "--as", "dora")[0].case_id
+    stage.type("review", "reject", case, "--as", "dora")
+
+
+def _hold(stage: Stage, note: str) -> None:
+    stage.chapter(
+        "5. A legal hold stops what would change",
+        "A matter holds everything about customer-1001, echo's note too.",
+    )
+    stage.type("hold", "M-2025-07", "--subject", "customer-1001", "--as", "dora")
+    stage.refused("archive", note)
+    stage.type("audit", "holds", "--as", "dora")
+    stage.type("release", "M-2025-07", "--as", "dora")
+    stage.type("archive", note)
+
+
+def _withdraw(stage: Stage) -> None:
+    stage.chapter(
+        "6. Consent, given and withdrawn",
+        "Some customers agreed to research. Anna finds one; then that customer thinks again.",
+    )
+    asked = ("interest on a balance that was paid", "-k", "1", "--as", "anna")
+    research = ("--purpose", "research")
+    found = stage.type("recall", *asked, *research).hits[0]
+    stage.type("consent", found.subjects[0], "research", "--withdrawn", "--as", "dora")
+    stage.say("From here on she finds another one, and this one is as if it had never been:")
+    stage.type("recall", *asked, *research)
+    stage.refused("get", found.cube_id, "--as", "anna", *research)
+    stage.say("What happened to it stays on record: who read it, for what, under which rule.")
+    stage.type("audit", "access", found.cube_id, "--as", "dora")
+
+
+def _prove(stage: Stage, note: str) -> None:
+    stage.chapter(
+        "7. A log that proves itself",
+        "Every record has an index and a leaf in a Merkle tree; payloads are ciphertext.",
+    )
+    stage.type("log", "tail", "-n", "6", "--as", "dora")
+    stage.type("log", "verify")
+    stage.say("Tables are only a consequence of the log: thrown away, and made again the same.")
+    stage.type("rebuild")
+    stage.type("fsck")
+
+
+def _farewell(stage: Stage, seconds: float, *, kept: bool) -> None:
+    stage.chapter(f"{stage.commands} commands in {seconds:.1f} seconds. Now yours:")
+    folder = shlex.quote(str(stage.data)) if kept else "my-data"
+    first = "status" if kept else "init"
+    for words in (
+        f"memos-gov --data {folder} {first}",
+        f"memos-gov --data {folder} remember 'Tea, no sugar.' --subject me",
+        f"memos-gov --data {folder} recall tea",
+    ):
+        stage.screen.line(f"$ {words}", "command")
+
+
+def _shown(folder: Path) -> str:
+    """Return a path as short as it can be typed from here."""
+    relative = os.path.relpath(folder)
+    return relative if len(relative) < len(str(folder)) else str(folder)

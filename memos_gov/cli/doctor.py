@@ -1,0 +1,123 @@
+"""
+`doctor`: what is wrong with a data folder, and what to do about it.
+
+It looks and asks, and changes nothing but what opening a folder does. What
+stops the folder from being served is wrong (exit 7); the rest is advice.
+"""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from memos_gov.cli.errors import FOUND_WRONG
+from memos_gov.cli.output import Screen
+from memos_gov.cli.session import Session, verb
+from memos_gov.cli.text import cell
+from memos_gov.errors import GovernanceError
+
+if TYPE_CHECKING:
+    from memos_gov.service import Service
+
+FREE_BYTES_MIN = 200_000_000
+BEHIND_RECORDS_MAX = 10_000
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    state: Literal["good", "advice", "wrong"]
+    found: str
+    remedy: str = ""
+
+
+@verb("doctor")
+def doctor_verb(session: Session) -> int:
+    """Say what is wrong with the data folder, and the remedy."""
+    from memos_gov import settings
+
+    given = {name: value for name, value in session.overrides().items() if value is not None}
+    folder = settings.load(session.data, **given).data
+    checks = [*_opened(session), *_files(folder), *_machine(folder)]
+    session.show([check._asdict() for check in checks], _draw)
+    return FOUND_WRONG if any(check.state == "wrong" for check in checks) else 0
+
+
+def _opened(session: Session) -> Iterator[Check]:
+    """Open the folder, which compares its files with each other and with the clock."""
+    try:
+        with session.service() as service:
+            yield Check("folder", "good", "opens; its files are of one instance")
+            yield Check("clock", "good", "not behind the log")
+            yield from _policy(session, service)
+            yield _followers(service)
+    except GovernanceError as error:
+        yield Check("folder", "wrong", str(error), error.remedy)
+
+
+def _policy(session: Session, service: Service) -> Iterator[Check]:
+    """Ask the active policy something, so that its bundle is read and its module runs."""
+    try:
+        service.rooms.bundles.get(session.acting(service).policy)
+        yield Check("policy", "good", "the active bundle is kept here and whole")
+    except GovernanceError as error:
+        yield Check("policy", "wrong", str(error), error.remedy)
+
+
+def _followers(service: Service) -> Check:
+    """Look how far tables and index are behind; a question brings them to the end."""
+    behind = {name: lag for name, lag in service.status().behind.items() if lag > 0}
+    if max(behind.values(), default=0) < BEHIND_RECORDS_MAX:
+        return Check("followers", "good", f"behind by records: {cell(behind) or 'nothing'}")
+    remedy = "Recall or list something: that brings them to the end of the log."
+    return Check("followers", "advice", f"behind by records: {cell(behind)}", remedy)
+
+
+def _files(folder: Path) -> Iterator[Check]:
+    """Look at the modes of what only the operator may read."""
+    keys = folder / "keys"
+    secret = [keys, *sorted(keys.glob("*")), *sorted(folder.glob("*.db"))]
+    for path in secret:
+        if path.exists() and path.stat().st_mode & OTHERS:
+            name = path.relative_to(folder)
+            remedy = f"chmod go-rwx {path}"
+            yield Check(f"{name}", "wrong", "others may read or write it", remedy)
+    if (keys / "recovery").exists():
+        yield Check(
+            "keys/recovery",
+            "advice",
+            "the recovery key lies beside what it recovers",
+            "Move it to a safe place; nothing here needs it.",
+        )
+
+
+def _machine(folder: Path) -> Iterator[Check]:
+    """Look at what the machine gives: space, and OPA for authors of policies."""
+    place = folder if folder.exists() else folder.parent
+    if place.exists():
+        free = shutil.disk_usage(place).free
+        enough = free >= FREE_BYTES_MIN
+        remedy = "" if enough else "Make room: a full disk refuses every command."
+        found = f"{free // 1_000_000} MB free"
+        yield Check("disk", "good" if enough else "wrong", found, remedy)
+    yield _opa()
+
+
+def _opa() -> Check:
+    from memos_gov.bootstrap.policies import require_opa
+
+    try:
+        require_opa()
+    except GovernanceError as error:
+        return Check("opa", "advice", str(error), error.remedy)
+    return Check("opa", "good", "the pinned version is installed, for authors of policies")
+
+
+def _draw(screen: Screen, checks: list[dict[str, str]]) -> None:
+    columns = ("name", "state", "found", "remedy")
+    screen.table(columns, ([check[name] for name in columns] for check in checks))

@@ -1,0 +1,85 @@
+"""`init`, `status`, `whoami` and `config`: a data folder and who one is in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from memos_gov.cli.output import Screen, fields_of
+from memos_gov.cli.session import Session, VerbGroup, pass_session, verb
+
+if TYPE_CHECKING:
+    from memos_gov.queries.standing import Status
+
+
+@verb("init")
+def init_verb(session: Session) -> None:
+    """Make a data folder with a tenant and its first principal, who is steward and dpo."""
+    import memos_gov
+
+    with memos_gov.init(session.data, **session.overrides()) as service:
+        settings = service.rooms.settings
+        made = {
+            "data": str(settings.data),
+            "tenant": settings.tenant,
+            "principal": settings.principal,
+            "policy": session.acting(service).policy,
+        }
+    session.show(made, _made)
+    session.note("Carry keys/recovery away: it brings a former policy back, and nothing else does.")
+
+
+def _made(screen: Screen, made: dict[str, str]) -> None:
+    screen.line(f"made {made['data']}", "good")
+    screen.fields([(name, value) for name, value in made.items() if name != "data"])
+
+
+@verb("status")
+def status_verb(session: Session) -> None:
+    """Show what is in the data folder: counts and places, no content."""
+    with session.service() as service:
+        session.show(service.status(), _status)
+
+
+def _status(screen: Screen, found: Status) -> None:
+    screen.fields(
+        [
+            ("instance", found.instance),
+            ("records in the log", found.log_end),
+            ("cubes", found.cubes),
+            ("behind by records", {k: n for k, n in found.behind.items() if n} or "nothing"),
+            ("bytes", found.files),
+        ]
+    )
+    rows = ((t.tenant, t.index, t.policy, t.root) for t in found.tenants)
+    screen.table(("tenant", "index", "policy", "root"), rows)
+
+
+@verb("whoami")
+def whoami_verb(session: Session) -> None:
+    """Show who acts, with roles and attributes as the log knows them."""
+    with session.actor() as actor:
+        session.show(actor.whoami(), draw_fields)
+
+
+@click.group("config", cls=VerbGroup)
+def config_verb() -> None:
+    """Look at the settings."""
+
+
+@config_verb.command("show")
+@pass_session
+def show(session: Session) -> None:
+    """Show every setting as it holds now, secrets hidden."""
+    from memos_gov import settings
+
+    given = {name: value for name, value in session.overrides().items() if value is not None}
+    loaded = settings.load(session.data, **given)
+    session.show(loaded.model_dump(mode="json"), draw_fields)
+
+
+def draw_fields(screen: Screen, document: Any) -> None:
+    """Draw any flat document as names and values."""
+    pairs = fields_of(document).items()
+    screen.fields([(name.replace("_", " "), value) for name, value in pairs])

@@ -1,0 +1,132 @@
+"""Who may use a memory and whether it may change: shares, consents, holds, states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from memos_gov.cli import options, views
+from memos_gov.cli.session import Session, Verb, verb
+
+if TYPE_CHECKING:
+    from memos_gov.governor import Receipt
+    from memos_gov.service import Actor
+
+
+@verb("share")
+@click.argument("cube")
+@click.option("--with", "with_", required=True, metavar="PRINCIPAL", help="Who shall have it.")
+@click.option(
+    "--scope",
+    type=click.Choice(["read", "write"]),
+    default="read",
+    show_default=True,
+    help="How much.",
+)
+@options.valid_to
+@options.dry_run
+def share_verb(
+    session: Session,
+    cube: str,
+    with_: str,
+    scope: Literal["read", "write"],
+    valid_to: datetime | None,
+    dry_run: bool,
+) -> None:
+    """Let another principal read a memory, or read and write it."""
+    with session.actor() as actor:
+        receipt = actor.share(cube, with_=with_, scope=scope, valid_to=valid_to, dry_run=dry_run)
+        session.show(receipt, views.receipt("shared"))
+
+
+@verb("unshare")
+@click.argument("cube")
+@click.option("--with", "with_", required=True, metavar="PRINCIPAL", help="Who has it now.")
+@options.dry_run
+def unshare_verb(session: Session, cube: str, with_: str, dry_run: bool) -> None:
+    """End a share."""
+    with session.actor() as actor:
+        receipt = actor.unshare(cube, with_=with_, dry_run=dry_run)
+        session.show(receipt, views.receipt("unshared"))
+
+
+@verb("consent")
+@click.argument("subject")
+@click.argument("for_purpose", metavar="PURPOSE")
+@click.option("--given/--withdrawn", default=True, show_default=True, help="What was said.")
+@options.valid_from
+@options.valid_to
+@options.dry_run
+def consent_verb(
+    session: Session,
+    subject: str,
+    for_purpose: str,
+    given: bool,
+    valid_from: datetime | None,
+    valid_to: datetime | None,
+    dry_run: bool,
+) -> None:
+    """Record that a subject agreed to a purpose, or refused it or took it back."""
+    with session.actor() as actor:
+        receipt = actor.consent(
+            subject,
+            for_purpose,
+            given=given,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            dry_run=dry_run,
+        )
+        session.show(receipt, views.receipt("consent given" if given else "consent withdrawn"))
+
+
+@verb("hold")
+@click.argument("matter")
+@click.option("--subject", help="Hold everything about this subject.")
+@click.option("--cube", help="Hold this memory.")
+@options.dry_run
+def hold_verb(
+    session: Session, matter: str, subject: str | None, cube: str | None, dry_run: bool
+) -> None:
+    """Hold a subject or a memory for a legal matter: nothing of it changes or ends."""
+    with session.actor() as actor:
+        receipt = actor.hold(matter=matter, subject=subject, cube=cube, dry_run=dry_run)
+        session.show(receipt, views.receipt("held"))
+
+
+@verb("release")
+@click.argument("matter")
+@options.dry_run
+def release_verb(session: Session, matter: str, dry_run: bool) -> None:
+    """Release everything that a legal matter holds."""
+    with session.actor() as actor:
+        session.show(actor.release(matter, dry_run=dry_run), views.receipt("released"))
+
+
+def _on_cube(
+    name: str, act_of: Callable[[Actor], Callable[..., Receipt]], done: str, promise: str
+) -> Verb:
+    """Return a verb that takes a cube and nothing else."""
+
+    @verb(name, help=promise)
+    @click.argument("cube")
+    @options.dry_run
+    def run(session: Session, cube: str, dry_run: bool) -> None:
+        with session.actor() as actor:
+            session.show(act_of(actor)(cube, dry_run=dry_run), views.receipt(done))
+
+    return run
+
+
+freeze_verb = _on_cube(
+    "freeze", lambda actor: actor.freeze, "frozen", "Admit no change to a memory."
+)
+thaw_verb = _on_cube("thaw", lambda actor: actor.thaw, "thawed", "Admit changes to a memory again.")
+archive_verb = _on_cube(
+    "archive", lambda actor: actor.archive, "archived", "Keep a memory, but recall it no longer."
+)
+restore_verb = _on_cube(
+    "restore", lambda actor: actor.restore, "restored", "Bring a memory back from the archive."
+)

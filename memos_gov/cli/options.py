@@ -1,0 +1,111 @@
+"""What verbs take in: times, notes, content from standard input, and shared options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from memos_gov.errors import InvalidCommandError
+
+F = TypeVar("F", bound=Callable[..., Any])
+STANDARD_INPUT = "-"
+
+
+def moment_of(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> datetime | None:
+    """Return the aware time that a text in ISO 8601 names; the callback of time options."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        message = "is no ISO 8601 time, such as 2026-03-01T09:00:00Z"
+        raise click.BadParameter(message, context, parameter) from None
+    if moment.tzinfo is None:
+        message = "lacks a time zone; end it with Z or +01:00"
+        raise click.BadParameter(message, context, parameter)
+    return moment
+
+
+def pairs_of(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str]:
+    """Return the names and values of `name=value`, each name once, the last value winning."""
+    pairs = [text.partition("=") for text in texts]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise click.BadParameter("must be name=value", context, parameter)
+    return {name: value for name, _, value in pairs}
+
+
+_DRY_RUN = click.option(
+    "--dry-run", is_flag=True, help="Ask policy and decide; write only that it was asked."
+)
+_VALID_FROM = click.option(
+    "--valid-from", metavar="TIME", callback=moment_of, help="When it began to be true."
+)
+_VALID_TO = click.option(
+    "--valid-to", metavar="TIME", callback=moment_of, help="When it stops being true."
+)
+
+
+_METADATA = click.option(
+    "--meta",
+    "metadata",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=pairs_of,
+    help="A note of yours; repeatable.",
+)
+
+
+def metadata(function: F) -> F:
+    """Add `--meta`."""
+    return _METADATA(function)
+
+
+def dry_run(function: F) -> F:
+    """Add `--dry-run`."""
+    return _DRY_RUN(function)
+
+
+def valid_from(function: F) -> F:
+    """Add `--valid-from`."""
+    return _VALID_FROM(function)
+
+
+def valid_to(function: F) -> F:
+    """Add `--valid-to`."""
+    return _VALID_TO(function)
+
+
+def content(text: str) -> str:
+    """
+    Return content as typed, or all of standard input for `-`, without its last line break.
+
+    Raises:
+        InvalidCommandError: It is over the limit, or not UTF-8; the place is named.
+    """
+    if text != STANDARD_INPUT:
+        return text
+    from memos_gov.domain.commands import CONTENT_BYTES_MAX
+
+    raw = sys.stdin.buffer.read(CONTENT_BYTES_MAX + 3)
+    raw = raw.removesuffix(b"\n").removesuffix(b"\r")
+    if len(raw) > CONTENT_BYTES_MAX:
+        msg = f"content: is over the limit of {CONTENT_BYTES_MAX} bytes (CONTENT_BYTES_MAX)"
+        raise InvalidCommandError(msg, field="content")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        msg = f"content: is not UTF-8 (byte {error.start} of standard input)"
+        raise InvalidCommandError(msg, field="content") from None
+
+
+def moment(seconds: int) -> str:
+    """Return a moment to the second, in UTC, as it can be typed back."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,47 @@
+"""`recall`, `get` and `list`: what the actor may see."""
+
+from __future__ import annotations
+
+import click
+
+from memos_gov.cli import views
+from memos_gov.cli.session import Session, verb
+
+
+@verb("recall")
+@click.argument("query")
+@click.option("-k", default=5, show_default=True, help="How many cubes at the most.")
+def recall_verb(session: Session, query: str, k: int) -> None:
+    """Find the most relevant memories that you may read, best first."""
+    with session.actor() as actor:
+        session.show(actor.recall(query, k=k), views.hits)
+
+
+@verb("get")
+@click.argument("cube")
+def get_verb(session: Session, cube: str) -> None:
+    """Read one memory."""
+    with session.actor() as actor:
+        session.show(actor.get(cube), views.hit)
+
+
+@verb("list")
+@click.option("--subject", help="Only about this subject.")
+@click.option("--label", help="Only with this label.")
+@click.option("--state", help="Only in this state, such as archived.")
+@click.option("--limit", default=50, show_default=True, help="How many at the most.")
+@click.option("--after", metavar="CUBE", help="Go on after the last cube of the page before.")
+def list_verb(
+    session: Session,
+    subject: str | None,
+    label: str | None,
+    state: str | None,
+    limit: int,
+    after: str | None,
+) -> None:
+    """List the facts of memories that you may read, newest first; content stays sealed."""
+    with session.actor() as actor:
+        found = actor.list(subject=subject, label=label, state=state, limit=limit, after=after)
+        session.show(found, views.listing)
+    if len(found.hits) == limit:
+        session.note(f"more: --after {found.hits[-1].cube_id}")

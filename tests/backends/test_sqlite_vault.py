@@ -1,0 +1,258 @@
+"""SqliteKeyStore keeps the contract, and what only a file can get wrong."""
+
+import multiprocessing
+import sqlite3
+from collections.abc import Callable, Iterator
+from multiprocessing.queues import Queue
+from pathlib import Path
+
+import pytest
+
+from memos_gov.backends.sqlite import migrate
+from memos_gov.backends.sqlite.vault import SqliteKeyStore
+from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
+from memos_gov.sealing import MasterKeys
+from tests.contracts.key_store import INSTANCE, OTHER, TENANT, KeyStoreContract
+
+MASTER = MasterKeys({1: "11" * 32})
+NEWER = MasterKeys({1: "11" * 32, 2: "22" * 32})
+Open = Callable[[], SqliteKeyStore]
+
+
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the bytes of a fresh vault."""
+    path = tmp_path_factory.mktemp("vault") / "vault.db"
+    migrate.upgrade(path, "vault")
+    keys = SqliteKeyStore(path, MASTER)
+    keys.found(INSTANCE)
+    keys.close()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(tmp_path: Path, founded: bytes) -> Path:
+    """Return where the vault lies, founded and empty."""
+    place = tmp_path / "vault.db"
+    place.write_bytes(founded)
+    return place
+
+
+@pytest.fixture
+def open_keys(path: Path) -> Iterator[Open]:
+    """Return a function that opens the vault; every opening is closed at the end."""
+    opened: list[SqliteKeyStore] = []
+
+    def put() -> SqliteKeyStore:
+        opened.append(SqliteKeyStore(path, MASTER))
+        return opened[-1]
+
+    yield put
+    for keys in opened:
+        keys.close()
+
+
+@pytest.fixture
+def keys(open_keys: Open) -> SqliteKeyStore:
+    """Return the vault under test."""
+    return open_keys()
+
+
+def kept(path: Path) -> bytes:
+    """Return every byte of the vault's files."""
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob("vault.db*")))
+
+
+def changed(path: Path, statement: str, *values: object) -> None:
+    """Change a row behind the vault's back."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    assert connection.execute(statement, values).rowcount > 0
+    connection.close()
+
+
+def wrapped(path: Path, table: str = "content_keys", column: str = "wrapped") -> list[bytes]:
+    """Return what a table keeps wrapped."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute(f"SELECT {column} FROM {table}").fetchall()
+    connection.close()
+    return [row[0] for row in rows]
+
+
+class TestSqliteKeyStore(KeyStoreContract):
+    """The contract, on one file."""
+
+    @pytest.fixture(autouse=True)
+    def _found(self, path: Path) -> None:
+        self._path = path
+
+    def raw_bytes(self) -> bytes:
+        """Return every byte of the vault's files."""
+        return kept(self._path)
+
+
+def _flip(raw: bytes) -> bytes:
+    return raw[:-1] + bytes([raw[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    "change", [_flip, lambda _: b"", lambda raw: raw[:5], lambda raw: raw[:20]]
+)
+def test_key_that_was_tampered_with_is_corrupt_at_its_place(
+    keys: SqliteKeyStore, path: Path, change: Callable[[bytes], bytes]
+) -> None:
+    """Never a wrong key: the place says which row."""
+    (key,) = keys.issue(TENANT, 1)
+    changed(path, "UPDATE content_keys SET wrapped = ?", change(wrapped(path)[0]))
+
+    with pytest.raises(CorruptionError) as caught:
+        keys.open(TENANT, [key.key_id])
+
+    assert f"vault.db {key.key_id}" == caught.value.place
+
+
+def test_key_moved_to_another_name_or_tenant_is_corrupt(keys: SqliteKeyStore, path: Path) -> None:
+    """A wrap is bound to tenant and name."""
+    one, two = keys.issue(TENANT, 2)
+    changed(
+        path,
+        "UPDATE content_keys SET wrapped ="
+        " (SELECT wrapped FROM content_keys WHERE key_id = ?) WHERE key_id = ?",
+        one.key_id,
+        two.key_id,
+    )
+    with pytest.raises(CorruptionError):
+        keys.open(TENANT, [two.key_id])
+
+    changed(path, "UPDATE content_keys SET tenant = ? WHERE key_id = ?", OTHER, one.key_id)
+    with pytest.raises(CorruptionError):
+        keys.open(OTHER, [one.key_id])
+
+
+def test_secret_and_name_that_were_tampered_with_are_corrupt(
+    keys: SqliteKeyStore, open_keys: Open, path: Path
+) -> None:
+    """Both at their place."""
+    keys.secret(TENANT, "one", create=True)
+    opaque = keys.refer(TENANT, "subject", ["ann"], create=True)["ann"]
+    changed(path, "UPDATE directory SET sealed = ?", _flip(wrapped(path, "directory", "sealed")[0]))
+    changed(path, "UPDATE secrets SET wrapped = zeroblob(60) WHERE name = 'one'")
+    again = open_keys()
+
+    with pytest.raises(CorruptionError) as caught:
+        again.names(TENANT, [opaque])
+    assert f"vault.db {opaque}" == caught.value.place
+    with pytest.raises(CorruptionError) as caught:
+        again.secret(TENANT, "one")
+    assert "vault.db one" == caught.value.place
+
+
+def test_vault_under_another_master_key_opens_nothing(open_keys: Open, path: Path) -> None:
+    """An old backup without its key-encryption key is noise."""
+    (key,) = open_keys().issue(TENANT, 1)
+    stranger = SqliteKeyStore(path, MasterKeys({1: "99" * 32}))
+
+    with pytest.raises(CorruptionError):
+        stranger.open(TENANT, [key.key_id])
+
+    stranger.close()
+
+
+def test_keys_of_an_earlier_epoch_open_and_new_ones_use_the_newest(
+    open_keys: Open, path: Path
+) -> None:
+    """Rotation begins with what is made from now on."""
+    (old,) = open_keys().issue(TENANT, 1)
+    rotated = SqliteKeyStore(path, NEWER)
+    (new,) = rotated.issue(TENANT, 1)
+
+    assert {old.key_id: old.key, new.key_id: new.key} == rotated.open(
+        TENANT, [old.key_id, new.key_id]
+    )
+
+    rotated.close()
+
+
+def test_key_of_an_epoch_whose_master_key_is_missing_is_corrupt(
+    open_keys: Open, path: Path
+) -> None:
+    """The place names the file that lacks it."""
+    rotated = SqliteKeyStore(path, NEWER)
+    (new,) = rotated.issue(TENANT, 1)
+    rotated.close()
+
+    with pytest.raises(CorruptionError, match="epoch 2") as caught:
+        open_keys().open(TENANT, [new.key_id])
+
+    assert "keys/kek" == caught.value.place
+
+
+def test_key_discarded_leaves_no_byte_in_any_file(keys: SqliteKeyStore, path: Path) -> None:
+    """Neither in the database nor in its write-ahead log, however pages moved before."""
+    issued = [key.key_id for _ in range(40) for key in keys.issue(TENANT, 50)]
+    rows = dict(raw_keys(path))
+    gone = sorted(issued)[::2]
+
+    keys.discard(TENANT, gone)
+
+    files = kept(path)
+    assert [] == [key_id for key_id in gone if rows[key_id][:40] in files]
+    assert len(gone) == len(keys.open(TENANT, set(issued) - set(gone)))
+
+
+def raw_keys(path: Path) -> list[tuple[str, bytes]]:
+    """Return the keys as they are kept, by name."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT key_id, wrapped FROM content_keys").fetchall()
+    connection.close()
+    return rows
+
+
+def _make_secret(path: Path, answers: "Queue[tuple[bytes | None, str]]") -> None:
+    keys = SqliteKeyStore(path, MASTER)
+    secret = keys.secret(TENANT, "raced", create=True)
+    answers.put((secret, keys.refer(TENANT, "subject", ["ann"], create=True)["ann"]))
+    keys.close()
+
+
+def test_processes_that_make_a_secret_at_once_get_one(path: Path) -> None:
+    """One value, and one id for a name."""
+    spawn = multiprocessing.get_context("spawn")
+    answers: Queue[tuple[bytes | None, str]] = spawn.Queue()
+    processes = [spawn.Process(target=_make_secret, args=(path, answers)) for _ in range(2)]
+    for process in processes:
+        process.start()
+
+    made = {answers.get(timeout=60) for _ in processes}
+    for process in processes:
+        process.join(60)
+
+    assert 1 == len(made)
+
+
+def test_vault_without_its_instance_is_corrupt(open_keys: Open, path: Path) -> None:
+    """It cannot say whose it is."""
+    changed(path, "DELETE FROM meta")
+
+    with pytest.raises(CorruptionError):
+        _ = open_keys().instance
+
+
+def test_vault_founded_twice_is_an_error(keys: SqliteKeyStore) -> None:
+    """A vault belongs to one log."""
+    with pytest.raises(UnavailableError):
+        keys.found("another")
+
+    assert INSTANCE == keys.instance
+
+
+def test_vault_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
+    """And one without its tables is of another version."""
+    place = tmp_path / "vault.db"
+    place.write_bytes(b"x" * 4096)
+    with pytest.raises(CorruptionError):
+        SqliteKeyStore(place, MASTER)
+
+    empty = SqliteKeyStore(tmp_path / "empty.db", MASTER)
+    with pytest.raises(SettingsError):
+        empty.issue(TENANT, 1)
+    empty.close()

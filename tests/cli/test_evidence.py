@@ -1,0 +1,249 @@
+"""The verbs that look back: files in, history, verdicts, audits, the log, examination, rebuild."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from memos_gov.cli.demo import examples
+from tests.cli.conftest import Answer, Run
+
+COMPLAINTS = str(examples() / "complaints.csv")
+MAP = ("--map", str(examples() / "complaints.toml"))
+SECRET = "the customer is ill"
+
+
+def test_ingest_that_is_repeated_adds_nothing(run: Run) -> None:
+    """Forty rows are added once."""
+    assert "40 rows: 40 added\n" == run("ingest", COMPLAINTS, *MAP).stdout
+    assert "40 rows: 40 there already\n" == run("ingest", COMPLAINTS, *MAP).stdout
+
+
+def test_ingest_with_a_bad_row_reports_its_line_and_goes_on(run: Run, tmp_path: Path) -> None:
+    """Exit code 1: some are in, one is not, and it is said which."""
+    lines = Path(COMPLAINTS).read_text(encoding="utf-8").splitlines(keepends=True)[:5]
+    lines[2] = lines[2].replace("2025-01-07", "someday")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("".join(lines), encoding="utf-8")
+
+    done = run("ingest", str(bad), *MAP)
+
+    assert 1 == done.exit_code
+    assert "4 rows: 3 added, 1 failed" in done.stdout
+    assert "line 3: valid_from" in done.stdout
+
+
+def test_ingest_as_a_dry_run_adds_nothing(run: Run, answer: Answer) -> None:
+    """Policy is asked about every row."""
+    done = run("ingest", COMPLAINTS, *MAP, "--dry-run")
+
+    assert "40 rows: 40 would be added\n" == done.stdout
+    assert [] == answer("list")["hits"]
+
+
+def test_ingest_report_in_json_counts_rows(answer: Answer) -> None:
+    """A script reads the counts."""
+    report = answer("ingest", COMPLAINTS, *MAP)
+
+    assert (40, 40, []) == (report["rows"], report["added"], report["failed"])
+
+
+def test_ingest_of_a_file_that_is_not_there_is_one_error(run: Run) -> None:
+    """The file is named."""
+    done = run("ingest", "nowhere.csv", *MAP)
+
+    assert 2 == done.exit_code
+    assert "nowhere.csv" in done.stderr
+
+
+def test_map_check_shows_cubes_and_adds_none(run: Run, answer: Answer) -> None:
+    """An author of maps sees what comes of the first rows."""
+    done = run("map", "check", COMPLAINTS, *MAP, "--rows", "2")
+
+    assert 0 == done.exit_code, done.stderr
+    assert "line 2" in done.stdout
+    assert "customer-1002" in done.stdout
+    assert [] == answer("list")["hits"]
+
+
+def test_history_of_a_cube_shows_changes_and_no_content(run: Run, answer: Answer) -> None:
+    """Headers tell what happened; what was said stays sealed."""
+    cube = answer("remember", SECRET, "--subject", "customer-17")["cube_id"]
+    answer("freeze", cube)
+
+    done = run("history", cube)
+
+    assert 0 == done.exit_code, done.stderr
+    assert "CubeRemembered by owner" in done.stdout
+    assert "CubeFrozen by owner" in done.stdout
+    assert "ill" not in done.stdout.split()
+
+
+def test_explain_of_an_index_names_the_rules_and_the_facts(run: Run, answer: Answer) -> None:
+    """The index of a receipt or an error is enough."""
+    receipt = answer("remember", SECRET)
+
+    done = run("explain", str(receipt["index"]))
+
+    assert 0 == done.exit_code, done.stderr
+    assert receipt["verdict_id"] in done.stdout
+    assert "role/steward" in done.stdout
+    assert "facts it relied on:" in done.stdout
+    assert SECRET not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["audit", "subject", "customer-17"],
+        ["audit", "access", "--subject", "customer-17"],
+        ["audit", "holds"],
+        ["audit", "holds", "--subject", "customer-17"],
+        ["audit", "integrity"],
+    ],
+)
+def test_audit_of_any_question_answers_in_rows(run: Run, answer: Answer, words: list[str]) -> None:
+    """To a reader and to a program, without content."""
+    cube = answer("remember", SECRET, "--subject", "customer-17")["cube_id"]
+    answer("get", cube)
+    answer("hold", "M-1", "--subject", "customer-17")
+
+    done = run(*words)
+    document = answer(*words)
+
+    assert 0 == done.exit_code, done.stderr
+    assert SECRET not in done.stdout
+    assert document["rows"]
+    assert {len(document["columns"])} == {len(row) for row in document["rows"]}
+
+
+def test_audit_by_somebody_who_may_not_ask_is_refused(run: Run) -> None:
+    """Evidence is governed too."""
+    assert 4 == run("audit", "holds", "--as", "anna").exit_code
+
+
+def test_log_tail_shows_the_newest_records_with_their_leaves(run: Run, answer: Answer) -> None:
+    """The last line is the question itself."""
+    receipt = answer("remember", "x")
+
+    lines = run("log", "tail", "-n", "2").stdout.splitlines()
+
+    assert 3 == len(lines)
+    assert str(receipt["index"]) == lines[1].split()[0]
+    assert receipt["leaf"].startswith(lines[1].split()[-1])
+    assert "AskAudit" in lines[2]
+
+
+def test_log_show_of_a_record_shows_ciphertext_only(run: Run, answer: Answer) -> None:
+    """The whole record, and no content in it."""
+    receipt = answer("remember", SECRET)
+
+    done = run("log", "show", str(receipt["index"]))
+
+    assert 0 == done.exit_code, done.stderr
+    assert receipt["leaf"] in done.stdout
+    assert '"sealed"' in done.stdout
+    assert SECRET not in done.stdout
+
+
+def test_log_export_writes_every_record_once(answer: Answer, tmp_path: Path) -> None:
+    """JSON lines in order of index, in a new file."""
+    answer("remember", "x")
+    file = tmp_path / "log.jsonl"
+
+    made = answer("log", "export", str(file))
+
+    indexes = [json.loads(line)["entry"]["index"] for line in file.read_text().splitlines()]
+    assert list(range(made["records"])) == indexes
+
+
+def test_log_export_to_a_file_that_exists_overwrites_nothing(run: Run, tmp_path: Path) -> None:
+    """Evidence is not lost to a slip."""
+    file = tmp_path / "log.jsonl"
+    file.write_text("mine")
+
+    assert 8 == run("log", "export", str(file)).exit_code
+    assert "mine" == file.read_text()
+
+
+def test_log_export_that_is_refused_leaves_no_file(run: Run, tmp_path: Path) -> None:
+    """Nothing half-written."""
+    file = tmp_path / "log.jsonl"
+
+    assert 4 == run("log", "export", str(file), "--as", "anna").exit_code
+    assert not file.exists()
+
+
+def test_examination_of_a_sound_folder_is_clean(run: Run, answer: Answer) -> None:
+    """Both the quick one and the whole one."""
+    answer("remember", "x")
+
+    for words in (("log", "verify"), ("fsck",)):
+        done = run(*words)
+        assert 0 == done.exit_code, done.stdout
+        assert done.stdout.startswith("clean")
+
+
+def test_fsck_of_a_changed_table_names_the_place_and_ends_with_seven(
+    run: Run, answer: Answer, folder: Path
+) -> None:
+    """Tables that do not follow from the log are found, with the remedy."""
+    answer("remember", "x")
+    answer("list")
+    changed = sqlite3.connect(folder / "tables.db")
+    with changed:
+        changed.execute("UPDATE cubes SET label = 'public'")
+    changed.close()
+
+    done = run("fsck")
+
+    assert 7 == done.exit_code
+    assert "cubes" in done.stdout
+    assert "memos-gov rebuild" in done.stdout
+
+
+def test_rebuild_of_a_changed_table_makes_it_right(run: Run, answer: Answer, folder: Path) -> None:
+    """The log holds everything; afterwards nothing is found."""
+    answer("remember", "x", "--label", "confidential")
+    answer("list")
+    changed = sqlite3.connect(folder / "tables.db")
+    with changed:
+        changed.execute("UPDATE cubes SET label = 'public'")
+    changed.close()
+
+    done = run("rebuild")
+
+    assert 0 == done.exit_code, done.stderr
+    assert ["confidential"] == [hit["label"] for hit in answer("list")["hits"]]
+    assert 0 == run("fsck").exit_code
+
+
+def test_review_list_shows_what_waits(run: Run) -> None:
+    """A case has an id that can be typed back."""
+    assert "nothing waits\n" == run("review", "list").stdout
+    receipt = json.loads(
+        run("remember", "x", "--label", "confidential", "--as", "echo", "--json").stdout
+    )
+    run("share", receipt["cube_id"], "--with", "anna", "--as", "echo")
+
+    listed = run("review", "list").stdout
+
+    case = listed.splitlines()[1].split()[0]
+    assert "echo" in listed
+    assert 0 == run("review", "reject", case).exit_code
+
+
+def test_status_and_whoami_say_how_things_stand(run: Run, answer: Answer) -> None:
+    """Counts without content, and the actor as the log knows it."""
+    answer("remember", SECRET)
+    answer("list")
+
+    status, whoami = answer("status"), answer("whoami", "--as", "anna")
+
+    assert {"activated": 1} == status["cubes"]
+    assert ["analyst"] == whoami["roles"]
+    assert SECRET not in run("status").stdout
+    assert "internal" in run("whoami", "--as", "anna").stdout

@@ -1,0 +1,183 @@
+"""
+What every KeyStore promises, proved against any backend.
+
+A subclass gives the fixture `open_keys` (opens the one vault of the test,
+again and again; the fixture closes them) and the probe `raw_bytes()`: every
+byte that the store keeps, read behind the port's back.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from memos_gov.domain import ids
+from memos_gov.ports import KeyStore
+
+TENANT, OTHER, INSTANCE = "acme", "other", "the-instance"
+OpenKeys = Callable[[], KeyStore]
+
+
+class KeyStoreContract:
+    """The rules of the port `KeyStore`, as tests."""
+
+    @pytest.fixture
+    def keys(self, open_keys: OpenKeys) -> KeyStore:
+        """Return the vault under test, founded and empty."""
+        return open_keys()
+
+    def raw_bytes(self) -> bytes:
+        """Return every byte that the store keeps."""
+        raise AssertionError
+
+    def test_vault_names_the_instance_it_belongs_to(self, keys: KeyStore) -> None:
+        """So that it is not used with another log."""
+        assert INSTANCE == keys.instance
+
+    def test_key_issued_opens_as_it_was(self, keys: KeyStore) -> None:
+        """A key is 256 bits of chance under a name of its own."""
+        issued = keys.issue(TENANT, 20)
+
+        names, opened = {k.key_id for k in issued}, keys.open(TENANT, [k.key_id for k in issued])
+        assert {k.key_id: k.key for k in issued} == opened
+        assert 20 == len(names) == len({k.key for k in issued})
+        assert {32} == {len(k.key) for k in issued}
+        assert all(ids.is_opaque(name) for name in names)
+
+    def test_key_issued_is_there_after_opening_again(self, open_keys: OpenKeys) -> None:
+        """Durable before it is used."""
+        first = open_keys()
+        (key,) = first.issue(TENANT, 1)
+        first.close()
+
+        assert {key.key_id: key.key} == open_keys().open(TENANT, [key.key_id])
+
+    def test_key_of_another_tenant_does_not_open(self, keys: KeyStore) -> None:
+        """Tenants never meet: for another one it does not exist."""
+        (key,) = keys.issue(TENANT, 1)
+
+        assert {} == keys.open(OTHER, [key.key_id])
+
+    def test_key_that_never_was_is_missing(self, keys: KeyStore) -> None:
+        """Absence is an answer, not an error."""
+        assert {} == keys.open(TENANT, ["k_never"])
+        assert {} == keys.open(TENANT, [])
+
+    def test_keys_beyond_a_list_of_parameters_all_open(self, keys: KeyStore) -> None:
+        """However many are asked for at once."""
+        issued = keys.issue(TENANT, 1300)
+
+        assert 1300 == len(keys.open(TENANT, [k.key_id for k in issued]))
+
+    def test_key_discarded_is_gone_and_the_others_stay(self, keys: KeyStore) -> None:
+        """What nothing was sealed with is destroyed by name and tenant."""
+        gone, stays = keys.issue(TENANT, 2)
+        keys.discard(OTHER, [stays.key_id])
+
+        keys.discard(TENANT, [gone.key_id])
+
+        assert {stays.key_id} == keys.open(TENANT, [gone.key_id, stays.key_id]).keys()
+
+    def test_no_key_or_name_is_kept_in_the_clear(self, keys: KeyStore) -> None:
+        """Whoever copies the vault has nothing."""
+        (key,) = keys.issue(TENANT, 1)
+        secret = keys.secret(TENANT, "directory", create=True)
+        keys.refer(TENANT, "subject", ["customer-4711"], create=True)
+
+        kept = self.raw_bytes()
+        assert key.key not in kept
+        assert secret is not None
+        assert secret not in kept
+        assert b"customer-4711" not in kept
+        assert key.key_id.encode() in kept
+
+    def test_secret_that_is_absent_is_made_only_on_demand(self, keys: KeyStore) -> None:
+        """Asking alone makes nothing."""
+        assert keys.secret(TENANT, "month:2026-11") is None
+
+        made = keys.secret(TENANT, "month:2026-11", create=True)
+
+        assert made is not None
+        assert 32 == len(made)
+        assert made == keys.secret(TENANT, "month:2026-11")
+        assert made == keys.secret(TENANT, "month:2026-11", create=True)
+
+    def test_secret_is_its_tenants_and_its_names_alone(self, keys: KeyStore) -> None:
+        """No two are equal."""
+        made = {
+            keys.secret(tenant, name, create=True)
+            for tenant in (TENANT, OTHER)
+            for name in ("one", "two")
+        }
+
+        assert 4 == len(made)
+        assert keys.secret("third", "one") is None
+
+    def test_secret_made_by_many_at_once_is_one(self, open_keys: OpenKeys) -> None:
+        """Whoever comes second gets the first one's."""
+        openings = [open_keys() for _ in range(4)]
+
+        with ThreadPoolExecutor(16) as threads:
+            made = set(
+                threads.map(lambda n: openings[n % 4].secret(TENANT, "one", create=True), range(64))
+            )
+
+        assert 1 == len(made)
+
+    def test_name_has_one_opaque_id_for_ever(self, open_keys: OpenKeys) -> None:
+        """The same id at every asking, after opening again too, and it says nothing."""
+        first = open_keys()
+        found = first.refer(TENANT, "subject", ["customer-17", "customer-18"], create=True)
+        first.close()
+
+        again = open_keys().refer(TENANT, "subject", ["customer-17", "customer-18"])
+
+        assert found == again
+        assert 2 == len(set(found.values()))
+        assert all(ids.is_opaque(x) and x.startswith("s_") for x in found.values())
+        assert not any("17" == x[-2:] and "customer" in x for x in found.values())
+
+    def test_name_of_another_tenant_or_kind_has_another_id(self, keys: KeyStore) -> None:
+        """What is called alike is not the same."""
+        found = {
+            keys.refer(tenant, kind, ["ann"], create=True)["ann"]
+            for tenant in (TENANT, OTHER)
+            for kind in ("subject", "principal")
+        }
+
+        assert 4 == len(found)
+
+    def test_name_that_is_unknown_is_missing_until_made(self, keys: KeyStore) -> None:
+        """Asking alone makes no entry."""
+        assert {} == keys.refer(TENANT, "subject", ["ann"])
+        assert {} == keys.refer(TENANT, "subject", ["ann"])
+        assert {"ann"} == keys.refer(TENANT, "subject", ["ann"], create=True).keys()
+
+    def test_name_given_by_many_at_once_has_one_id(self, open_keys: OpenKeys) -> None:
+        """Two that bring the same person bring one person."""
+        openings = [open_keys() for _ in range(4)]
+
+        def refer(number: int) -> tuple[str, ...]:
+            found = openings[number % 4].refer(TENANT, "subject", ["ann", "bob"], create=True)
+            return tuple(found[name] for name in ("ann", "bob"))
+
+        with ThreadPoolExecutor(16) as threads:
+            found = set(threads.map(refer, range(64)))
+
+        assert 1 == len(found)
+
+    def test_damaged_of_a_sound_vault_yields_nothing(self, keys: KeyStore) -> None:
+        """Every key, secret and name that was made opens."""
+        keys.issue("acme", 3)
+        keys.secret("acme", "month:2026-11", create=True)
+        keys.refer("acme", "subject", ["customer-17"], create=True)
+
+        assert [] == list(keys.damaged())
+
+    @pytest.mark.parametrize("name", ["ann", "Ünï¢ødé 😀", "a" * 200, "it's; DROP TABLE", " x "])
+    def test_opaque_id_leads_back_to_its_name(self, keys: KeyStore, name: str) -> None:
+        """Exactly as it was written, for its tenant only."""
+        opaque = keys.refer(TENANT, "subject", [name], create=True)[name]
+
+        assert {opaque: name} == keys.names(TENANT, [opaque, "s_unknown"])
+        assert {} == keys.names(OTHER, [opaque])

@@ -1,0 +1,256 @@
+"""
+What every Tables promises, proved against any backend.
+
+A subclass gives the fixtures `open_tables` (opens the one store of the test,
+again and again; the fixture closes them) and `broken` (one whose store does
+not answer). The rows written here are those of a real history.
+"""
+
+import gc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from memos_gov.certify import certify, needs, parse
+from memos_gov.domain import ids
+from memos_gov.domain.facts import GovernanceFacts
+from memos_gov.domain.history import LogPosition, Needs, Outcome, Rows, Tree
+from memos_gov.errors import CorruptionError, UnavailableError
+from memos_gov.ports import Checkpoint, Tables
+from tests.domain.given import CUBE, SUBJECT, remembered
+from tests.records import KEY, KEY_ID, TENANT, History
+
+OpenTables = Callable[[], Tables]
+GOVERNANCE = ids.governance_stream(TENANT, CUBE)
+
+
+class StopHereError(Exception):
+    """What a test raises inside a transaction."""
+
+
+def a_history(cubes: int = 1) -> History:
+    """Return a founded tenant with cubes of one subject, the first called `CUBE`."""
+    history = History()
+    for number in range(cubes):
+        name = CUBE if number == 0 else f"c_{number:05d}"
+        assert history.propose(remembered(cube=name)).final
+    return history
+
+
+def put(tables: Tables, history: History, start: int = 0) -> dict[int, Outcome]:
+    """Certify the records of a history from `start` on into tables, as one batch."""
+    batch = [parse(record) for record in history.records[start:]]
+    with tables.certification() as transaction:
+        rows = certify(batch, transaction.load(needs(batch)), {KEY_ID: KEY})
+        transaction.write(0, rows, Checkpoint(len(history.records), b"d" * 32, 77))
+    return rows.by_offset
+
+
+class TablesContract:
+    """The rules of the port `Tables`, as tests."""
+
+    @pytest.fixture
+    def tables(self, open_tables: OpenTables) -> Tables:
+        """Return the tables under test, empty."""
+        return open_tables()
+
+    def test_tables_without_rows_are_at_the_beginning(self, tables: Tables) -> None:
+        """No tenant, no checkpoint, nothing known."""
+        with tables.snapshot() as snapshot:
+            assert -1 == snapshot.index(TENANT)
+            assert {} == snapshot.facts([GOVERNANCE])
+            assert snapshot.outcome(LogPosition(0, 0)) is None
+        with tables.certification() as transaction:
+            assert Checkpoint() == transaction.checkpoint(0)
+            assert {} == transaction.load(Needs()).trees
+
+    def test_rows_written_are_found_by_every_question(self, tables: Tables) -> None:
+        """Index, facts, facts of a version, outcomes, and the content event."""
+        history = a_history()
+        outcomes = put(tables, history)
+        cid = outcomes[2].command_id
+
+        with tables.snapshot() as snapshot:
+            assert 1 == snapshot.index(TENANT)
+            version, facts = snapshot.facts([GOVERNANCE, "acme/cube/c_none"])[GOVERNANCE]
+            assert (1, history.known.facts[GOVERNANCE]) == (version, facts)
+            assert facts == snapshot.facts_at(GOVERNANCE, 1)
+            assert snapshot.facts_at(GOVERNANCE, 2) is None
+            assert outcomes[2] == snapshot.outcome(LogPosition(0, 2))
+            assert (LogPosition(0, 2), outcomes[2]) == snapshot.outcome_of(TENANT, cid)
+            assert snapshot.outcome_of("other", cid) is None
+            event = snapshot.content_event(TENANT, CUBE, 1)
+        assert event is not None
+        assert ("CubeRemembered", cid) == (event.type, event.command_id)
+
+    def test_outcome_of_a_repeated_record_is_the_first_one(self, tables: Tables) -> None:
+        """Wherever it is asked for."""
+        history = a_history()
+        history.append(history.bodies[-1])
+        outcomes = put(tables, history)
+
+        with tables.snapshot() as snapshot:
+            assert outcomes[2] == snapshot.outcome(LogPosition(0, 3))
+
+    def test_rejected_command_is_not_found_by_its_id(self, tables: Tables) -> None:
+        """Only a final outcome spends an id."""
+        history = a_history()
+        rejected = history.propose(remembered(cube="c_two"), relied_on={})
+        put(tables, history)
+
+        with tables.snapshot() as snapshot:
+            assert snapshot.outcome_of(TENANT, rejected.command_id) is None
+            assert rejected == snapshot.outcome(LogPosition(0, 3))
+
+    def test_tree_and_versions_carry_over_from_batch_to_batch(self, tables: Tables) -> None:
+        """Certified at once or one by one: the same trees."""
+        history = a_history(cubes=4)
+        for start in range(len(history.records)):
+            one = History(founded=False)
+            one.records = history.records[: start + 1]
+            put(tables, one, start)
+
+        with tables.certification() as transaction:
+            known = transaction.load(needs([parse(r) for r in history.records]))
+        assert history.known.trees == known.trees
+        assert history.known.versions == known.versions
+
+    def test_subjects_of_the_cubes_named_are_loaded_with_them(self, tables: Tables) -> None:
+        """The certifier derives what a record must name from them."""
+        put(tables, a_history())
+        with tables.certification() as transaction:
+            known = transaction.load(Needs(streams={GOVERNANCE}))
+
+        assert isinstance(known.facts[GOVERNANCE], GovernanceFacts)
+        assert ids.subject_stream(TENANT, SUBJECT) not in known.facts
+
+    def test_checkpoint_written_is_the_one_read(self, tables: Tables) -> None:
+        """Also by whoever opens the tables later, and a partition has its own."""
+        put(tables, a_history())
+
+        with tables.certification() as transaction:
+            assert Checkpoint(3, b"d" * 32, 77) == transaction.checkpoint(0)
+            assert Checkpoint() == transaction.checkpoint(1)
+
+    def test_certification_that_raises_leaves_nothing(self, tables: Tables) -> None:
+        """Rolled back whole: rows, trees, checkpoint."""
+        history = a_history()
+        batch = [parse(record) for record in history.records]
+
+        def stop() -> None:
+            with tables.certification() as transaction:
+                rows = certify(batch, transaction.load(needs(batch)), {KEY_ID: KEY})
+                transaction.write(0, rows, Checkpoint(3, b"d", 1))
+                raise StopHereError
+
+        with pytest.raises(StopHereError):
+            stop()
+
+        with tables.snapshot() as snapshot:
+            assert -1 == snapshot.index(TENANT)
+            assert {} == snapshot.facts([GOVERNANCE])
+        with tables.certification() as transaction:
+            assert Checkpoint() == transaction.checkpoint(0)
+        assert 3 == len(put(tables, history))
+
+    def test_view_that_raises_leaves_nothing(self, tables: Tables) -> None:
+        """A view's rows and its checkpoint are one transaction."""
+        statement = text("INSERT INTO usage VALUES ('acme', 'c_one', 1, 1)")
+
+        def stop() -> None:
+            with tables.connection(write=True) as connection:
+                connection.execute(statement)
+                raise StopHereError
+
+        with pytest.raises(StopHereError):
+            stop()
+
+        with tables.connection() as connection:
+            assert 0 == connection.execute(text("SELECT count(*) FROM usage")).scalar_one()
+
+    def test_snapshot_sees_nothing_of_what_comes_later(self, tables: Tables) -> None:
+        """One consistent view; nothing in it moves."""
+        history = a_history()
+        put(tables, history)
+        with tables.snapshot() as snapshot:
+            before = snapshot.index(TENANT)
+            history.propose(remembered(cube="c_two"))
+            put(tables, history, 3)
+
+            assert before == snapshot.index(TENANT)
+            assert {} == snapshot.facts([ids.governance_stream(TENANT, "c_two")])
+        with tables.snapshot() as snapshot:
+            assert before + 1 == snapshot.index(TENANT)
+
+    def test_snapshot_is_open_beside_a_certification(self, tables: Tables) -> None:
+        """Readers and the certifier do not wait for each other."""
+        put(tables, a_history())
+        with tables.certification() as transaction, tables.snapshot() as snapshot:
+            transaction.write(0, Rows(trees={TENANT: Tree(9, ())}), Checkpoint(9))
+
+            assert 1 == snapshot.index(TENANT)
+
+    def test_question_about_thousands_of_streams_is_answered_whole(self, tables: Tables) -> None:
+        """However long the list, to the certifier too."""
+        history = a_history(cubes=1300)
+        put(tables, history)
+        streams = [s for s in history.known.facts if s.endswith("/governance")]
+
+        with tables.snapshot() as snapshot:
+            assert 1300 == len(snapshot.facts(streams))
+        with tables.certification() as transaction:
+            assert set(streams) <= transaction.load(Needs(streams=set(streams))).facts.keys()
+
+    def test_certifications_of_two_openings_take_turns(self, open_tables: OpenTables) -> None:
+        """Each sees what the one before wrote: nothing is counted twice."""
+        openings = [open_tables() for _ in range(3)]
+
+        def advance(number: int) -> None:
+            with openings[number % 3].certification() as transaction:
+                at = transaction.checkpoint(0).next_offset
+                transaction.write(0, Rows(), Checkpoint(at + 1))
+
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(advance, range(60)))
+
+        with openings[0].certification() as transaction:
+            assert 60 == transaction.checkpoint(0).next_offset
+
+    def test_garbage_collection_is_on_again_after_certifications(
+        self, open_tables: OpenTables
+    ) -> None:
+        """However many ran at once, in one opening or in several."""
+        openings = [open_tables() for _ in range(2)]
+        assert gc.isenabled()
+
+        def enter(number: int) -> None:
+            with openings[number % 2].certification() as transaction:
+                transaction.checkpoint(0)
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(enter, range(80)))
+
+        assert gc.isenabled()
+
+    def test_store_that_does_not_answer_is_unavailable_or_corrupt(self, broken: Tables) -> None:
+        """Every driver error is translated, with its cause, also from a view's connection."""
+
+        def certification() -> None:
+            with broken.certification() as transaction:
+                transaction.checkpoint(0)
+
+        def snapshot() -> None:
+            with broken.snapshot() as found:
+                found.index(TENANT)
+
+        def connection() -> None:
+            with broken.connection() as opened:
+                opened.execute(text("SELECT count(*) FROM trees"))
+
+        for act in (certification, snapshot, connection):
+            with pytest.raises((UnavailableError, CorruptionError)) as caught:
+                act()
+
+            assert caught.value.__cause__ is not None

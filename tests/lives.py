@@ -1,0 +1,136 @@
+"""A folder with a varied life: every kind of event, several principals, two tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from memos_gov.domain.commands import Consent
+from memos_gov.errors import ConflictError, DeniedError, NotFoundError
+from memos_gov.service import Actor, Service
+
+PURPOSE = "complaint-handling"
+OTHER_TENANT = "other"
+REFUSALS = (ConflictError, DeniedError, NotFoundError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """The cubes and the case that a test may ask about."""
+
+    plain: str
+    secret: str
+    archived: str
+    quarantined: str
+    case: str
+    elsewhere: str
+
+
+def a_varied_life(gov: Service) -> Life:
+    """Live a life of about 40 records in the default tenant, and a short one in another."""
+    owner = gov.acting_as("owner", purpose=PURPOSE)
+    for name, roles in (("ann", ["analyst"]), ("aud", ["auditor"]), ("bot", ["agent"])):
+        owner.add_principal(
+            name, roles=roles, clearance="internal", purposes=(PURPOSE, "oversight", "research")
+        )
+    ann, bot = (gov.acting_as(name, purpose=PURPOSE) for name in ("ann", "bot"))
+    plain = _cube(owner, "The card was charged twice at the shop.", "customer-17")
+    secret = _cube(
+        owner, "Second letter, call +44 20 7946 0958.", "customer-18", label="confidential"
+    )
+    archived = _cube(owner, "The branch closed before noon.", "customer-17")
+    withdrawn = owner.remember(
+        "Wrote about a loan.",
+        subjects=["customer-19"],
+        basis="consent",
+        purposes=[PURPOSE],
+        consents=[Consent(purpose=PURPOSE, given=True)],
+    )
+    quarantined, case = _reviewed(owner, bot)
+    _changes(owner, plain, secret, archived)
+    for actor in (owner, ann, bot):
+        actor.recall("charged card", k=3)
+        actor.list()
+    for attempt in _refused(owner, ann, bot, plain, secret):
+        with suppress(*REFUSALS):
+            attempt()
+            msg = "a refusal of this life was allowed"
+            raise AssertionError(msg)
+    owner.consent("customer-19", PURPOSE, given=False)
+    assert withdrawn.cube_id is not None
+    owner.get(plain)
+    elsewhere = _another_tenant(gov)
+    return Life(
+        plain=plain,
+        secret=secret,
+        archived=archived,
+        quarantined=quarantined,
+        case=case,
+        elsewhere=elsewhere,
+    )
+
+
+def _cube(actor: Actor, content: str, subject: str, *, label: str = "internal") -> str:
+    receipt = actor.remember(
+        content, subjects=[subject], label=label, basis="contract", metadata={"channel": "phone"}
+    )
+    assert receipt.cube_id is not None
+    return receipt.cube_id
+
+
+def _reviewed(owner: Actor, bot: Actor) -> tuple[str, str]:
+    """Let a program bring what a person should see first; approve one of two that wait."""
+    waiting = [
+        bot.remember(
+            f"Card 4111 1111 1111 1111 of caller {n}.", subjects=["customer-20"], label="public"
+        )
+        for n in range(2)
+    ]
+    first, second = waiting
+    assert first.case_id
+    assert second.cube_id
+    assert second.case_id
+    owner.approve(first.case_id)
+    return second.cube_id, second.case_id
+
+
+def _changes(owner: Actor, plain: str, secret: str, archived: str) -> None:
+    owner.revise(plain, "The card was charged three times at the shop.", expected_revision=1)
+    owner.revise(plain, "The shop apologised.", mode="append")
+    owner.share(plain, with_="bot")
+    owner.share(secret, with_="ann")
+    owner.unshare(secret, with_="ann")
+    owner.hold(matter="M-1", subject="customer-17")
+    owner.hold(matter="M-1", cube=secret)
+    owner.hold(matter="M-2", cube=secret)
+    owner.release("M-1")
+    owner.freeze(plain)
+    owner.thaw(plain)
+    owner.archive(archived)
+    owner.restore(archived)
+    owner.archive(archived)
+    owner.grant("ann", "auditor")
+    owner.revoke("ann", "auditor")
+
+
+def _refused(
+    owner: Actor, ann: Actor, bot: Actor, plain: str, secret: str
+) -> tuple[Callable[[], object], ...]:
+    return (
+        lambda: ann.get(secret),
+        lambda: ann.get("c_unknown"),
+        lambda: ann.freeze(plain),
+        lambda: bot.audit("holds"),
+        lambda: owner.thaw(plain),
+        lambda: owner.archive(secret),
+        lambda: owner.revise(plain, "Nothing.", expected_revision=1),
+    )
+
+
+def _another_tenant(gov: Service) -> str:
+    gov.add_tenant(OTHER_TENANT, principal="zoe")
+    zoe = gov.acting_as("zoe", tenant=OTHER_TENANT, purpose=PURPOSE)
+    cube = _cube(zoe, "The card was charged twice over there.", "customer-17")
+    zoe.recall("charged card")
+    return cube
