@@ -57,6 +57,15 @@ def test_json_of_a_run_is_all_that_stdout_holds(tmp_path: Path) -> None:
     assert "verdict on 1 cube" in done.stderr
 
 
+def test_markdown_of_figures_marks_what_was_missed() -> None:
+    """A page shows every figure as a row, and a missed floor as such."""
+    figures = [told("p95", 3, "ms"), at_most("p50", 20, "ms", 10)]
+
+    rows = report.as_markdown("recall", figures).splitlines()[-2:]
+
+    assert ["| p95 | 3 ms |  |  |  |", "| p50 | 20 ms | 0.50 | 1 MISSED | limit 10 ms |"] == rows
+
+
 def test_list_of_subjects_is_printed_and_measures_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -1,0 +1,67 @@
+"""Data folders to measure in: founded and filled through the ordinary way in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import memos_gov
+from memos_gov.domain import commands as c
+from memos_gov.governor import Prepared, Receipt, new_command_id
+
+BATCH = 500
+PURPOSE = "complaint-handling"
+
+
+def founded(folder: Path) -> memos_gov.Service:
+    """Return a new data folder, open, whose first principal acts for complaints."""
+    return memos_gov.init(folder, purpose=PURPOSE, retention_class="complaint")
+
+
+def remember(content: str, number: int, **words: Any) -> c.RememberCube:
+    """Return the command that keeps a complaint of a customer of its own."""
+    plain = {
+        "label": "internal",
+        "purposes": (PURPOSE,),
+        "basis": "legitimate-interest",
+        "retention_class": "complaint",
+        "subjects": (f"customer-{number}",),
+    }
+    return c.make(c.RememberCube, content=content, **{**plain, **words})
+
+
+def fill(
+    gov: memos_gov.Service, actor: memos_gov.Actor, commands: Iterable[c.RememberCube]
+) -> None:
+    """Handle commands in batches, and insist that each was accepted."""
+    left = iter(commands)
+    while batch := list(islice(left, BATCH)):
+        _refer(gov, actor, batch)
+        named = [(new_command_id(), command) for command in batch]
+        _insist(gov.rooms.governor.handle_many(actor.caller, named))
+
+
+def prepared(
+    gov: memos_gov.Service, actor: memos_gov.Actor, commands: Sequence[c.RememberCube]
+) -> list[Prepared]:
+    """Return the records of commands, decided and sealed, but not appended yet."""
+    _refer(gov, actor, commands)
+    governor = gov.rooms.governor
+    with governor.tables.snapshot() as snapshot:
+        return [governor.prepare(snapshot, actor.caller, x, new_command_id()) for x in commands]
+
+
+def _refer(
+    gov: memos_gov.Service, actor: memos_gov.Actor, commands: Iterable[c.RememberCube]
+) -> None:
+    """Make the subjects' names known at once, so that they share one fsync of the vault."""
+    names = {name for command in commands for name in command.subjects}
+    gov.rooms.governor.keys.refer(actor.caller.tenant, "subject", names, create=True)
+
+
+def _insist(results: Sequence[Receipt | Exception]) -> None:
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
