@@ -12,8 +12,8 @@ Importing this stays light; what is heavy is imported when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import importlib as _importlib
+import typing as _typing
 
 from memos_gov.errors import (
     ConflictError,
@@ -27,12 +27,12 @@ from memos_gov.errors import (
     UnavailableError,
 )
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from memos_gov.bootstrap import init
     from memos_gov.bootstrap import open_service as open  # noqa: A004
     from memos_gov.domain.commands import Consent
-    from memos_gov.governor import Receipt
     from memos_gov.recall import Hit, Reading
+    from memos_gov.receipts import Receipt
     from memos_gov.service import Actor, Service
 
 __version__ = "0.1.0"
@@ -62,7 +62,7 @@ _LAZY = {
     "Consent": ("memos_gov.domain.commands", "Consent"),
     "Hit": ("memos_gov.recall", "Hit"),
     "Reading": ("memos_gov.recall", "Reading"),
-    "Receipt": ("memos_gov.governor", "Receipt"),
+    "Receipt": ("memos_gov.receipts", "Receipt"),
     "Service": ("memos_gov.service", "Service"),
     "init": ("memos_gov.bootstrap", "init"),
     "open": ("memos_gov.bootstrap", "open_service"),
@@ -75,4 +75,4 @@ def __getattr__(name: str) -> object:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
     module, attribute = _LAZY[name]
-    return getattr(import_module(module), attribute)
+    return getattr(_importlib.import_module(module), attribute)

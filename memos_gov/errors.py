@@ -8,6 +8,7 @@ The one error tree: each class says what the caller can do about it.
     +-- ConflictError            reload and retry
     +-- UnavailableError         retry later
     |   +-- PolicyUnavailableError   policy gave no answer: nothing was allowed
+    |   +-- OvertakenError           everything kept moving: send it again
     +-- CorruptionError          stop, call a human
     +-- SettingsError            the operator fixes and restarts
 
@@ -100,6 +101,12 @@ class PolicyUnavailableError(UnavailableError):
     def __init__(self, message: str = "", *, reason: str) -> None:
         super().__init__(message, backend="policy")
         self.reason = reason
+
+
+class OvertakenError(UnavailableError):
+    """What this command relied on kept moving; nothing was accepted."""
+
+    code = "overtaken"
 
 
 class CorruptionError(GovernanceError):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import stamina
@@ -27,19 +27,14 @@ from memos_gov.certify import SALT_BYTES
 from memos_gov.domain import codec
 from memos_gov.domain import commands as c
 from memos_gov.domain.bundle import Vocabulary
-from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED, decide
+from memos_gov.domain.decide import decide
 from memos_gov.domain.events import (
-    AuditAsked,
-    CommandRefused,
     CubeContent,
-    CubeRemembered,
-    CubeRevised,
     Draft,
 )
 from memos_gov.domain.history import LogPosition, Outcome
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.reliance import required_streams
-from memos_gov.domain.verdicts import FAILED_CLOSED, UNKNOWN_TARGET, Verdict
 from memos_gov.domain.vocabulary import check_times, check_words
 from memos_gov.errors import (
     ConflictError,
@@ -47,7 +42,7 @@ from memos_gov.errors import (
     DeniedError,
     InvalidCommandError,
     NotFoundError,
-    PolicyUnavailableError,
+    OvertakenError,
     UnavailableError,
 )
 from memos_gov.follow import Certifier
@@ -63,46 +58,10 @@ from memos_gov.ports import (
     Snapshot,
     Tables,
 )
+from memos_gov.receipts import NOT_WRITTEN, Prepared, Receipt, only_asked, raise_refusal, receipt_of
 from memos_gov.sealing import Sealer, month_name
 
 ATTEMPTS_MAX = 8
-NOT_WRITTEN = -1
-
-
-class Stale(UnavailableError):  # noqa: N818 (the outcome's own word)
-    """Something the record relied on moved before it was decided, at every attempt."""
-
-
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What became of a command, and where that is proven.
-
-    `index` is its place in the tenant's decided history and `leaf` its hash
-    in the tenant's tree, in hex. A dry run that was allowed has index -1, since
-    nothing but the question was written. `repeated` says that the command was
-    decided before, and this is what it got then.
-    """
-
-    command_id: str
-    tenant: str
-    index: int
-    code: str
-    leaf: str
-    verdict: Verdict
-    verdict_id: str
-    cube_id: str | None = None
-    revision: int | None = None
-    case_id: str | None = None
-    repeated: bool = False
-
-
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A command on its way into the log."""
-
-    command_id: str
-    proposal: Proposal
-    verdict: Verdict
-    drafts: tuple[Draft, ...]
 
 
 class Governor:
@@ -164,7 +123,7 @@ class Governor:
         if command_id is None or dry_run:
             command_id = new_command_id()
         for attempt in stamina.retry_context(
-            on=Stale, attempts=ATTEMPTS_MAX, wait_initial=0.002, wait_max=0.2, timeout=None
+            on=OvertakenError, attempts=ATTEMPTS_MAX, wait_initial=0.002, wait_max=0.2, timeout=None
         ):
             with attempt:
                 return self._handle_once(caller, command, command_id, dry_run=dry_run)
@@ -223,7 +182,7 @@ class Governor:
     ) -> Receipt | Exception:
         try:
             return self.conclude(caller, command, prepared, outcome)
-        except Stale:
+        except OvertakenError:
             try:
                 return self.handle(caller, command, command_id=command_id)
             except _CALLERS_FAULT as error:
@@ -359,14 +318,14 @@ class Governor:
     ) -> Receipt:
         """Return the receipt of a decided record, or raise what its outcome means."""
         if outcome.code in {"stale", "late"}:
-            raise Stale
+            raise OvertakenError
         if outcome.code == "id_reused":
             msg = "the command id belongs to another command"
             raise ConflictError(msg)
         if outcome.code not in {"accepted", "refused"}:
             msg = f"the record was rejected as {outcome.code}"
             raise UnavailableError(msg, backend="certifier")
-        receipt = _receipt(caller, prepared, outcome)
+        receipt = receipt_of(caller, prepared, outcome)
         if outcome.code == "refused":
             raise_refusal(prepared, receipt.index)
         return receipt
@@ -402,7 +361,7 @@ class Governor:
         )
         if outcome.code == "refused":
             raise_refusal(prepared, outcome.index)
-        return msgspec.structs.replace(_receipt(caller, prepared, outcome), repeated=True)
+        return msgspec.structs.replace(receipt_of(caller, prepared, outcome), repeated=True)
 
     def _command_digest(self, tenant: str, command: c.Command, month: str = "") -> str:
         """Return `<month>/<HMAC>` of a command as the caller sent it, under the month's key."""
@@ -452,14 +411,6 @@ def new_command_id() -> str:
     return str(uuid_utils.uuid7())
 
 
-def only_asked(command: c.Command, drafts: tuple[Draft, ...]) -> tuple[Draft, ...]:
-    """Return what a dry run records: the refusal, or that the allowed act was asked about."""
-    if any(draft.event.REFUSAL for draft in drafts):
-        return drafts
-    question = f"dry-run-{command.ACTION.replace('_', '-')}"
-    return (Draft(AuditAsked(question=question, target=getattr(command, "cube", None))),)
-
-
 def _context(caller: Caller, command: c.Command) -> codec.RequestContext:
     action = command.action if isinstance(command, c.AskAudit) else command.ACTION
     return codec.RequestContext(
@@ -470,55 +421,3 @@ def _context(caller: Caller, command: c.Command) -> codec.RequestContext:
         region=caller.region,
         approval=caller.approval,
     )
-
-
-def _receipt(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
-    cube = next(
-        (d.event for d in prepared.drafts if isinstance(d.event, CubeRemembered | CubeRevised)),
-        None,
-    )
-    case = next((e for d in prepared.drafts if (e := getattr(d.event, "case", None))), None)
-    return Receipt(
-        command_id=prepared.command_id,
-        tenant=caller.tenant,
-        index=outcome.index,
-        code=outcome.code,
-        leaf=outcome.leaf.hex(),
-        verdict=prepared.verdict,
-        verdict_id=prepared.command_id,
-        cube_id=None if cube is None else cube.cube,
-        revision=None if cube is None else getattr(cube, "revision", 1),
-        case_id=case,
-    )
-
-
-def raise_refusal(prepared: Prepared, index: int) -> None:
-    """
-    Raise what a refused command means for its caller.
-
-    Raises:
-        PolicyUnavailableError: Policy did not answer.
-        DeniedError: Policy refused, for at least one public reason.
-        NotFoundError: Refused for reasons the caller may not know, or unknown.
-        ConflictError: The domain refused.
-    """
-    reasons = _reasons(prepared.drafts)
-    verdict = prepared.verdict
-    failed = sorted(FAILED_CLOSED & reasons)
-    if failed:
-        msg = f"policy gave no answer ({failed[0]}), so the answer is no"
-        raise PolicyUnavailableError(msg, reason=failed[0])
-    if not verdict.allows and verdict.public_reasons:
-        msg = f"refused: {', '.join(verdict.public_reasons)}"
-        public = msgspec.structs.replace(
-            verdict, reasons=tuple(r for r in verdict.reasons if r.public), rules=()
-        )
-        raise DeniedError(msg, verdict=public, verdict_id=prepared.command_id, index=index)
-    if not verdict.allows or UNKNOWN_TARGET in reasons:
-        raise NotFoundError
-    msg = "; ".join(DOMAIN_REASONS[code] for code in sorted(reasons))
-    raise ConflictError(msg if REVISION_MOVED not in reasons else DOMAIN_REASONS[REVISION_MOVED])
-
-
-def _reasons(drafts: Iterable[Draft]) -> set[str]:
-    return {code for d in drafts if isinstance(d.event, CommandRefused) for code in d.event.reasons}

@@ -152,6 +152,13 @@ class Tables(Protocol):
     def connection(self, *, write: bool = False) -> AbstractContextManager[Connection]:
         """Enter a SQLAlchemy transaction, for views (`write`) and questions."""
 
+    def bulk(self) -> AbstractContextManager[None]:
+        """
+        Enter a stretch of many writes that nobody reads yet.
+
+        Nothing written inside is durable before the end, which makes it so.
+        """
+
     def close(self) -> None:
         """Release the tables."""
 

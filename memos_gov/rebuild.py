@@ -46,12 +46,13 @@ def replay(log: EventLog, keys: KeyStore, fresh: Tables, progress: Progress | No
         SettingsError: The log was written by a newer program.
     """
     follower, records, events = Follower(log, fresh), 0, 0
-    for batch in Certifier(log, fresh, keys).batches():
-        follower.apply(0, batch)
-        records += len(batch)
-        events += sum(len(item.parsed.events) for item in batch)
-        if progress is not None:
-            progress("replay", records, log.end(0))
+    with fresh.bulk():
+        for batch in Certifier(log, fresh, keys).batches():
+            follower.apply(0, batch)
+            records += len(batch)
+            events += sum(len(item.parsed.events) for item in batch)
+            if progress is not None:
+                progress("replay", records, log.end(0))
     return Replayed(records, events)
 
 

@@ -28,12 +28,13 @@ from memos_gov.domain.decide import Situation, decide, decide_read
 from memos_gov.domain.events import Draft, ReadDetail
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.verdicts import Scope, Verdict
-from memos_gov.errors import UnavailableError
-from memos_gov.governor import ATTEMPTS_MAX, Governor, Prepared, Stale, new_command_id
+from memos_gov.errors import OvertakenError, UnavailableError
+from memos_gov.governor import ATTEMPTS_MAX, Governor, new_command_id
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.naming import resolve
 from memos_gov.ports import CubeIndex, Snapshot
 from memos_gov.queries import CubeFinder
+from memos_gov.receipts import Prepared
 
 READ_DEADLINE_S = 30.0
 CANDIDATES_FIRST = 32
@@ -109,12 +110,10 @@ class Reader:
                 everything kept moving; nothing was returned.
         """
         for attempt in stamina.retry_context(
-            on=Stale, attempts=ATTEMPTS_MAX, wait_initial=0.002, wait_max=0.2, timeout=None
+            on=OvertakenError, attempts=ATTEMPTS_MAX, wait_initial=0.002, wait_max=0.2, timeout=None
         ):
             with attempt:
-                return self._read_once(
-                    caller, command, new_command_id(), open_content=open_content
-                )
+                return self._read_once(caller, command, new_command_id(), open_content=open_content)
         raise AssertionError
 
     def _read_once(
@@ -137,7 +136,7 @@ class Reader:
         struck = set(outcome.detail.get("struck", ()))
         kept = [cube for cube in chosen.cubes if cube.cube not in struck]
         if isinstance(command, c.ReadCube) and not kept:
-            raise Stale
+            raise OvertakenError
         opens = open_content and not isinstance(command, c.ListCubes)
         with governor.tables.snapshot() as snapshot:
             hits = tuple(self._hits(snapshot, caller.tenant, kept, chosen, opens=opens))

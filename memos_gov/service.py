@@ -19,11 +19,12 @@ from memos_gov.domain.questions import Caller
 from memos_gov.errors import NotFoundError
 from memos_gov.follow import Follower
 from memos_gov.founding import VIA, found_tenant, roll_back_policy
-from memos_gov.governor import Governor, Receipt, new_command_id
+from memos_gov.governor import Governor, new_command_id
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.naming import opaque
 from memos_gov.ports import CubeIndex, PolicyBundles
 from memos_gov.recall import Hit, Reader, Reading
+from memos_gov.receipts import Receipt
 from memos_gov.settings import Settings
 
 if TYPE_CHECKING:

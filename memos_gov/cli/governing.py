@@ -12,7 +12,7 @@ from memos_gov.cli import options, views
 from memos_gov.cli.session import Session, Verb, verb
 
 if TYPE_CHECKING:
-    from memos_gov.governor import Receipt
+    from memos_gov.receipts import Receipt
     from memos_gov.service import Actor
 
 

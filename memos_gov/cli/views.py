@@ -12,8 +12,8 @@ from memos_gov.cli.text import cell
 
 if TYPE_CHECKING:
     from memos_gov.domain.verdicts import Verdict
-    from memos_gov.governor import Receipt
     from memos_gov.recall import Hit, Reading
+    from memos_gov.receipts import Receipt
 
 MOMENTS = frozenset({"due", "opened_at", "recorded_at", "since", "valid_from", "valid_to"})
 NOTHING_FOUND = "nothing here that you may see"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -177,9 +178,12 @@ def timestamp(moment: datetime) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
 def milliseconds(text: str) -> int:
     """
     Return the milliseconds since the epoch of a time in the form of `timestamp`.
+
+    A record's time is asked for several times on its way, so answers are kept.
 
     Raises:
         ValueError: Another form, or no such time.

@@ -12,9 +12,10 @@ from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.decide import decide
 from memos_gov.domain.questions import Caller
 from memos_gov.domain.vocabulary import check_times, check_words
-from memos_gov.governor import NOT_WRITTEN, Governor, Prepared, raise_refusal
+from memos_gov.governor import Governor
 from memos_gov.naming import unknown
 from memos_gov.ports import KeyStore, Proposal, Snapshot
+from memos_gov.receipts import NOT_WRITTEN, Prepared, raise_refusal
 
 
 def check_admission(

@@ -22,7 +22,7 @@ from memos_gov.errors import (
     PolicyUnavailableError,
     UnavailableError,
 )
-from memos_gov.governor import Governor, Receipt
+from memos_gov.governor import Governor
 from memos_gov.ingest.dry_run import check_admission
 from memos_gov.ingest.interrupt import interrupt_after
 from memos_gov.ingest.making import command_id, make_command, row_key
@@ -31,6 +31,7 @@ from memos_gov.ingest.report import Counts, IngestReport
 from memos_gov.ingest.rows import Row, RowFailure, open_rows
 from memos_gov.ingest.vocabulary import check_fixed_words, defaults_of, rooms_of, words_of
 from memos_gov.ports import Snapshot
+from memos_gov.receipts import Receipt
 
 if TYPE_CHECKING:
     from memos_gov.service import Actor

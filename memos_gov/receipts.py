@@ -1,0 +1,117 @@
+"""
+What became of a command: the record on its way, the receipt, or the error that says what to do.
+
+A refusal is an outcome like any other; here it becomes the error whose class
+tells the caller what can be done, with nothing in it that the caller may not
+know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from memos_gov.domain import commands as c
+from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED
+from memos_gov.domain.events import AuditAsked, CommandRefused, CubeRemembered, CubeRevised, Draft
+from memos_gov.domain.history import Outcome
+from memos_gov.domain.questions import Caller
+from memos_gov.domain.verdicts import FAILED_CLOSED, UNKNOWN_TARGET, Verdict
+from memos_gov.errors import ConflictError, DeniedError, NotFoundError, PolicyUnavailableError
+from memos_gov.ports import Proposal
+
+NOT_WRITTEN = -1
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What became of a command, and where that is proven.
+
+    `index` is its place in the tenant's decided history and `leaf` its hash
+    in the tenant's tree, in hex. A dry run that was allowed has index -1, since
+    nothing but the question was written. `repeated` says that the command was
+    decided before, and this is what it got then.
+    """
+
+    command_id: str
+    tenant: str
+    index: int
+    code: str
+    leaf: str
+    verdict: Verdict
+    verdict_id: str
+    cube_id: str | None = None
+    revision: int | None = None
+    case_id: str | None = None
+    repeated: bool = False
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A command on its way into the log."""
+
+    command_id: str
+    proposal: Proposal
+    verdict: Verdict
+    drafts: tuple[Draft, ...]
+
+
+def only_asked(command: c.Command, drafts: tuple[Draft, ...]) -> tuple[Draft, ...]:
+    """Return what a dry run records: the refusal, or that the allowed act was asked about."""
+    if any(draft.event.REFUSAL for draft in drafts):
+        return drafts
+    question = f"dry-run-{command.ACTION.replace('_', '-')}"
+    return (Draft(AuditAsked(question=question, target=getattr(command, "cube", None))),)
+
+
+def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
+    """Return the receipt of a record that was accepted or refused."""
+    cube = next(
+        (d.event for d in prepared.drafts if isinstance(d.event, CubeRemembered | CubeRevised)),
+        None,
+    )
+    case = next((e for d in prepared.drafts if (e := getattr(d.event, "case", None))), None)
+    return Receipt(
+        command_id=prepared.command_id,
+        tenant=caller.tenant,
+        index=outcome.index,
+        code=outcome.code,
+        leaf=outcome.leaf.hex(),
+        verdict=prepared.verdict,
+        verdict_id=prepared.command_id,
+        cube_id=None if cube is None else cube.cube,
+        revision=None if cube is None else getattr(cube, "revision", 1),
+        case_id=case,
+    )
+
+
+def raise_refusal(prepared: Prepared, index: int) -> None:
+    """
+    Raise what a refused command means for its caller.
+
+    Raises:
+        PolicyUnavailableError: Policy did not answer.
+        DeniedError: Policy refused, for at least one public reason.
+        NotFoundError: Refused for reasons the caller may not know, or unknown.
+        ConflictError: The domain refused.
+    """
+    reasons = _reasons(prepared.drafts)
+    verdict = prepared.verdict
+    failed = sorted(FAILED_CLOSED & reasons)
+    if failed:
+        msg = f"policy gave no answer ({failed[0]}), so the answer is no"
+        raise PolicyUnavailableError(msg, reason=failed[0])
+    if not verdict.allows and verdict.public_reasons:
+        msg = f"refused: {', '.join(verdict.public_reasons)}"
+        public = msgspec.structs.replace(
+            verdict, reasons=tuple(r for r in verdict.reasons if r.public), rules=()
+        )
+        raise DeniedError(msg, verdict=public, verdict_id=prepared.command_id, index=index)
+    if not verdict.allows or UNKNOWN_TARGET in reasons:
+        raise NotFoundError
+    msg = "; ".join(DOMAIN_REASONS[code] for code in sorted(reasons))
+    raise ConflictError(msg if REVISION_MOVED not in reasons else DOMAIN_REASONS[REVISION_MOVED])
+
+
+def _reasons(drafts: Iterable[Draft]) -> set[str]:
+    return {code for d in drafts if isinstance(d.event, CommandRefused) for code in d.event.reasons}
