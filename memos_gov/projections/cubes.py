@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select
 
 from memos_gov.domain import ids
 from memos_gov.domain.evolve import touched
@@ -94,8 +94,11 @@ def _replace_words(
     connection: Connection, cubes: Sequence[tuple[str, str]], facts: dict[str, Facts]
 ) -> None:
     table = table_of(CubeWordRow)
-    key = tuple_(table.c.tenant, table.c.cube)
-    connection.execute(delete(table).where(key.in_(list(cubes))))
+    mine = (table.c.tenant == bindparam("of_tenant"), table.c.cube == bindparam("of_cube"))
+    connection.execute(
+        delete(table).where(*mine),
+        [{"of_tenant": tenant, "of_cube": cube} for tenant, cube in cubes],
+    )
     rows = [word for tenant, cube in cubes for word in _words(tenant, cube, facts)]
     upsert(connection, table, rows)
 
