@@ -1,4 +1,4 @@
-"""Accepted, refused, duplicate, invalid, forged, unknown, late: a record never stops certification."""
+"""Accepted, refused, duplicate, invalid, forged, unknown, late: nothing stops certification."""
 
 from typing import Any
 
