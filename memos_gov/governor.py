@@ -15,11 +15,17 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
-import stamina
 import uuid_utils
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from memos_gov.assess import Assessed, Assessor
 from memos_gov.attempt import Attempt
@@ -60,6 +66,8 @@ from memos_gov.ports import (
 )
 from memos_gov.receipts import NOT_WRITTEN, Prepared, Receipt, only_asked, raise_refusal, receipt_of
 from memos_gov.sealing import Sealer, month_name
+
+T = TypeVar("T")
 
 ATTEMPTS_MAX = 8
 
@@ -122,12 +130,7 @@ class Governor:
         """
         if command_id is None or dry_run:
             command_id = new_command_id()
-        for attempt in stamina.retry_context(
-            on=OvertakenError, attempts=ATTEMPTS_MAX, wait_initial=0.002, wait_max=0.2, timeout=None
-        ):
-            with attempt:
-                return self._handle_once(caller, command, command_id, dry_run=dry_run)
-        raise AssertionError
+        return retried(lambda: self._handle_once(caller, command, command_id, dry_run=dry_run))
 
     def _handle_once(
         self, caller: Caller, command: c.Command, command_id: str, *, dry_run: bool
@@ -404,6 +407,24 @@ _CALLERS_FAULT = (
     DeniedError,
     UnavailableError,
 )
+
+
+def retried(act: Callable[[], T]) -> T:
+    """
+    Call `act`, and again while it is overtaken, after short random waits.
+
+    Raises:
+        OvertakenError: At every one of ATTEMPTS_MAX attempts.
+    """
+    for attempt in Retrying(
+        stop=stop_after_attempt(ATTEMPTS_MAX),
+        wait=wait_random_exponential(multiplier=0.002, max=0.2),
+        retry=retry_if_exception_type(OvertakenError),
+        reraise=True,
+    ):
+        with attempt:
+            return act()
+    raise AssertionError
 
 
 def new_command_id() -> str:

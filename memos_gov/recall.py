@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
-import stamina
 
 from memos_gov.assess import Assessed
 from memos_gov.attempt import Attempt
@@ -29,7 +28,7 @@ from memos_gov.domain.events import Draft, ReadDetail
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.verdicts import Scope, Verdict
 from memos_gov.errors import OvertakenError, UnavailableError
-from memos_gov.governor import ATTEMPTS_MAX, Governor, new_command_id
+from memos_gov.governor import Governor, new_command_id, retried
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.naming import resolve
 from memos_gov.ports import CubeIndex, Snapshot
@@ -109,12 +108,9 @@ class Reader:
             UnavailableError: Acceptance took longer than READ_DEADLINE_S, or
                 everything kept moving; nothing was returned.
         """
-        for attempt in stamina.retry_context(
-            on=OvertakenError, attempts=ATTEMPTS_MAX, wait_initial=0.002, wait_max=0.2, timeout=None
-        ):
-            with attempt:
-                return self._read_once(caller, command, new_command_id(), open_content=open_content)
-        raise AssertionError
+        return retried(
+            lambda: self._read_once(caller, command, new_command_id(), open_content=open_content)
+        )
 
     def _read_once(
         self, caller: Caller, command: ReadCommand, command_id: str, *, open_content: bool

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from memos_gov.domain import commands as c
+from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.questions import Caller
 from memos_gov.errors import NotFoundError
 from memos_gov.follow import Follower
@@ -50,6 +51,7 @@ class Rooms:
     bundles: PolicyBundles
     verifier_key: str
     recovery_key: Callable[[], str]
+    shipped: Callable[[], PolicyBundle]
     close: Callable[[], None]
 
 
@@ -117,7 +119,8 @@ class Service:
 
     def add_tenant(self, tenant: str, *, principal: str) -> int:
         """Found a tenant under the shipped policy; return its first index, 0."""
-        bundle = self.rooms.bundles.get(self._policy_of_default())
+        bundle = self.rooms.shipped()
+        self.rooms.bundles.put(bundle)
         words = bundle.vocabulary
         return found_tenant(
             self.rooms.governor,
@@ -135,9 +138,6 @@ class Service:
         from memos_gov.queries.standing import status
 
         return status(self.rooms.governor, self.rooms.index, self.rooms.settings.data)
-
-    def _policy_of_default(self) -> str:
-        return self.acting_as("", tenant=self.rooms.settings.tenant).policy
 
     def roll_back_policy(
         self, policy: str, *, recovery_key: bytes, tenant: str | None = None

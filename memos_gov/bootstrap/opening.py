@@ -252,6 +252,7 @@ def _rooms(settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, b
         bundles=bundles,
         verifier_key=files.public("verifier"),
         recovery_key=lambda: files.public("recovery"),
+        shipped=shipped_bundle,
         close=stack.close,
     )
 

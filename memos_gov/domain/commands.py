@@ -33,6 +33,7 @@ SUBJECTS_MAX = 50
 RECALL_K_MAX = 100
 LIST_PAGE_MAX = 200
 
+_AUDITED = re.compile(r"[a-z]_[a-z0-9]{1,40}|[0-9]{1,18}|[0-9a-f-]{36}(/[a-z0-9_-]{1,64})?")
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -69,6 +70,12 @@ def _word(text: str) -> str:
 
 def _cube_id(text: str) -> str:
     return text if ids.is_opaque(text) else "c_unknown"
+
+
+def _audited(text: str) -> str:
+    if not _AUDITED.fullmatch(text):
+        raise ValueError("is no id, index or verdict id")
+    return text
 
 
 def _metadata(values: dict[str, str]) -> dict[str, str]:
@@ -337,7 +344,7 @@ class AskAudit(Command):
 
     question: Word
     action: Literal["audit", "explain", "log_read", "review_list"] = "audit"
-    target: str | None = Field(None, max_length=NAME_CHARS_MAX)
+    target: Annotated[str, AfterValidator(_audited)] | None = None
 
 
 COMMAND_TYPES: tuple[type[Command], ...] = (
