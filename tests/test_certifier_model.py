@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 import memos_gov
-from memos_gov.certify import certify, in_batches, needs, parse
+from memos_gov.certify import certify, needs, parse
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Outcome
 from memos_gov.errors import ConflictError, DeniedError, NotFoundError
 from memos_gov.follow import mac_secret
@@ -222,8 +222,8 @@ class CertifierMachine(RuleBasedStateMachine):
         live = self._live_rows()
         for size in (len(records), 1, 3):
             known, rows = Known(), {"outcomes": [], "events": [], "facts": []}
-            for batch in in_batches(records, size):
-                parsed = [parse(record) for record in batch]
+            for start in range(0, len(records), size):
+                parsed = [parse(record) for record in records[start : start + size]]
                 needs(parsed)
                 made = certify(parsed, known, {name: key})
                 rows["outcomes"] += made.outcomes

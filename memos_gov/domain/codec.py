@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
@@ -27,6 +28,8 @@ EPOCH_YEAR = 1970
 SOURCE = "memos-gov"
 TYPE_PREFIX = "gov.memos."
 SCHEMA_PREFIX = "urn:memos-gov:record:1"
+
+MAC = re.compile(r"[0-9a-f]{64}")
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
@@ -143,18 +146,26 @@ def decode_stored_header(type_name: str, header: bytes) -> Event:
 def sign(record: Record, key: bytes) -> bytes:
     """Return the canonical bytes of `record` with its MAC: HMAC-SHA-256 over it without `mac`."""
     unsigned = replace(record, data=replace(record.data, mac=UNSET))
-    return canonical(replace(record, data=replace(record.data, mac=_mac(unsigned, key))))
+    mac = _mac(canonical(unsigned), key)
+    return canonical(replace(record, data=replace(record.data, mac=mac)))
 
 
-def has_valid_mac(record: Record, key: bytes) -> bool:
-    """Whether the record's MAC was made with `key`."""
-    unsigned = replace(record, data=replace(record.data, mac=UNSET))
+def has_valid_mac(record: Record, body: bytes, key: bytes) -> bool:
+    """
+    Whether the MAC of a record, whose canonical bytes are `body`, was made with `key`.
+
+    `mac` is cut out of the bytes: as a member of `data` it stands there once,
+    since a quotation mark inside a string is escaped.
+    """
     found = record.data.mac
-    return isinstance(found, str) and hmac.compare_digest(_mac(unsigned, key), found)
+    if not isinstance(found, str) or not MAC.fullmatch(found):
+        return False
+    unsigned = body.replace(f'"mac":"{found}",'.encode(), b"", 1)
+    return hmac.compare_digest(_mac(unsigned, key), found)
 
 
-def _mac(unsigned: Record, key: bytes) -> str:
-    return hmac.digest(key, canonical(unsigned), "sha256").hex()
+def _mac(unsigned: bytes, key: bytes) -> str:
+    return hmac.digest(key, unsigned, "sha256").hex()
 
 
 def decode(body: bytes) -> Record:

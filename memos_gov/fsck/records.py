@@ -113,7 +113,7 @@ def _check_record(at: Records, parsed: Parsed, findings: Findings) -> bool:
         findings.add(place, "invalid", message)
     elif parsed.record.data.tenant != stored.tenant:
         findings.add(place, "tenant", "the record stands under another tenant's key")
-    elif at.keys is not None and not _has_valid_mac(at, at.keys, parsed.record):
+    elif at.keys is not None and not _has_valid_mac(at, at.keys, parsed.record, stored.body):
         message = "no enrolled proposer made this record; it changes nothing"
         findings.add(place, "forged", message, tenant=stored.tenant)
     else:
@@ -121,12 +121,12 @@ def _check_record(at: Records, parsed: Parsed, findings: Findings) -> bool:
     return False
 
 
-def _has_valid_mac(at: Records, keys: KeyStore, record: codec.Record) -> bool:
+def _has_valid_mac(at: Records, keys: KeyStore, record: codec.Record, body: bytes) -> bool:
     name = record.data.mac_key
     if name not in at.mac_keys:
         at.mac_keys[name] = keys.secret(ids.INSTANCE, mac_secret(name))
     key = at.mac_keys[name]
-    return key is not None and codec.has_valid_mac(record, key)
+    return key is not None and codec.has_valid_mac(record, body, key)
 
 
 def _check_outcome(

@@ -6,7 +6,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
-from memos_gov.certify import in_batches
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import PolicyFacts
@@ -14,7 +13,6 @@ from memos_gov.domain.history import Outcome
 from memos_gov.domain.recovery import recovery_text, sign_recovery
 from memos_gov.transparency import merkle
 from tests.certify.cases import (
-    CONSENTED,
     FROZEN,
     POLICY_GUARD,
     REFUSED,
@@ -213,15 +211,3 @@ def test_leaf_depends_on_the_outcome_and_on_the_record(history: History) -> None
 
     assert first.leaf != second.leaf
     assert 32 == len(first.leaf)
-
-
-def test_records_are_handed_on_in_batches_of_at_most_the_size() -> None:
-    """Nothing is lost at a border."""
-    history = History()
-    for _ in range(5):
-        history.propose(CONSENTED)
-
-    batches = list(in_batches(history.records, 3))
-
-    assert [3, 3, 1] == [len(batch) for batch in batches]
-    assert history.records == [record for batch in batches for record in batch]

@@ -78,13 +78,24 @@ def test_record_decoded_and_signed_again_has_the_same_bytes() -> None:
 
 def test_record_with_another_key_or_a_changed_field_has_no_valid_mac() -> None:
     """The MAC covers every field but itself."""
-    record = codec.decode(a_record(remembered()))
-
-    assert codec.has_valid_mac(record, KEY)
-    assert not codec.has_valid_mac(record, b"x" * 32)
-    assert not codec.has_valid_mac(replace(record, id="0" * 36), KEY)
+    body = a_record(remembered())
+    record = codec.decode(body)
+    other = replace(record, id="0" * 36)
     unsigned = replace(record, data=replace(record.data, mac=msgspec.UNSET))
-    assert not codec.has_valid_mac(unsigned, KEY)
+
+    assert codec.has_valid_mac(record, body, KEY)
+    assert not codec.has_valid_mac(record, body, b"x" * 32)
+    assert not codec.has_valid_mac(other, codec.canonical(other), KEY)
+    assert not codec.has_valid_mac(unsigned, codec.canonical(unsigned), KEY)
+
+
+@pytest.mark.parametrize("mac", ["", "0", "x" * 64, '","via":"', "A" * 64])
+def test_record_with_a_mac_of_another_form_has_no_valid_mac(mac: str) -> None:
+    """Nothing but 64 hex digits is cut out of a record's bytes."""
+    record = codec.decode(a_record(remembered()))
+    other = replace(record, data=replace(record.data, mac=mac))
+
+    assert not codec.has_valid_mac(other, codec.canonical(other), KEY)
 
 
 def _changed(change: Any) -> bytes:
