@@ -53,12 +53,12 @@ policies: $(VENV)/.dev ## compile policies/ to the bundle that is committed and 
 
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.exit("error: Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
-	$(MAKE_VENV)
+	@$(MAKE_VENV)
 
 $(VENV)/.core: pyproject.toml | $(BIN)/python
-	$(INSTALL) .
+	@$(INSTALL) .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(INSTALL) '.[dev]'
+	@$(INSTALL) '.[dev]'
 	@touch $(VENV)/.core $@

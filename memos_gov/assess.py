@@ -8,7 +8,7 @@ Sets of cubes (recall, list) are assessed in `recall.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from memos_gov.domain import detectors, ids, questions
 from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.commands import seconds
 from memos_gov.domain.decide import Admitted, Situation, act_target
+from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import (
     CaseFacts,
     ConsentFact,
@@ -28,7 +29,7 @@ from memos_gov.domain.facts import (
 from memos_gov.domain.questions import Cube, Question
 from memos_gov.domain.verdicts import FindingKind, Verdict, merge
 
-OpenContent = Callable[[str, Cube], str]
+OpenContent = Callable[[str, Cube], CubeContent]
 Contentful = c.RememberCube | c.ReviseCube
 
 
@@ -75,6 +76,7 @@ class Assessor:
             command_id=self._command_id,
             now=at.now,
             policy=at.policy.active,
+            approval=at.approval,
         )
 
     def _on_cube(self, command: c.Command, cube_id: str) -> Assessed:
@@ -106,12 +108,21 @@ class Assessor:
         cube_id = ids.cube_id_of(self._command_id)
         at.load((ids.content_stream(at.tenant, cube_id), ids.governance_stream(at.tenant, cube_id)))
         subjects = tuple(_with_consents(s, command, at.now) for s in at.subjects(command.subjects))
-        found = _kinds(command)
+        found = _kinds(command.content, command.metadata)
         candidate = questions.admission(command, found, subjects, at.now)
-        verdict = at.judge.admission(at.asked(command.ACTION), candidate)
+        admission = at.judge.admission(at.asked(command.ACTION), candidate)
+        verdict = merge(admission, *self._consent_verdicts(command))
         admitted = self._admit(verdict, command, command.label, candidate)
         situation = replace(self._situation(), admitted=admitted)
         return Assessed(situation, verdict, {cube_id: verdict})
+
+    def _consent_verdicts(self, command: c.RememberCube) -> Iterator[Verdict]:
+        """Ask whether the actor may record the consents that come with a cube."""
+        at = self._attempt
+        actions = {c.GiveConsent if word.given else c.WithdrawConsent for word in command.consents}
+        for action in sorted(kind.ACTION for kind in actions):
+            for subject, facts in zip(command.subjects, at.subjects(command.subjects), strict=True):
+                yield at.judge.action(at.asked(action), _subject_target(subject, facts))
 
     def _revise(self, command: c.ReviseCube) -> Assessed:
         at = self._attempt
@@ -119,47 +130,44 @@ class Assessor:
         cube = access.situation.cube
         if cube is None or not access.verdict.allows:
             return access
-        if command.mode == "append":
-            whole = f"{self._open_content(at.tenant, cube)}\n{command.content}"
-            command = c.make(c.ReviseCube, **{**dict(command), "content": whole})
-        candidate = questions.readmission(command, cube, _kinds(command), at.now)
+        candidate = questions.readmission(
+            command, cube, _kinds(command.content, command.metadata), at.now
+        )
         admission = at.judge.admission(at.asked(command.ACTION), candidate)
         verdict = merge(access.verdict, admission)
-        admitted = self._admit(verdict, command, cube.governance.label, candidate)
+        before = self._open_content(at.tenant, cube)
+        admitted = self._admit(verdict, command, cube.governance.label, candidate, before)
         situation = replace(access.situation, admitted=admitted)
         return Assessed(situation, verdict, {command.cube: verdict})
 
     def _admit(
-        self, verdict: Verdict, command: Contentful, label: str, candidate: Question
+        self,
+        verdict: Verdict,
+        command: Contentful,
+        label: str,
+        candidate: Question,
+        before: CubeContent | None = None,
     ) -> Admitted | None:
         """Fulfil the obligations of an admission before anything is sealed."""
         if not verdict.allows:
             return None
-        masked = command.model_copy(
-            update={
-                "content": detectors.mask(command.content, verdict.masks)[0],
-                "metadata": {
-                    key: detectors.mask(value, verdict.masks)[0]
-                    for key, value in command.metadata.items()
-                },
-            }
-        )
+        content = _joined(command, _masked(command, verdict.masks), before)
         label = self._strictest(label, verdict)
-        quarantined = any(o.kind == "quarantine" for o in verdict.obligations)
-        findings = _kinds(masked)
+        findings = _kinds(content.content, content.metadata)
+        # What waits in quarantine is planned as it will be once it is approved.
         facts = {
             **candidate["cube"],
             "label": label,
-            "quarantined": quarantined,
+            "quarantined": False,
             "findings": findings,
         }
         at = self._attempt
         plan = questions.planned(ids.cube_id_of(self._command_id), facts)
         return Admitted(
-            content=masked.content,
-            metadata=masked.metadata,
+            content=content.content,
+            metadata=content.metadata,
             label=label,
-            quarantined=quarantined,
+            quarantined=any(o.kind == "quarantine" for o in verdict.obligations),
             findings=findings,
             index=at.judge.index_depth(at.tenant, at.now, plan),
         )
@@ -204,18 +212,14 @@ class Assessor:
         match command:
             case c.AddPrincipal() | c.GrantRoles() | c.RevokeRoles():
                 own = command.principal == at.caller.principal
+                given = command.model_dump(include={"clearance", "purposes"})
                 return questions.target(
-                    "principal", id=command.principal, roles=command.roles, own=own
+                    "principal", id=command.principal, roles=command.roles, own=own, **given
                 )
             case c.OnSubject() | c.PlaceHold():
                 assert command.subject is not None
                 (facts,) = at.subjects([command.subject])
-                return questions.target(
-                    "subject",
-                    id=command.subject,
-                    held=bool(facts.matters),
-                    restricted=facts.restricted,
-                )
+                return _subject_target(command.subject, facts)
             case c.ReleaseHold():
                 return questions.target("subject", id=command.matter, held=True)
             case c.ActivatePolicy():
@@ -240,7 +244,38 @@ def _with_consents(facts: SubjectFacts, command: c.RememberCube, now: int) -> Su
     return replace(facts, consents=(*facts.consents, *words)) if words else facts
 
 
-def _kinds(command: Contentful) -> tuple[FindingKind, ...]:
-    """Return the kinds of personal numbers in a command's content and metadata, sorted."""
-    texts = (command.content, *command.metadata.values())
+def _subject_target(subject: str, facts: SubjectFacts) -> Question:
+    return questions.target(
+        "subject", id=subject, held=bool(facts.matters), restricted=facts.restricted
+    )
+
+
+def _masked(command: Contentful, kinds: tuple[FindingKind, ...]) -> CubeContent:
+    """Return what a command brings, without the personal numbers of `kinds`."""
+    metadata = command.metadata or {}
+    return CubeContent(
+        content=detectors.mask(command.content, kinds)[0],
+        metadata={key: detectors.mask(value, kinds)[0] for key, value in metadata.items()},
+    )
+
+
+def _joined(command: Contentful, new: CubeContent, before: CubeContent | None) -> CubeContent:
+    """
+    Return a cube's whole content: what was there is kept where the command says so.
+
+    Raises:
+        InvalidCommandError: It would be over CONTENT_BYTES_MAX.
+    """
+    if before is None or not isinstance(command, c.ReviseCube):
+        return new
+    metadata = before.metadata if command.metadata is None else new.metadata
+    if command.mode == "overwrite":
+        return CubeContent(content=new.content, metadata=metadata)
+    whole = c.make(c.Whole, content=f"{before.content}\n{new.content}").content
+    return CubeContent(content=whole, metadata={**before.metadata, **new.metadata})
+
+
+def _kinds(content: str, metadata: Mapping[str, str] | None) -> tuple[FindingKind, ...]:
+    """Return the kinds of personal numbers in content and metadata, sorted."""
+    texts = (content, *(metadata or {}).values())
     return tuple(sorted({found.kind for text in texts for found in detectors.find(text)}))

@@ -8,8 +8,10 @@ certifier can tell whether anything moved since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from memos_gov.domain import ids
 from memos_gov.domain.facts import (
@@ -21,7 +23,15 @@ from memos_gov.domain.facts import (
     PrincipalFacts,
     SubjectFacts,
 )
-from memos_gov.domain.questions import Caller, Cube, Question, asked, cube_facts, missing_cube
+from memos_gov.domain.questions import (
+    Caller,
+    Cube,
+    Question,
+    asked,
+    cube_facts,
+    missing_cube,
+    next_edge,
+)
 from memos_gov.domain.reliance import base_streams, cube_streams
 from memos_gov.domain.verdicts import UNKNOWN_TARGET, Verdict, merge, refusal
 from memos_gov.errors import NotFoundError
@@ -43,6 +53,7 @@ class Attempt:
         self.tenant = caller.tenant
         self.now = now
         self.index = snapshot.index(caller.tenant)
+        self.approval: str | None = None
         self.relied_on: dict[str, int] = {}
         self._facts: dict[str, Facts] = {}
         self.load(base_streams(caller.tenant, caller.principal, caller.on_behalf_of))
@@ -127,23 +138,41 @@ class Attempt:
         if self.caller.approval is None:
             return False
         case = self.get(ids.case_stream(self.tenant, self.caller.approval), CaseFacts)
-        return case is not None and (case.state, case.actor, case.action, case.target) == (
+        approved = case is not None and (case.state, case.actor, case.action, case.target) == (
             "approved",
             self.caller.principal,
             action,
             act,
         )
+        if approved:
+            self.approval = self.caller.approval
+        return approved
 
     def weigh(self, action: str, cube_id: str, act: str = "") -> tuple[Cube | None, Verdict]:
         """Return a cube and the verdict on it; a missing one is refused like a hidden one."""
         cube = self.cubes([cube_id]).get(cube_id)
         asked = self.asked(action, act)
         if cube is not None:
-            facts = cube_facts(cube, self.tenant, self.now)
-            return cube, self.judge.cubes(asked, [facts])[cube_id]
+            return cube, self.judged(asked, [cube])[cube_id]
         facts = missing_cube(cube_id, self.caller, self.now)
         answer = self.judge.cubes(asked, [facts])[cube_id]
         return None, merge(answer, self.unknown())
+
+    def judged(self, asked: Question, cubes: Collection[Cube]) -> dict[str, Verdict]:
+        """
+        Return the verdict on each cube.
+
+        None outlives the next moment at which a share or a consent of its
+        cube begins or ends: those were resolved at `now`.
+        """
+        facts = [cube_facts(cube, self.tenant, self.now) for cube in cubes]
+        verdicts = self.judge.cubes(asked, facts)
+        for cube in cubes:
+            edge = next_edge(cube, self.now)
+            verdict = verdicts[cube.cube]
+            if edge is not None and edge < verdict.valid_until:
+                verdicts[cube.cube] = replace(verdict, valid_until=edge)
+        return verdicts
 
     def unknown(self) -> Verdict:
         """Return the refusal of what does not exist in this tenant."""

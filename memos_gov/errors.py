@@ -18,10 +18,24 @@ Exit codes and HTTP statuses are tables of the faces, not of this file.
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from memos_gov.domain.verdicts import Verdict
+
+GIVE_ACCESS = (
+    "Give the account that runs this the right to read and write the data folder, "
+    "then type it again."
+)
+MAKE_ROOM = "Make room on the disk, then type it again."
+_REMEDIES = {
+    errno.EACCES: GIVE_ACCESS,
+    errno.EPERM: GIVE_ACCESS,
+    errno.EROFS: GIVE_ACCESS,
+    errno.ENOSPC: MAKE_ROOM,
+    errno.EDQUOT: MAKE_ROOM,
+}
 
 
 class GovernanceError(Exception):
@@ -71,12 +85,17 @@ class ConflictError(GovernanceError):
     """Something this command relied on has moved."""
 
     code = "conflict"
-    remedy = "Load the cube again and retry."
+    remedy = "Look how things stand now before you send it again."
 
     def __init__(
-        self, message: str = "", *, expected: int | None = None, actual: int | None = None
+        self,
+        message: str = "",
+        *,
+        expected: int | None = None,
+        actual: int | None = None,
+        remedy: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, remedy=remedy)
         self.expected = expected
         self.actual = actual
 
@@ -87,8 +106,15 @@ class UnavailableError(GovernanceError):
     code = "unavailable"
     remedy = "Retry later; a command keeps its id, so a retry cannot act twice."
 
-    def __init__(self, message: str = "", *, backend: str = "", retry_after_s: float = 1.0) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        backend: str = "",
+        retry_after_s: float = 1.0,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy)
         self.backend = backend
         self.retry_after_s = retry_after_s
 
@@ -98,8 +124,8 @@ class PolicyUnavailableError(UnavailableError):
 
     code = "policy_unavailable"
 
-    def __init__(self, message: str = "", *, reason: str) -> None:
-        super().__init__(message, backend="policy")
+    def __init__(self, message: str = "", *, reason: str, remedy: str | None = None) -> None:
+        super().__init__(message, backend="policy", remedy=remedy)
         self.reason = reason
 
 
@@ -125,3 +151,8 @@ class SettingsError(GovernanceError):
 
     code = "settings"
     remedy = "Fix the named setting and start again."
+
+
+def remedy_of(error: OSError) -> str | None:
+    """Return what to do about an error of the operating system; None where retrying is all."""
+    return _REMEDIES.get(error.errno or 0)

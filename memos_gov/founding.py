@@ -14,7 +14,7 @@ import secrets
 from memos_gov.certify import RULES_VERSION, SALT_BYTES
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
-from memos_gov.domain.recovery import recovery_text, sign_recovery
+from memos_gov.domain.recovery import private_key_of, recovery_text, sign_recovery
 from memos_gov.errors import ConflictError, InvalidCommandError
 from memos_gov.governor import Governor, new_command_id
 from memos_gov.naming import opaque
@@ -22,6 +22,10 @@ from memos_gov.ports import Proposal
 
 FIRST_ROLES = ("dpo", "steward")
 VIA = "operator-key"
+_REMEDIES: dict[type[e.Event], str] = {
+    e.PolicyRolledBack: "Check that the key is this tenant's and that the policy decided before.",
+    e.TenantFounded: "Choose another name; `memos-gov tenant list` shows those taken.",
+}
 
 
 def found_log(governor: Governor, instance: str, mac_key_id: str) -> None:
@@ -59,7 +63,8 @@ def found_tenant(
         raise InvalidCommandError(msg, field="tenant")
     with governor.tables.snapshot() as snapshot:
         if snapshot.index(tenant) >= 0:
-            raise ConflictError("the tenant exists already")
+            remedy = "Choose another name; `memos-gov tenant list` shows those taken."
+            raise ConflictError("the tenant exists already", remedy=remedy)
     founded = e.TenantFounded(
         principal=opaque(governor.keys, tenant, "principal", principal, create=True),
         roles=FIRST_ROLES,
@@ -77,11 +82,15 @@ def roll_back_policy(governor: Governor, tenant: str, policy: str, recovery_key:
     """
     Bring a formerly active policy back with the recovery key, without a verdict.
 
+    Args:
+        recovery_key: What the key file holds: hex text, or the 32 bytes of the key.
+
     Raises:
+        InvalidCommandError: That is no such key; nothing was written.
         ConflictError: The key is not the tenant's, or the policy was never active.
     """
-    command_id = new_command_id()
-    signature = sign_recovery(recovery_key, recovery_text(tenant, policy, command_id))
+    private, command_id = private_key_of(recovery_key), new_command_id()
+    signature = sign_recovery(private, recovery_text(tenant, policy, command_id))
     event = e.PolicyRolledBack(policy=policy, signature=signature)
     return _found(governor, tenant, "recovery-key", event, command_id)
 
@@ -110,5 +119,6 @@ def _found(
     body = governor.sign(data, command_id, type(event).__name__, codec.timestamp(now))
     outcome = governor.propose_raw(Proposal(tenant, round(now.timestamp() * 1000), body))
     if outcome.code != "accepted":
-        raise ConflictError(f"the record was not accepted ({outcome.code})")
+        msg = f"the record was not accepted ({outcome.code})"
+        raise ConflictError(msg, remedy=_REMEDIES.get(type(event)))
     return outcome.index

@@ -29,7 +29,7 @@ from tenacity import (
 
 from memos_gov.assess import Assessed, Assessor
 from memos_gov.attempt import Attempt
-from memos_gov.certify import SALT_BYTES
+from memos_gov.certify import COMMAND_ID, SALT_BYTES
 from memos_gov.domain import codec
 from memos_gov.domain import commands as c
 from memos_gov.domain.bundle import Vocabulary
@@ -49,11 +49,12 @@ from memos_gov.errors import (
     InvalidCommandError,
     NotFoundError,
     OvertakenError,
+    PolicyUnavailableError,
     UnavailableError,
 )
 from memos_gov.follow import Certifier
 from memos_gov.judge import Judge
-from memos_gov.naming import resolve
+from memos_gov.naming import Names
 from memos_gov.ports import (
     Clock,
     EventLog,
@@ -130,6 +131,7 @@ class Governor:
         """
         if command_id is None or dry_run:
             command_id = new_command_id()
+        check_command_id(command_id)
         return retried(lambda: self._handle_once(caller, command, command_id, dry_run=dry_run))
 
     def _handle_once(
@@ -139,7 +141,9 @@ class Governor:
             earlier = self._earlier(snapshot, caller, command, command_id)
             if earlier is not None:
                 return earlier
-            prepared = self.prepare(snapshot, caller, command, command_id, dry_run=dry_run)
+            names = Names(self.keys, caller.tenant)
+            prepared = self.prepare(snapshot, caller, command, command_id, names, dry_run=dry_run)
+        self._enter(names, [prepared])
         outcome = self.submit([prepared])[0]
         receipt = self.conclude(caller, command, prepared, outcome)
         if dry_run:
@@ -156,9 +160,15 @@ class Governor:
         its error. What went stale meanwhile is handled again by itself.
         """
         results: list[Receipt | Exception] = []
+        names = Names(self.keys, caller.tenant)
         with self.tables.snapshot() as snapshot:
-            made = [self._prepared(snapshot, caller, cmd, cid) for cid, cmd in commands]
-        outcomes = iter(self.submit([m for m in made if isinstance(m, Prepared)]))
+            made = [self._prepared(snapshot, caller, cmd, cid, names) for cid, cmd in commands]
+        prepared = [item for item in made if isinstance(item, Prepared)]
+        try:
+            self._enter(names, prepared)
+        except OvertakenError:
+            return [self._handled(caller, cmd, cid) for cid, cmd in commands]
+        outcomes = iter(self.submit(prepared))
         for (command_id, command), item in zip(commands, made, strict=True):
             if not isinstance(item, Prepared):
                 results.append(item)
@@ -167,11 +177,17 @@ class Governor:
         return results
 
     def _prepared(
-        self, snapshot: Snapshot, caller: Caller, command: c.Command, command_id: str
+        self,
+        snapshot: Snapshot,
+        caller: Caller,
+        command: c.Command,
+        command_id: str,
+        names: Names,
     ) -> Prepared | Receipt | Exception:
         try:
+            check_command_id(command_id)
             earlier = self._earlier(snapshot, caller, command, command_id)
-            return earlier or self.prepare(snapshot, caller, command, command_id)
+            return earlier or self.prepare(snapshot, caller, command, command_id, names)
         except _CALLERS_FAULT as error:
             return error
 
@@ -186,22 +202,38 @@ class Governor:
         try:
             return self.conclude(caller, command, prepared, outcome)
         except OvertakenError:
-            try:
-                return self.handle(caller, command, command_id=command_id)
-            except _CALLERS_FAULT as error:
-                return error
+            return self._handled(caller, command, command_id)
         except _CALLERS_FAULT as error:
             return error
 
+    def _handled(self, caller: Caller, command: c.Command, command_id: str) -> Receipt | Exception:
+        try:
+            return self.handle(caller, command, command_id=command_id)
+        except _CALLERS_FAULT as error:
+            return error
+
+    def _enter(self, names: Names, prepared: Sequence[Prepared]) -> None:
+        """
+        Let the directory know the newcomers of what was allowed, before any record names them.
+
+        Raises:
+            OvertakenError: Somebody else entered one of them first.
+        """
+        if not names.enter({i for p in prepared for i in p.newcomers}):
+            raise OvertakenError
+
     def attempt(self, snapshot: Snapshot, caller: Caller) -> Attempt:
         """Return an attempt on a snapshot, judged by the tenant's active policy."""
-        return Attempt(snapshot, caller, int(self.clock.now().timestamp()), self.judge)
+        # A clock that stepped back must not make a revocation lie in the future.
+        now_ms = max(round(self.clock.now().timestamp() * 1000), snapshot.log_time_ms())
+        return Attempt(snapshot, caller, now_ms // 1000, self.judge)
 
     def judge(self, digest: str) -> Judge:
         """Return the judge of a bundle."""
         return self._judges.setdefault(digest, Judge(self._engine, digest))
 
-    def _words(self, digest: str) -> Vocabulary:
+    def words(self, digest: str) -> Vocabulary:
+        """Return the words of a bundle."""
         if digest not in self._vocabularies:
             self._vocabularies[digest] = self._bundles.get(digest).vocabulary
         return self._vocabularies[digest]
@@ -212,6 +244,7 @@ class Governor:
         caller: Caller,
         command: c.Command,
         command_id: str,
+        names: Names,
         *,
         dry_run: bool = False,
     ) -> Prepared:
@@ -219,21 +252,36 @@ class Governor:
         Return the record of a command, decided and sealed but not yet proposed.
 
         Raises:
-            InvalidCommandError: A word or time cannot be, or the record would
-                be over RECORD_BYTES_MAX.
+            InvalidCommandError: A word or time cannot be, an allowed
+                activation names a bundle that is not kept, or the record
+                would be over RECORD_BYTES_MAX.
         """
         attempt = self.attempt(snapshot, caller)
-        words = self._words(attempt.policy.active)
+        words = self.words(attempt.policy.active)
+        check_words(caller, words)
         check_words(command, words)
         check_times(command, self.clock.now())
         digest = self._command_digest(caller.tenant, command)
-        command = resolve(command, caller.tenant, self.keys)
+        command, newcomers = names.resolve(command)
         assessor = Assessor(attempt, command_id, words, self.open_content)
         assessed = assessor.assess(command)
+        if isinstance(command, c.ActivatePolicy) and assessed.verdict.allows:
+            self._require_bundle(command.policy)
         drafts = decide(command, assessed.situation, assessed.verdict)
         if dry_run:
             drafts = only_asked(command, drafts)
-        return self.propose(attempt, command, command_id, digest, assessed, drafts)
+        prepared = self.propose(attempt, command, command_id, digest, assessed, drafts)
+        if dry_run or prepared.refused:
+            return prepared
+        return msgspec.structs.replace(prepared, newcomers=newcomers)
+
+    def _require_bundle(self, digest: str) -> None:
+        try:
+            self.words(digest)
+        except PolicyUnavailableError as error:
+            msg = "policy: no bundle of this digest is kept here"
+            remedy = "`memos-gov policy list` shows those that are kept."
+            raise InvalidCommandError(msg, field="policy", remedy=remedy) from error
 
     def propose(
         self,
@@ -379,10 +427,10 @@ class Governor:
         """Return the digest that goes into a record."""
         return self._command_digest(tenant, command)
 
-    def open_content(self, tenant: str, cube: Cube) -> str:
+    def open_content(self, tenant: str, cube: Cube) -> CubeContent:
         """Return a cube's current content, for the process's own use before admission."""
         with self.tables.snapshot() as snapshot:
-            return self.read_content(snapshot, tenant, cube).content
+            return self.read_content(snapshot, tenant, cube)
 
     def read_content(self, snapshot: Snapshot, tenant: str, cube: Cube) -> CubeContent:
         """Return the sealed payload of a cube's revision, opened."""
@@ -407,6 +455,18 @@ _CALLERS_FAULT = (
     DeniedError,
     UnavailableError,
 )
+
+
+def check_command_id(command_id: object) -> None:
+    """
+    Refuse an idempotency key that is no UUID in its canonical form.
+
+    Raises:
+        InvalidCommandError: Names `command_id`.
+    """
+    if not isinstance(command_id, str) or not COMMAND_ID.fullmatch(command_id):
+        msg = "command_id: must be a UUID in lower case, with dashes"
+        raise InvalidCommandError(msg, field="command_id")
 
 
 def retried(act: Callable[[], T]) -> T:

@@ -119,6 +119,15 @@ class Snapshot(Protocol):
     def index(self, tenant: str) -> int:
         """Return the newest index of a tenant; -1 for a tenant that was never founded."""
 
+    def tenants(self) -> list[str]:
+        """Return every tenant with a tree, `_instance` too, sorted."""
+
+    def log_time_ms(self) -> int:
+        """Return the highest time of any certified record; 0 before the first."""
+
+    def newest_events(self, tenant: str, limit: int) -> list[StoredEvent]:
+        """Return a tenant's newest events, newest first."""
+
     def facts(self, streams: Iterable[str]) -> dict[str, tuple[int, Facts]]:
         """Return stream -> (version, facts) of those that were ever written."""
 
@@ -203,6 +212,14 @@ class KeyStore(Protocol):
         self, tenant: str, kind: str, names: Iterable[str], *, create: bool = False
     ) -> dict[str, str]:
         """Return name -> opaque id; unknown names are missing unless `create`."""
+
+    def enter(self, tenant: str, kind: str, names: Mapping[str, str]) -> dict[str, str]:
+        """
+        Make names known under the opaque ids given, durably, all with one fsync.
+
+        Returns:
+            Name -> the id it stands under: a name that was known keeps its id.
+        """
 
     def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
         """Return opaque id -> name of those that are known."""

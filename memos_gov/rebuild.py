@@ -20,13 +20,18 @@ from memos_gov.transparency import merkle
 
 
 class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was made: records and events replayed, cubes indexed again, and the trees' roots."""
+    """
+    What was made: records and events replayed, cubes indexed again, and the trees' roots.
+
+    `compared` is True where those roots are those of the tables that were in
+    use, and None where there were none that could be read.
+    """
 
     tables: str
     records: int
     events: int
     roots: dict[str, str]
-    compared: bool
+    compared: bool | None
     indexed: int
 
 

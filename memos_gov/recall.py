@@ -27,10 +27,11 @@ from memos_gov.domain.decide import Situation, decide, decide_read
 from memos_gov.domain.events import Draft, ReadDetail
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.verdicts import Scope, Verdict
+from memos_gov.domain.vocabulary import check_words
 from memos_gov.errors import OvertakenError, UnavailableError
 from memos_gov.governor import Governor, new_command_id, retried
 from memos_gov.materializers.plaintext import IndexFollower
-from memos_gov.naming import resolve
+from memos_gov.naming import Names
 from memos_gov.ports import CubeIndex, Snapshot
 from memos_gov.queries import CubeFinder
 from memos_gov.receipts import Prepared
@@ -123,7 +124,10 @@ class Reader:
         with governor.tables.snapshot() as snapshot:
             attempt = governor.attempt(snapshot, caller)
             digest = governor.command_digest(caller.tenant, command)
-            asked = resolve(command, caller.tenant, governor.keys)
+            words = governor.words(attempt.policy.active)
+            check_words(caller, words)
+            check_words(command, words)
+            asked, _ = Names(governor.keys, caller.tenant).resolve(command)
             chosen = self._choose(attempt, asked)
             prepared = self._prepare(attempt, asked, command_id, digest, chosen)
         outcome = governor.submit([prepared])[0]
@@ -198,6 +202,8 @@ class Reader:
         if isinstance(command, c.RecallCubes):
             ranked = self._index.search(attempt.tenant, command.query, scope)
             return self._choose_many(attempt, command, verdict, ranked, command.k, command.query)
+        if command.after and not attempt.weigh(command.ACTION, command.after)[1].allows:
+            command = command.model_copy(update={"after": None})
         found = self._finder.find(command, attempt.tenant, scope)
         return self._choose_many(attempt, command, verdict, found, command.limit, "")
 
@@ -239,15 +245,14 @@ class Reader:
     ) -> Chosen:
         """Take the first `wanted` allowed cubes, asking policy about ever larger batches."""
         chosen: list[Cube] = []
-        by_target: dict[str, Verdict] = {}
+        by_target: dict[str, Verdict] = {attempt.tenant: verdict}
         refused: Counter[str] = Counter()
         candidates: list[str] = []
         asked, size = attempt.asked(command.ACTION), CANDIDATES_FIRST
         while len(chosen) < wanted and (batch := list(islice(ranked, size))):
             candidates += batch
             cubes = attempt.cubes(batch)
-            facts = [questions.cube_facts(x, attempt.tenant, attempt.now) for x in cubes.values()]
-            verdicts = attempt.judge.cubes(asked, facts)
+            verdicts = attempt.judged(asked, cubes.values())
             for cube_id in batch:
                 answer = verdicts.get(cube_id)
                 if answer is None or len(chosen) == wanted:

@@ -17,11 +17,24 @@ from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED
 from memos_gov.domain.events import AuditAsked, CommandRefused, CubeRemembered, CubeRevised, Draft
 from memos_gov.domain.history import Outcome
 from memos_gov.domain.questions import Caller
-from memos_gov.domain.verdicts import FAILED_CLOSED, UNKNOWN_TARGET, Verdict
+from memos_gov.domain.verdicts import FAILED_CLOSED, UNKNOWN_TARGET, IndexDepth, Verdict
 from memos_gov.errors import ConflictError, DeniedError, NotFoundError, PolicyUnavailableError
 from memos_gov.ports import Proposal
 
 NOT_WRITTEN = -1
+NOTHING_TO_DO = "Nothing is left to do: it is so already."
+REMEDIES = {
+    REVISION_MOVED: "Load the cube again and retry.",
+    "transition_not_allowed": "`memos-gov history` shows how the cube came to its state.",
+    "already_frozen": NOTHING_TO_DO,
+    "not_frozen": NOTHING_TO_DO,
+    "not_shared": "Check the name; who has no share needs none ended.",
+    "not_held": "Check the name of the matter; `memos-gov audit holds` lists them.",
+    "already_held": NOTHING_TO_DO,
+    "case_not_open": "`memos-gov review list` shows the cases that are open.",
+    "principal_exists": "Choose another name, or give roles with `memos-gov principal grant`.",
+    "policy_active": NOTHING_TO_DO,
+}
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +44,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     `index` is its place in the tenant's decided history and `leaf` its hash
     in the tenant's tree, in hex. A dry run that was allowed has index -1, since
     nothing but the question was written. `repeated` says that the command was
-    decided before, and this is what it got then.
+    decided before, and this is what it got then. `index_depth` says how deep
+    accepted content is indexed: only what is `full` is found by its words.
     """
 
     command_id: str
@@ -45,15 +59,22 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     revision: int | None = None
     case_id: str | None = None
     repeated: bool = False
+    index_depth: IndexDepth | None = None
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A command on its way into the log."""
+    """A command on its way into the log; `newcomers` are ids that the directory must know first."""
 
     command_id: str
     proposal: Proposal
     verdict: Verdict
     drafts: tuple[Draft, ...]
+    newcomers: frozenset[str] = frozenset()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the record holds a refusal."""
+        return any(draft.event.REFUSAL for draft in self.drafts)
 
 
 def only_asked(command: c.Command, drafts: tuple[Draft, ...]) -> tuple[Draft, ...]:
@@ -82,6 +103,7 @@ def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
         cube_id=None if cube is None else cube.cube,
         revision=None if cube is None else getattr(cube, "revision", 1),
         case_id=case,
+        index_depth=None if cube is None else cube.index,
     )
 
 
@@ -109,8 +131,9 @@ def raise_refusal(prepared: Prepared, index: int) -> None:
         raise DeniedError(msg, verdict=public, verdict_id=prepared.command_id, index=index)
     if not verdict.allows or UNKNOWN_TARGET in reasons:
         raise NotFoundError
-    msg = "; ".join(DOMAIN_REASONS[code] for code in sorted(reasons))
-    raise ConflictError(msg if REVISION_MOVED not in reasons else DOMAIN_REASONS[REVISION_MOVED])
+    codes = [REVISION_MOVED] if REVISION_MOVED in reasons else sorted(reasons)
+    msg = "; ".join(DOMAIN_REASONS[code] for code in codes)
+    raise ConflictError(msg, remedy=REMEDIES.get(codes[0]) if codes else None)
 
 
 def _reasons(drafts: Iterable[Draft]) -> set[str]:

@@ -16,6 +16,7 @@ import base64
 import secrets
 import threading
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -25,10 +26,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from memos_gov.domain.codec import Envelope, canonical, envelope
 from memos_gov.domain.events import CubeContent, Draft, Event, ReadDetail
 from memos_gov.errors import CorruptionError, NotFoundError
-from memos_gov.ports import ContentKey, KeyStore
+from memos_gov.ports import ContentKey, KeyStore, Snapshot, StoredEvent
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+MONTH = "month:"
+NAMED = frozenset({"subject", "principal", "matter"})
+STREAM_PARTS = 3
+EVENTS_CHECKED = 64
 POOL_KEYS_FIRST = 8
 POOL_KEYS_MAX = 512
 
@@ -96,7 +101,7 @@ class Sealer:
             raise CorruptionError(msg, place=f"{tenant} {command_id} {key_id}") from error
 
     def _open_key(self, tenant: str, key_id: str) -> bytes:
-        if key_id.startswith("month:"):
+        if key_id.startswith(MONTH):
             key = self._keys.secret(tenant, key_id)
         else:
             key = self._keys.open(tenant, [key_id]).get(key_id)
@@ -121,9 +126,38 @@ class Sealer:
             self._pool.clear()
 
 
+def check_vault_age(keys: KeyStore, snapshot: Snapshot) -> None:
+    """
+    Refuse a vault that is older than the history: it lacks keys and names of the newest events.
+
+    Raises:
+        CorruptionError: Names the tenant and what is missing.
+    """
+    for tenant in snapshot.tenants():
+        newest = snapshot.newest_events(tenant, EVENTS_CHECKED)
+        missing = [*_missing_keys(keys, tenant, newest), *_missing_names(keys, tenant, newest)]
+        if missing:
+            msg = f"the vault is older than the log: tenant {tenant} lacks {missing[0]}"
+            remedy = "Bring back the newest copy of vault.db; nothing is served from an older one."
+            raise CorruptionError(msg, place="vault", remedy=remedy)
+
+
+def _missing_keys(keys: KeyStore, tenant: str, events: Sequence[StoredEvent]) -> Iterator[str]:
+    named = {event.key_id for event in events if event.key_id}
+    months = {name for name in named if name.startswith(MONTH)}
+    yield from sorted(name for name in months if keys.secret(tenant, name) is None)
+    yield from sorted(named - months - keys.open(tenant, named - months).keys())
+
+
+def _missing_names(keys: KeyStore, tenant: str, events: Sequence[StoredEvent]) -> Iterator[str]:
+    parts = (event.stream.split("/") for event in events)
+    named = {part[2] for part in parts if len(part) == STREAM_PARTS and part[1] in NAMED}
+    yield from sorted(named - keys.names(tenant, named).keys())
+
+
 def month_name(now: datetime) -> str:
     """Return the name of the month's key: it seals queries and keys command digests."""
-    return f"month:{now:%Y-%m}"
+    return f"{MONTH}{now:%Y-%m}"
 
 
 def _associated(event: Event, tenant: str, command_id: str, key_id: str) -> bytes:

@@ -211,7 +211,7 @@ class Actor:
             position=position,
             valid_from=valid_from,
             valid_to=valid_to,
-            metadata=dict(metadata or {}),
+            metadata={} if metadata is None else metadata,
             consents=tuple(consents),
         )
         return self.handle(command, command_id=command_id, dry_run=dry_run)
@@ -235,7 +235,7 @@ class Actor:
             content=content,
             mode=mode,
             expected_revision=expected_revision,
-            metadata=dict(metadata or {}),
+            metadata=metadata,
             valid_from=valid_from,
         )
 
@@ -370,7 +370,6 @@ class Actor:
 
     def activate_policy(self, digest: str, *, dry_run: bool = False) -> Receipt:
         """Let another kept bundle decide from here on."""
-        self.rooms.bundles.get(digest)
         return self._do(c.ActivatePolicy, dry_run=dry_run, policy=digest)
 
     def history(self, cube: str) -> History:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +51,11 @@ def gov(folder: Path) -> Iterator[memos_gov.Service]:
     """Return an open service over `folder`."""
     with memos_gov.open(folder) as service:
         yield service
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, here and in processes started here, even where the shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -118,6 +118,10 @@ LOG_TAMPERS: dict[str, tuple[str, tuple[str, str]]] = {
         "UPDATE records SET tenant = 'other' WHERE log_offset = 5",
         ("log offset 5", "tenant"),
     ),
+    "put before the beginning": (
+        "INSERT INTO records VALUES (-3, 'default', x'00')",
+        ("log offset -3", "before"),
+    ),
     "middle deleted": ("DELETE FROM records WHERE log_offset = 7", ("log offset 7", "gap")),
     "repeated": (
         "INSERT INTO records SELECT 1000, tenant, body FROM records WHERE log_offset = 5",

@@ -5,7 +5,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 import memos_gov
 from memos_gov.bootstrap import current_tables, fsck, rebuild
-from memos_gov.errors import CorruptionError, SettingsError
+from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
 from memos_gov.projections.tables import TablesModel
 from tests.lives import PURPOSE, a_varied_life
 
@@ -80,7 +82,7 @@ def test_rebuild_of_damaged_tables_makes_the_folder_whole(folder: Path, how: str
 
     report = rebuild(folder)
 
-    assert (False, live) == (report.compared, rows_of(current_tables(folder)))
+    assert (None, live) == (report.compared, rows_of(current_tables(folder)))
     assert fsck(folder).clean
 
 
@@ -103,6 +105,7 @@ def test_rebuild_whose_root_differs_never_goes_live(folder: Path) -> None:
         rebuild(folder)
 
     assert "tables.db" == current_tables(folder).name
+    assert ["tables.db"] == database_names(folder)
     assert before == rows_of(folder / "tables.db")
 
 
@@ -115,6 +118,122 @@ def test_rebuild_with_a_foreign_vault_is_refused(folder: Path, tmp_path: Path) -
         rebuild(folder)
 
     assert "tables.db" == current_tables(folder).name
+
+
+def test_rebuild_leaves_files_of_other_names(folder: Path) -> None:
+    """What somebody keeps beside the tables is not ours to remove or to count."""
+    (folder / "tables-kept.db").write_bytes(b"mine")
+    (folder / "operations.db").unlink()
+
+    rebuild(folder)
+
+    assert ["tables-kept.db", "tables.1.db"] == database_names(folder)
+
+
+@pytest.mark.parametrize("how", ["missing", "no database", "empty", "a bad page"])
+def test_rebuild_without_pointers_compares_with_the_tables_that_lie_there(
+    folder: Path, how: str
+) -> None:
+    """Which tables were in use is lost, but not the tables."""
+    rebuild(folder)
+    path, live = folder / "operations.db", rows_of(folder / "tables.1.db")
+    body = path.read_bytes()
+    spoiled = {"no database": b"x" * 9000, "empty": b"", "a bad page": body[:4096] + b"\xff" * 8192}
+    path.unlink() if how == "missing" else path.write_bytes(spoiled[how])
+
+    report = rebuild(folder)
+
+    assert (True, "tables.2.db") == (report.compared, report.tables)
+    assert live == rows_of(current_tables(folder))
+    assert fsck(folder).clean
+
+
+def test_rebuild_without_pointers_refuses_a_log_that_lost_records(folder: Path) -> None:
+    """A lost pointer is no way around the comparison, and nothing is left behind."""
+    (folder / "operations.db").unlink()
+    with closing(sqlite3.connect(folder / "log.db", isolation_level=None)) as db:
+        db.execute("DROP TRIGGER records_keep")
+        db.execute("DELETE FROM records WHERE log_offset = (SELECT max(log_offset) FROM records)")
+    before = sorted(path.name for path in folder.iterdir())
+
+    with pytest.raises(CorruptionError, match="no longer gives the tree"):
+        rebuild(folder)
+
+    assert before == sorted(path.name for path in folder.iterdir())
+
+
+HOLDER = """
+import sys
+import memos_gov
+with memos_gov.open(sys.argv[1]) as gov:
+    print("open", flush=True)
+    sys.stdin.readline()
+    owner = gov.acting_as("owner", purpose="complaint-handling")
+    print(owner.remember("Written beside a rebuild.", subjects=[]).cube_id, flush=True)
+"""
+REBUILDER = """
+import sys
+from memos_gov.bootstrap import rebuild
+def wait(stage, done, total):
+    if stage == "replay":
+        print("rebuilding", flush=True)
+        sys.stdin.readline()
+rebuild(sys.argv[1], progress=wait)
+"""
+
+
+@contextmanager
+def another_process(program: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Enter with a process that has said its first line and waits for one."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        yield process
+
+
+def test_rebuild_beside_an_open_service_is_refused_and_loses_nothing(folder: Path) -> None:
+    """The service would go on writing into tables that are no longer in use."""
+    with another_process(HOLDER, folder) as holder:
+        with pytest.raises(UnavailableError, match="has it open") as refused:
+            rebuild(folder)
+        written, _ = holder.communicate("go on\n")
+
+    assert "Close what has the folder open, then type it again." == refused.value.remedy
+    assert ["tables.db"] == [n for n in database_names(folder) if n.endswith(".db")]
+    assert rebuild(folder).compared
+    with memos_gov.open(folder) as gov:
+        hit = gov.acting_as("owner", purpose=PURPOSE).get(written.strip())
+    assert "Written beside a rebuild." == hit.content
+
+
+def test_rebuild_beside_a_rebuild_is_refused_and_so_is_opening(folder: Path) -> None:
+    """One at a time; the first is whole."""
+    with another_process(REBUILDER, folder) as first:
+        with pytest.raises(UnavailableError, match="has it open"):
+            rebuild(folder)
+        with pytest.raises(UnavailableError, match="is being rebuilt"):
+            memos_gov.open(folder)
+        first.communicate("go on\n")
+
+    assert 0 == first.returncode
+    assert "tables.1.db" == current_tables(folder).name
+    assert fsck(folder).clean
+
+
+def test_rebuild_waits_for_a_verb_that_is_nearly_done(folder: Path) -> None:
+    """Short commands of others are no reason to refuse."""
+    with memos_gov.open(folder) as gov:
+        closing_soon = threading.Timer(0.2, gov.close)
+        closing_soon.start()
+        report = rebuild(folder)
+        closing_soon.join()
+
+    assert report.compared
 
 
 def test_rebuild_of_no_folder_is_a_settings_error(tmp_path: Path) -> None:
@@ -135,6 +254,8 @@ if point == "while replaying":
     progress = lambda stage, done, total: kill() if stage == "replay" else None
 elif point == "before the switch":
     progress, upkeep._sync = None, kill
+elif point == "in the switch":
+    progress, upkeep.SqlitePointers.set = None, kill
 elif point == "after the switch":
     progress, upkeep._remove_database = None, lambda path: (
         kill() if path.name == "tables.db" else None)
@@ -149,6 +270,7 @@ upkeep.rebuild(sys.argv[1], progress=progress)
     [
         ("while replaying", "tables.db"),
         ("before the switch", "tables.db"),
+        ("in the switch", "tables.db"),
         ("after the switch", "tables.1.db"),
         ("before the index", "tables.1.db"),
     ],

@@ -22,9 +22,14 @@ from memos_gov.errors import (
     PolicyUnavailableError,
     SettingsError,
     UnavailableError,
+    remedy_of,
 )
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_BRING_BACK = (
+    "`memos-gov policy list` shows those that are kept; bring policies/ back from a backup, "
+    "or roll back with the recovery key."
+)
 _COMPILED = ("policy.wasm", "data.json", "manifest.json")
 
 
@@ -38,11 +43,13 @@ class FilePolicyBundles:
         """Read and check as `PolicyBundles.get` promises."""
         place = self._folder / digest
         if not _DIGEST.fullmatch(digest) or not place.is_dir():
-            raise PolicyUnavailableError(f"no policy bundle {digest} is kept here", reason=ERROR)
+            msg = f"no policy bundle {digest} is kept here"
+            raise PolicyUnavailableError(msg, reason=ERROR, remedy=_BRING_BACK)
         try:
             bundle = PolicyBundle(_read_tree(place))
         except OSError as error:
-            raise UnavailableError(f"{place} cannot be read", backend="bundles") from error
+            msg = f"{place} cannot be read"
+            raise UnavailableError(msg, backend="bundles", remedy=remedy_of(error)) from error
         if bundle.digest != digest:
             raise CorruptionError(
                 f"the bundle kept as {digest} has the digest {bundle.digest}", place=str(place)
@@ -56,7 +63,8 @@ class FilePolicyBundles:
             try:
                 self._write(place, bundle)
             except OSError as error:
-                raise UnavailableError(f"{place} cannot be written", backend="bundles") from error
+                msg = f"{place} cannot be written"
+                raise UnavailableError(msg, backend="bundles", remedy=remedy_of(error)) from error
         return bundle.digest
 
     def _write(self, place: Path, bundle: PolicyBundle) -> None:
@@ -113,8 +121,14 @@ def assemble_bundle(policies_dir: Path) -> PolicyBundle:
 
 
 def schemas_of(policies_dir: Path) -> Path:
-    """Return the folder of the schemas that these policies are checked against."""
-    candidates = (policies_dir / "schemas", policies_dir.parent / "schemas" / "policy")
+    """Return the schemas that these policies are checked against: their own, or those shipped."""
+    package = Path(memos_gov.__file__).parent
+    candidates = (
+        policies_dir / "schemas",
+        policies_dir.parent / "schemas" / "policy",
+        package / "policies" / "schemas",
+        package.parent / "schemas" / "policy",
+    )
     for folder in candidates:
         if folder.is_dir():
             return folder
@@ -129,7 +143,8 @@ def _required(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise SettingsError(
-            f"{path} is missing", remedy="Compile the policies: `make policies`."
+            f"{path} is missing",
+            remedy="Compile the folder of the policies: memos-gov policy build FOLDER",
         ) from error
 
 

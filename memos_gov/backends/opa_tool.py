@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,11 @@ from memos_gov.errors import InvalidCommandError, SettingsError
 OPA_VERSION = "1.22.0"
 COVERAGE_MIN_PERCENT = 90
 _RUN_S_MAX = 120
+REMEDIES = defaultdict(
+    lambda: "Correct the Rego and check again.",
+    fmt="These files are not formatted: run `opa fmt --write` on the folder.",
+    test="Correct the rule or its test, and test again.",
+)
 
 # Run from within: a compiled module names its sources by the paths OPA was given.
 _WHOLE_FOLDER = ("--capabilities", "capabilities.json", "--ignore", "compiled", "-b", ".")
@@ -90,6 +96,7 @@ class OpaTool:
             raise InvalidCommandError(
                 f"the tests cover {coverage} % of the rules, not {COVERAGE_MIN_PERCENT} %",
                 field="policies",
+                remedy="Add cases to the _test.rego files and test again.",
             )
         return coverage
 
@@ -123,7 +130,8 @@ class OpaTool:
             raise SettingsError(f"{self._program} does not run: {error}") from error
         if done.returncode != 0:
             found = (done.stderr + done.stdout).strip()
-            raise InvalidCommandError(f"opa {arguments[0]}: {found}", field="policies")
+            msg = f"opa {arguments[0]}: {found}"
+            raise InvalidCommandError(msg, field="policies", remedy=REMEDIES[arguments[0]])
         return done.stdout
 
 

@@ -12,12 +12,13 @@ import os
 import secrets
 import shutil
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
+from memos_gov.backends.folder_lock import folder_held
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.index import SqliteCubeIndex
@@ -28,14 +29,16 @@ from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.backends.wasm import WasmPolicyEngine
 from memos_gov.certify import parse
 from memos_gov.domain.events import LogFounded
-from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
+from memos_gov.errors import CorruptionError, SettingsError, UnavailableError, remedy_of
 from memos_gov.follow import Certifier, Follower, mac_secret
 from memos_gov.founding import found_log, found_tenant
+from memos_gov.fsck.report import REBUILD, RESTORE
 from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.ports import Clock, EventLog
 from memos_gov.queries import CubeFinder
 from memos_gov.recall import Reader
+from memos_gov.sealing import check_vault_age
 from memos_gov.service import Rooms, Service
 from memos_gov.settings import Settings
 
@@ -54,12 +57,13 @@ def open_service(
     data: Path | str | None = None, *, clock: Clock | None = None, **overrides: object
 ) -> Service:
     """
-    Open an existing data folder.
+    Open an existing data folder; it cannot be rebuilt until the service is closed.
 
     Raises:
         SettingsError: No folder, not made by `init`, another format, or a
             clock behind the log's time.
-        CorruptionError: Its files are not of one instance, or damaged.
+        CorruptionError: Its files are not of one instance, missing or damaged.
+        UnavailableError: It is being rebuilt, or cannot be read and written.
     """
     settings = settings_module.load(data, **overrides)
     folder = settings.data
@@ -103,7 +107,7 @@ def init(
             raise
     except OSError as error:
         msg = f"{folder} cannot be made ({os.strerror(error.errno or 0)})"
-        raise UnavailableError(msg, backend="files") from error
+        raise UnavailableError(msg, backend="files", remedy=remedy_of(error)) from error
     return open_service(data, clock=clock, **overrides)
 
 
@@ -159,12 +163,28 @@ def _write_settings(settings: Settings, path: Path) -> None:
 
 
 def _build(settings: Settings, clock: Clock) -> Service:
-    folder = settings.data
+    opened = ExitStack()
+    try:
+        opened.enter_context(folder_held(settings.data, alone=False))
+        rooms = _rooms(settings, clock, opened, _proposer(settings.data, clock))
+        rooms.governor.certifier.catch_up()
+        _check_clock(rooms.governor, clock)
+        with rooms.governor.tables.snapshot() as snapshot:
+            check_vault_age(rooms.governor.keys, snapshot)
+    except BaseException:
+        opened.close()
+        raise
+    return Service(rooms)
+
+
+def _proposer(folder: Path, clock: Clock) -> tuple[str, bytes]:
+    """Return the proposer's MAC key and its id, once the files are found to be of one instance."""
     keys = KeyFiles(folder / "keys")
     keys.require_operator()
     for branch, name in (("vault", VAULT), ("operations", OPERATIONS)):
         if not (folder / name).exists():
-            raise CorruptionError(f"{name} is missing", place=name)
+            remedy = REBUILD if name == OPERATIONS else RESTORE
+            raise CorruptionError(f"{name} is missing", place=name, remedy=remedy)
         migrate.check(folder / name, branch)
     with ExitStack() as stack:
         log = SqliteEventLog(folder / LOG, clock)
@@ -179,15 +199,7 @@ def _build(settings: Settings, clock: Clock) -> Service:
         vault.close()
         if mac_key is None:
             raise CorruptionError("the vault lacks the proposer's key", place=VAULT)
-    opened = ExitStack()
-    try:
-        rooms = _rooms(settings, clock, opened, (control.mac_key, mac_key))
-        rooms.governor.certifier.catch_up()
-        _check_clock(rooms.governor, clock)
-    except BaseException:
-        opened.close()
-        raise
-    return Service(rooms)
+    return control.mac_key, mac_key
 
 
 def control_record(log: EventLog) -> LogFounded:
@@ -251,7 +263,7 @@ def _rooms(settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, b
         index=index,
         bundles=bundles,
         verifier_key=files.public("verifier"),
-        recovery_key=lambda: files.public("recovery"),
+        recovery_key=files.recovery_public,
         shipped=shipped_bundle,
         close=stack.close,
     )
@@ -264,12 +276,10 @@ def current_tables(folder: Path) -> Path:
     Raises:
         CorruptionError: It is gone; `rebuild` makes it again.
     """
-    pointers = SqlitePointers(folder / OPERATIONS)
-    name = pointers.get(TABLES_POINTER, TABLES)
-    pointers.close()
+    with closing(SqlitePointers(folder / OPERATIONS)) as pointers:
+        name = pointers.get(TABLES_POINTER, TABLES)
     if not (folder / name).exists():
-        remedy = "Run `memos-gov rebuild`: the log holds everything."
-        raise CorruptionError(f"{name} is missing", place=name, remedy=remedy)
+        raise CorruptionError(f"{name} is missing", place=name, remedy=REBUILD)
     migrate.check(folder / name, "tables")
     return folder / name
 

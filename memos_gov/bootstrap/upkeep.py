@@ -2,20 +2,23 @@
 Upkeep of a data folder that nobody has opened: examine it, or make its tables again.
 
 Both work on folders that `open_service` refuses. Examining opens every file
-for reading only; rebuilding writes new files beside those in use and moves a
-pointer at the very end.
+for reading only; rebuilding holds the folder alone, writes new files beside
+those in use and moves a pointer at the very end.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles
+from memos_gov.backends.folder_lock import folder_held
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.connection import copy_file, damage
@@ -40,6 +43,8 @@ from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.ports import EventLog
 from memos_gov.rebuild import RebuildReport, check_roots, replay, roots
 from memos_gov.sealing import Sealer
+
+_TABLES_NAME = re.compile(r"tables(?:\.(\d+))?\.db")
 
 
 def fsck(data: Path | str | None = None, *, progress: Progress | None = None) -> FsckReport:
@@ -88,10 +93,11 @@ def _opened_to_read(
     """Open what can be opened of a folder; each part that cannot is a finding."""
     log = vault = index = live = fresh = None
     name = TABLES
-    if _is_sound(folder / OPERATIONS, RESTORE, findings, whole=whole):
-        with findings.guarded(OPERATIONS, "damaged", RESTORE):
-            pointers = SqlitePointers(folder / OPERATIONS, read_only=True)
-            stack.callback(pointers.close)
+    if _is_sound(folder / OPERATIONS, REBUILD, findings, whole=whole):
+        with (
+            findings.guarded(OPERATIONS, "damaged", REBUILD),
+            closing(SqlitePointers(folder / OPERATIONS, read_only=True)) as pointers,
+        ):
             name = pointers.get(TABLES_POINTER, TABLES)
     if _is_sound(folder / LOG, RESTORE, findings, whole=whole):
         with findings.guarded(LOG, "damaged", RESTORE):
@@ -152,37 +158,43 @@ def _fresh_tables(path: Path, stack: ExitStack) -> SqliteTables:
 
 def rebuild(data: Path | str | None = None, *, progress: Progress | None = None) -> RebuildReport:
     """
-    Make the tables and the index of a data folder again from its log.
+    Make the tables, the index and the pointer to the tables again from the log.
 
     The tables in use stay so until the new ones are whole, on the disk, and
-    agree with them; a kill at any moment leaves one of the two in use.
+    agree with them; a kill at any moment leaves one of the two in use. What a
+    backup needs not hold may be missing: all but the log, the vault and keys.
 
     Raises:
         SettingsError: There is no such folder, or a newer program wrote it.
-        CorruptionError: The log is damaged, or gives other roots than those in
-            use: nothing was switched.
-        UnavailableError: It cannot be written; nothing was switched.
+        CorruptionError: The log is damaged, the vault or its keys are missing,
+            or the log gives other roots than those in use: nothing was switched.
+        UnavailableError: It is open elsewhere, or cannot be written; nothing was
+            switched.
     """
     folder = settings_module.load(data).data
     if not (folder / LOG).exists():
         raise SettingsError(f"{folder} is no data folder of memos-gov")
     with ExitStack() as stack:
+        stack.enter_context(folder_held(folder, alone=True))
+        if not (folder / VAULT).exists():
+            raise CorruptionError(f"{VAULT} is missing", place=VAULT, remedy=RESTORE)
         log = SqliteEventLog(folder / LOG, SystemClock())
         stack.callback(log.close)
         vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master())
         stack.callback(vault.close)
         _check_instance(vault.instance, control_record(log).instance)
-        pointers = SqlitePointers(folder / OPERATIONS)
-        stack.callback(pointers.close)
-        former = folder / pointers.get(TABLES_POINTER, TABLES)
-        made = folder / _next_name(former.name)
+        formers = _formers(folder)
+        made = folder / _next_name(formers)
         _remove_database(made)
+        unfinished = stack.enter_context(ExitStack())
+        unfinished.callback(_remove_database, made)
         fresh = _fresh_tables(made, stack)
         replayed = replay(log, vault, fresh, progress)
-        compared = _compared(former, fresh)
+        compared = [_compared(former, fresh) for former in formers]
         _sync(made)
-        pointers.set(TABLES_POINTER, made.name)
-        for other in folder.glob("tables*.db"):
+        unfinished.pop_all()
+        _switch(folder, made.name)
+        for other in _tables_of(folder):
             if other != made:
                 _remove_database(other)
         indexed = _refilled(folder / INDEX, log, fresh, vault, progress)
@@ -191,7 +203,7 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
             records=replayed.records,
             events=replayed.events,
             roots={tenant: root for tenant, (_, root) in roots(fresh).items()},
-            compared=compared,
+            compared=True if any(compared) else None,
             indexed=indexed,
         )
 
@@ -201,10 +213,54 @@ def _check_instance(vault: str, log: str) -> None:
         raise CorruptionError("the vault belongs to another log", place=VAULT)
 
 
-def _next_name(name: str) -> str:
-    """Return the name after `tables.db` or `tables.<n>.db`."""
-    number = name.removeprefix("tables").removesuffix("db").strip(".")
-    return f"tables.{int(number or 0) + 1}.db"
+def _formers(folder: Path) -> list[Path]:
+    """Return the tables in use; where the pointer to them is lost, all that lie here."""
+    if _has_pointers(folder / OPERATIONS):
+        with closing(SqlitePointers(folder / OPERATIONS)) as pointers:
+            return [folder / pointers.get(TABLES_POINTER, TABLES)]
+    return _tables_of(folder)
+
+
+def _tables_of(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if _TABLES_NAME.fullmatch(path.name)]
+
+
+def _has_pointers(path: Path) -> bool:
+    """
+    Whether a file of pointers can be read, and not only be made again.
+
+    Raises:
+        SettingsError: A newer program wrote it.
+    """
+    if not path.exists() or any(damage(path)):
+        return False
+    try:
+        migrate.check(path, "operations")
+    except CorruptionError:
+        return False
+    return True
+
+
+def _switch(folder: Path, name: str) -> None:
+    """Point to other tables; a file of pointers that cannot be read is made again, whole."""
+    path, aside = folder / OPERATIONS, folder / f".{OPERATIONS}.new"
+    known = _has_pointers(path)
+    if not known:
+        _remove_database(aside)
+        migrate.upgrade(aside, "operations")
+    with closing(SqlitePointers(path if known else aside)) as pointers:
+        pointers.set(TABLES_POINTER, name)
+    if not known:
+        _remove_database(path)
+        aside.rename(path)
+        _sync(path)
+
+
+def _next_name(formers: Sequence[Path]) -> str:
+    """Return the name after the last of `tables.db` and `tables.<n>.db`."""
+    named = (_TABLES_NAME.fullmatch(path.name) for path in formers)
+    last = max((int(found[1] or 0) for found in named if found), default=0)
+    return f"tables.{last + 1}.db"
 
 
 def _compared(former: Path, fresh: SqliteTables) -> bool:

@@ -23,13 +23,32 @@ import click
 
 import memos_gov
 from memos_gov.cli import output
-from memos_gov.cli.output import Screen
+from memos_gov.cli.calling import program
+from memos_gov.cli.output import PlainScreen, Screen
 from memos_gov.cli.program import command_line, report
 from memos_gov.cli.session import Session, verb
 from memos_gov.errors import DeniedError, GovernanceError, SettingsError
+from memos_gov.receipts import Receipt
 
 NOTE = "Rang again about the double payment: charged twice, card 5555 5555 5555 4444. Upset."
+PATH_CHARS_MAX = 30
+LOG_LINES = 26
 SINCE = "Refund promised by Friday."
+
+
+class Beginning(PlainScreen):
+    """The first lines of what a verb shows."""
+
+    def __init__(self, screen: Screen, count: int) -> None:
+        super().__init__()
+        self._screen = screen
+        self._left = count
+
+    def line(self, text: str, style: str = "") -> None:
+        """Show the line as long as there are any left."""
+        for part in text.split("\n")[: self._left]:
+            self._left -= 1
+            self._screen.line(part, style)
 
 
 class Stage:
@@ -55,16 +74,18 @@ class Stage:
         for text in said:
             self.screen.line(f"# {text}", "said")
 
-    def type(self, *words: str) -> Any:
+    def type(self, *words: str, head: int = 0) -> Any:
         """
-        Run a command and return its answer.
+        Run a command, show its answer or `head` lines of it, and return it.
 
         Raises:
             GovernanceError: What the command line would report; shown already.
         """
         self.screen.line("")
-        self.screen.line(f"$ memos-gov {shlex.join(words)}", "command")
-        session = Session(data=self.data, screen=self.screen)
+        pipe = f" | head -{head}" if head else ""
+        self.screen.line(f"$ {program()} {shlex.join(words)}{pipe}", "command")
+        shown = Beginning(self.screen, head) if head else self.screen
+        session = Session(data=self.data, screen=shown)
         self.commands += 1
         try:
             command_line.run(list(words), session)
@@ -93,7 +114,10 @@ class Stage:
 )
 @click.option("--keep", is_flag=True, help="Keep the temporary data folder.")
 def demo_verb(session: Session, folder: Path | None, keep: bool) -> None:
-    """Show the whole life of a memory, in seconds, with no service and no account."""
+    """Show the whole life of a memory in seconds; no service needed."""
+    if session.json:
+        msg = "the demo is a story to read and has no JSON"
+        raise click.UsageError(msg, click.get_current_context())
     started = time.monotonic()
     with _folder(folder, keep=keep) as data:
         stage = Stage(session.screen or output.screen(), data)
@@ -134,23 +158,24 @@ def examples() -> Path:
 
 def _play(stage: Stage) -> None:
     _begin(stage)
-    note = _three_answers(stage)
+    made = _three_answers(stage)
+    note = str(made.cube_id)
     _share_and_revise(stage, note)
     _refuse_and_explain(stage, note)
     _hold(stage, note)
     _withdraw(stage)
-    _prove(stage, note)
+    _prove(stage, made)
 
 
 def _begin(stage: Stage) -> None:
     stage.chapter(
         "1. A folder, forty complaints, three people",
-        "Everything lies in one folder: log, tables, keys, policies. No service, no account.",
+        "Everything will lie in one folder. The complaints are invented.",
     )
     stage.screen.line("")
     stage.screen.line(f"$ export MEMOS_GOV_DATA={shlex.quote(str(stage.data))}", "command")
     stage.type("init", "--purpose", "complaint-handling")
-    folder = _shown(examples())
+    folder = _samples(stage.data)
     stage.type("ingest", f"{folder}/complaints.csv", "--map", f"{folder}/complaints.toml")
     stage.say(
         "Dora is data protection officer, Anna an analyst, echo a program that answers calls."
@@ -163,8 +188,8 @@ def _begin(stage: Stage) -> None:
     stage.type("principal", "add", "echo", "--role", "agent", "--clearance", "confidential")
 
 
-def _three_answers(stage: Stage) -> str:
-    """Let three principals ask the same; return the cube that echo remembers."""
+def _three_answers(stage: Stage) -> Receipt:
+    """Let three principals ask the same; return the receipt of what echo remembers."""
     stage.chapter(
         "2. The same question, three answers",
         "echo takes a note. Policy finds a card number: masked before it enters the log.",
@@ -176,7 +201,8 @@ def _three_answers(stage: Stage) -> str:
     )
     for principal in ("dora", "anna", "echo"):
         stage.type("recall", "charged twice", "-k", "4", "--as", principal)
-    return str(note.cube_id)
+    assert isinstance(note, Receipt)
+    return note
 
 
 def _share_and_revise(stage: Stage, note: str) -> None:
@@ -234,12 +260,14 @@ def _withdraw(stage: Stage) -> None:
     stage.type("audit", "access", found.cube_id, "--as", "dora")
 
 
-def _prove(stage: Stage, note: str) -> None:
+def _prove(stage: Stage, made: Receipt) -> None:
     stage.chapter(
         "7. A log that proves itself",
-        "Every record has an index and a leaf in a Merkle tree; payloads are ciphertext.",
+        "Every record has an index and a leaf in a Merkle tree.",
     )
     stage.type("log", "tail", "-n", "6", "--as", "dora")
+    stage.say("What echo wrote first, as it lies in the log: its header, and sealed content.")
+    stage.type("log", "show", str(made.index), "--as", "dora", head=LOG_LINES)
     stage.type("log", "verify")
     stage.say("Tables are only a consequence of the log: thrown away, and made again the same.")
     stage.type("rebuild")
@@ -251,14 +279,21 @@ def _farewell(stage: Stage, seconds: float, *, kept: bool) -> None:
     folder = shlex.quote(str(stage.data)) if kept else "my-data"
     first = "status" if kept else "init"
     for words in (
-        f"memos-gov --data {folder} {first}",
-        f"memos-gov --data {folder} remember 'Tea, no sugar.' --subject me",
-        f"memos-gov --data {folder} recall tea",
+        first,
+        "remember 'Tea, no sugar.' --subject me",
+        "recall tea",
     ):
-        stage.screen.line(f"$ {words}", "command")
+        stage.screen.line(f"$ {program()} --data {folder} {words}", "command")
 
 
-def _shown(folder: Path) -> str:
-    """Return a path as short as it can be typed from here."""
-    relative = os.path.relpath(folder)
-    return relative if len(relative) < len(str(folder)) else str(folder)
+def _samples(data: Path) -> str:
+    """Return a path of the examples that is short to type; else copy them beside the data."""
+    folder = examples()
+    shown = os.path.relpath(folder)
+    if len(shown) <= PATH_CHARS_MAX:
+        return shown
+    beside = data.with_name(f"{data.name}-examples")
+    beside.mkdir(parents=True, exist_ok=True)
+    for name in ("complaints.csv", "complaints.toml"):
+        shutil.copyfile(folder / name, beside / name)
+    return str(beside)

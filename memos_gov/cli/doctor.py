@@ -7,17 +7,19 @@ stops the folder from being served is wrong (exit 7); the rest is advice.
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from memos_gov.cli.calling import as_typed
 from memos_gov.cli.errors import FOUND_WRONG
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, verb
 from memos_gov.cli.text import cell
-from memos_gov.errors import GovernanceError
+from memos_gov.errors import GovernanceError, remedy_of
 
 if TYPE_CHECKING:
     from memos_gov.service import Service
@@ -58,6 +60,15 @@ def _opened(session: Session) -> Iterator[Check]:
             yield _followers(service)
     except GovernanceError as error:
         yield Check("folder", "wrong", str(error), error.remedy)
+    except OSError as error:
+        yield _unreadable("folder", error)
+
+
+def _unreadable(name: str, error: OSError) -> Check:
+    """Return what the operating system refused, by the file's name."""
+    place = Path(str(error.filename)).name if error.filename else "a file of it"
+    remedy = remedy_of(error) or "Make it readable to you: ls -l shows its owner and modes."
+    return Check(name, "wrong", f"{place} cannot be read ({error.strerror})", remedy)
 
 
 def _policy(session: Session, service: Service) -> Iterator[Check]:
@@ -79,8 +90,18 @@ def _followers(service: Service) -> Check:
 
 
 def _files(folder: Path) -> Iterator[Check]:
+    """Look at the files; what cannot be looked at is found, too."""
+    try:
+        yield from _modes(folder)
+    except OSError as error:
+        yield _unreadable("keys", error)
+
+
+def _modes(folder: Path) -> Iterator[Check]:
     """Look at the modes of what only the operator may read."""
     keys = folder / "keys"
+    if keys.is_dir():
+        os.listdir(keys)  # (glob is silent about a folder that cannot be read)
     secret = [keys, *sorted(keys.glob("*")), *sorted(folder.glob("*.db"))]
     for path in secret:
         if path.exists() and path.stat().st_mode & OTHERS:
@@ -92,7 +113,7 @@ def _files(folder: Path) -> Iterator[Check]:
             "keys/recovery",
             "advice",
             "the recovery key lies beside what it recovers",
-            "Move it to a safe place; nothing here needs it.",
+            "Move it to a safe place; nothing here needs it, keys/recovery.pub is enough.",
         )
 
 
@@ -120,4 +141,4 @@ def _opa() -> Check:
 
 def _draw(screen: Screen, checks: list[dict[str, str]]) -> None:
     columns = ("name", "state", "found", "remedy")
-    screen.table(columns, ([check[name] for name in columns] for check in checks))
+    screen.table(columns, ([as_typed(check[name]) for name in columns] for check in checks))

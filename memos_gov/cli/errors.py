@@ -73,7 +73,8 @@ def _after_refusal(error: errors.DeniedError) -> dict[str, str]:
 
         case = case_id_of(error.verdict_id)
         approve = f"`memos-gov review approve {case}`"
-        remedy = f"Another person types {approve}; then repeat this with --approval {case}"
+        then = f"then repeat this with --approval {case} (on record at index {error.index})"
+        remedy = f"Another person types {approve}; {then}"
         return {"case_id": case, "remedy": remedy}
     return {"remedy": f"Why is on record: memos-gov explain {error.index}"}
 

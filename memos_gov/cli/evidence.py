@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from memos_gov.queries.history import History
 
 COLUMNS_MAX = 11
+NO_TEXT = "(the policy has no text for this code)"
 
 
 @verb("history")
@@ -39,17 +41,39 @@ def _history(screen: Screen, found: History) -> None:
 
 @verb("explain")
 @click.argument("verdict")
-def explain_verb(session: Session, verdict: str) -> None:
+@click.option("--facts", is_flag=True, help="Show the facts too, as they were.")
+def explain_verb(session: Session, verdict: str, facts: bool) -> None:
     """
-    Show why a verdict was given: its rules, its reasons and the facts it relied on.
+    Show why a verdict was given, and what it relied on.
 
     VERDICT is the id of a receipt or an error, or an index of the log.
     """
     with session.actor() as actor:
-        session.show(actor.explain(verdict), _explanation)
+        session.show(actor.explain(verdict), _with_facts if facts else _explanation)
+
+
+def _with_facts(screen: Screen, found: Explanation) -> None:
+    """Draw an explanation and every fact; streams that say the same are drawn together."""
+    _grounds(screen, found)
+    screen.line("facts it relied on:", "heading")
+    alike: dict[str, list[str]] = {}
+    for fact in found.facts:
+        said = cell(timed(fact.facts)) or "never written"
+        alike.setdefault(said, []).append(f"{fact.stream} version {fact.version}")
+    for said, streams in alike.items():
+        for stream in streams:
+            screen.line(f"  {stream}")
+        screen.paragraph(said, indent=4)
 
 
 def _explanation(screen: Screen, found: Explanation) -> None:
+    _grounds(screen, found)
+    kinds = Counter(fact.stream.split("/")[1] for fact in found.facts)
+    counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    screen.fields([("relied on", f"{counted} at their versions; --facts shows them")])
+
+
+def _grounds(screen: Screen, found: Explanation) -> None:
     screen.fields(
         [
             ("verdict", found.verdict_id),
@@ -60,12 +84,8 @@ def _explanation(screen: Screen, found: Explanation) -> None:
             ("asked again", _asked_again(found)),
         ]
     )
-    _section(screen, "reasons", ((r.code, r.text) for r in found.reasons))
+    _section(screen, "reasons", ((r.code, r.text or NO_TEXT) for r in found.reasons))
     _section(screen, "rules", ((r.name, r.title) for r in found.rules))
-    screen.line("facts it relied on:", "heading")
-    for fact in found.facts:
-        screen.line(f"  {fact.stream} version {fact.version}")
-        screen.paragraph(cell(timed(fact.facts)) or "never written", indent=4)
 
 
 def _asked_again(found: Explanation) -> str:
@@ -88,7 +108,11 @@ def audit_verb() -> None:
 @click.argument("subject")
 @pass_session
 def subject_question(session: Session, subject: str) -> None:
-    """Everything held about a person, with purpose, basis, recipients and expiry."""
+    """
+    Everything held about a person.
+
+    With purpose, basis, recipients and expiry.
+    """
     _ask(session, "subject", subject=subject)
 
 
@@ -97,7 +121,7 @@ def subject_question(session: Session, subject: str) -> None:
 @click.option("--subject", help="Any memory about this person.")
 @pass_session
 def access_question(session: Session, cube: str | None, subject: str | None) -> None:
-    """Who read or tried what, when, for which purpose, allowed or refused."""
+    """Who read or tried what, when, for what, and the answer."""
     _ask(session, "access", cube=cube, subject=subject)
 
 
@@ -113,7 +137,11 @@ def holds_question(session: Session, subject: str | None, cube: str | None) -> N
 @audit_verb.command("integrity")
 @pass_session
 def integrity_question(session: Session) -> int:
-    """Whether the log proves itself from its beginning; writes nothing; exit code 7 if not."""
+    """
+    Whether the log proves itself from its beginning.
+
+    Writes nothing; exit code 7 if it does not.
+    """
     found = _ask(session, "integrity")
     results = [row[-1] for row in found.rows if row[0] != "recomputed root"]
     return 0 if set(results) <= {"ok"} else FOUND_WRONG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,13 @@ import click
 from memos_gov.cli.errors import UNEXPECTED
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, VerbGroup, pass_session, verb
+from memos_gov.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from memos_gov.ingest import IngestReport, Preview, RowFailure
+    from memos_gov.ingest import IngestReport, Mapping, Preview, RowFailure
 
 SOME_FAILED = UNEXPECTED
+COUNTED_BYTES_MAX = 100_000_000
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 _MAP = click.option(
@@ -36,35 +39,52 @@ _MAP = click.option(
 @click.option("--dry-run", is_flag=True, help="Ask policy about every row and add none.")
 def ingest_verb(session: Session, file: Path, map_file: Path, dry_run: bool) -> int:
     """
-    Make memories of the rows of a CSV or JSONL file, each row once.
+    Make memories of the rows of a CSV or JSONL file.
 
-    A bad row is reported with its line and the rest goes on; the exit code is
+    Each row becomes one, once. A bad row is reported with its line and the rest goes on; the exit code is
     then 1. Ctrl-C stops after the rows under way; type it again to go on.
     """
     from memos_gov.ingest import ingest, load_map
 
     mapping = load_map(map_file)
-    with session.actor() as actor, _progress(file) as progress:
-        report = ingest(actor, file, mapping, dry_run=dry_run, progress=progress)
+    done = [0]
+    with session.actor() as actor, _progress(file) as advance:
+
+        def told(rows: int, bytes_read: int) -> None:
+            done[0] = rows
+            advance(bytes_read)
+
+        try:
+            report = ingest(actor, file, mapping, dry_run=dry_run, progress=told)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_stopped(done[0], file, mapping)) from None
+        except UnavailableError:
+            session.note(_stopped(done[0], file, mapping))
+            raise
     session.show(report, _report)
     return SOME_FAILED if report.failed else 0
 
 
+def _stopped(rows: int, file: Path, mapping: Mapping) -> str:
+    """Return how far an ingest came; all rows are counted where that takes no time."""
+    from memos_gov.ingest.rows import open_rows
+
+    total = ""
+    if file.stat().st_size <= COUNTED_BYTES_MAX:
+        with open_rows(file, mapping.columns) as reader:
+            total = f" of {sum(1 for _ in reader)}"
+    return f"stopped after {rows}{total} rows; type it again to go on"
+
+
 @contextmanager
-def _progress(file: Path) -> Iterator[Callable[[int, int], None] | None]:
+def _progress(file: Path) -> Iterator[Callable[[int], None]]:
     """Enter a progress bar on standard error where somebody looks at it."""
-    if not sys.stderr.isatty() or not file.is_file():
-        yield None
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or not file.is_file():
+        yield lambda bytes_read: None
         return
-    total, done = file.stat().st_size, 0
+    total = file.stat().st_size
     with click.progressbar(length=total, file=sys.stderr, label="reading") as bar:
-
-        def advance(rows: int, bytes_read: int) -> None:
-            nonlocal done
-            bar.update(bytes_read - done)
-            done = bytes_read
-
-        yield advance
+        yield lambda bytes_read: bar.update(bytes_read - bar.pos)
 
 
 def _report(screen: Screen, report: IngestReport) -> None:
@@ -96,7 +116,7 @@ def map_verb() -> None:
 @click.option("--rows", default=5, show_default=True, help="How many rows to show.")
 @pass_session
 def check(session: Session, file: Path, map_file: Path, rows: int) -> int:
-    """Show what the first rows would become; nothing is asked or written."""
+    """Show what the first rows would become; writes nothing."""
     from memos_gov.ingest import check_map, load_map
 
     mapping = load_map(map_file)

@@ -12,10 +12,19 @@ from memos_gov.cli.session import Session, VerbGroup, pass_session, verb
 if TYPE_CHECKING:
     from memos_gov.queries.standing import Status
 
+RECOVERY = (
+    "Keep keys/recovery elsewhere: if a policy ever refuses everybody, "
+    "it alone brings a former one back."
+)
+
 
 @verb("init")
 def init_verb(session: Session) -> None:
-    """Make a data folder with a tenant and its first principal, who is steward and dpo."""
+    """
+    Make a data folder with a tenant and its first principal.
+
+    That principal is steward and dpo.
+    """
     import memos_gov
 
     with memos_gov.init(session.data, **session.overrides()) as service:
@@ -27,7 +36,7 @@ def init_verb(session: Session) -> None:
             "policy": session.acting(service).policy,
         }
     session.show(made, _made)
-    session.note("Carry keys/recovery away: it brings a former policy back, and nothing else does.")
+    session.note(RECOVERY)
 
 
 def _made(screen: Screen, made: dict[str, str]) -> None:
@@ -37,8 +46,9 @@ def _made(screen: Screen, made: dict[str, str]) -> None:
 
 @verb("status")
 def status_verb(session: Session) -> None:
-    """Show what is in the data folder: counts and places, no content."""
+    """Show what is in the data folder: counts and places."""
     with session.service() as service:
+        service.rooms.follower.catch_up()  # else a cube just remembered would not be counted
         session.show(service.status(), _status)
 
 
@@ -58,7 +68,7 @@ def _status(screen: Screen, found: Status) -> None:
 
 @verb("whoami")
 def whoami_verb(session: Session) -> None:
-    """Show who acts, with roles and attributes as the log knows them."""
+    """Show who acts, with roles and attributes."""
     with session.actor() as actor:
         session.show(actor.whoami(), draw_fields)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How much.",
 )
-@options.valid_to
+@options.valid_to("When the share ends.")
 @options.dry_run
 def share_verb(
     session: Session,
@@ -36,7 +36,7 @@ def share_verb(
     valid_to: datetime | None,
     dry_run: bool,
 ) -> None:
-    """Let another principal read a memory, or read and write it."""
+    """Let another principal read a memory, or write it too."""
     with session.actor() as actor:
         receipt = actor.share(cube, with_=with_, scope=scope, valid_to=valid_to, dry_run=dry_run)
         session.show(receipt, views.receipt("shared"))
@@ -58,7 +58,7 @@ def unshare_verb(session: Session, cube: str, with_: str, dry_run: bool) -> None
 @click.argument("for_purpose", metavar="PURPOSE")
 @click.option("--given/--withdrawn", default=True, show_default=True, help="What was said.")
 @options.valid_from
-@options.valid_to
+@options.valid_to("When the consent ends.")
 @options.dry_run
 def consent_verb(
     session: Session,
@@ -69,7 +69,7 @@ def consent_verb(
     valid_to: datetime | None,
     dry_run: bool,
 ) -> None:
-    """Record that a subject agreed to a purpose, or refused it or took it back."""
+    """Record that a subject agreed to a purpose, or took it back."""
     with session.actor() as actor:
         receipt = actor.consent(
             subject,
@@ -90,7 +90,7 @@ def consent_verb(
 def hold_verb(
     session: Session, matter: str, subject: str | None, cube: str | None, dry_run: bool
 ) -> None:
-    """Hold a subject or a memory for a legal matter: nothing of it changes or ends."""
+    """Hold a subject or a memory for a matter: it cannot change."""
     with session.actor() as actor:
         receipt = actor.hold(matter=matter, subject=subject, cube=cube, dry_run=dry_run)
         session.show(receipt, views.receipt("held"))

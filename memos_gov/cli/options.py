@@ -34,12 +34,12 @@ def moment_of(
 
 def pairs_of(
     context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
-) -> dict[str, str]:
-    """Return the names and values of `name=value`, each name once, the last value winning."""
+) -> dict[str, str] | None:
+    """Return the values of `name=value` by name, the last one winning; None when none is given."""
     pairs = [text.partition("=") for text in texts]
     if not all(name and sign for name, sign, _ in pairs):
         raise click.BadParameter("must be name=value", context, parameter)
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, _, value in pairs} or None
 
 
 _DRY_RUN = click.option(
@@ -47,9 +47,6 @@ _DRY_RUN = click.option(
 )
 _VALID_FROM = click.option(
     "--valid-from", metavar="TIME", callback=moment_of, help="When it began to be true."
-)
-_VALID_TO = click.option(
-    "--valid-to", metavar="TIME", callback=moment_of, help="When it stops being true."
 )
 
 
@@ -78,9 +75,9 @@ def valid_from(function: F) -> F:
     return _VALID_FROM(function)
 
 
-def valid_to(function: F) -> F:
-    """Add `--valid-to`."""
-    return _VALID_TO(function)
+def valid_to(meaning: str) -> Callable[[F], F]:
+    """Return what adds `--valid-to` with a meaning."""
+    return click.option("--valid-to", metavar="TIME", callback=moment_of, help=meaning)
 
 
 def content(text: str) -> str:

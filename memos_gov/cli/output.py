@@ -3,15 +3,14 @@ What a verb shows: one JSON document, or lines, fields and tables for a reader.
 
 A verb describes its answer to a `Screen`; which one it gets is decided here.
 On a terminal that is `terminal.RichScreen`, with colour unless NO_COLOR is
-set; elsewhere it is `PlainScreen`, which never truncates and prints a row of
-a table on one line, so that `grep` and `awk` work.
+set; elsewhere it is `PlainScreen`, which never truncates nor wraps and prints
+a row of a table on one line, so that `grep` and `awk` work.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import IO, Any, Protocol
 
@@ -19,8 +18,6 @@ import click
 import msgspec
 
 from memos_gov.cli.text import cell, is_said, printable
-
-TEXT_COLUMNS = 96
 
 
 class Screen(Protocol):
@@ -30,13 +27,19 @@ class Screen(Protocol):
         """Show one line; `style` is one of `terminal.STYLES` and may be ignored."""
 
     def paragraph(self, text: str, *, indent: int = 0) -> None:
-        """Show content, its own line breaks kept and long lines wrapped."""
+        """Show content, its own line breaks kept; a terminal wraps its long lines."""
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Show names and values; a value of None or without length is left out."""
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Show rows under their columns."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        spare: Sequence[str] = (),
+    ) -> None:
+        """Show rows under their columns; `spare` go first, in order, on a narrow terminal."""
 
 
 class PlainScreen:
@@ -50,13 +53,9 @@ class PlainScreen:
         click.echo(printable(text), file=self._stream)
 
     def paragraph(self, text: str, *, indent: int = 0) -> None:
-        """Print the text wrapped at TEXT_COLUMNS."""
-        margin = " " * indent
+        """Print the text as it is, indented."""
         for line in printable(text).splitlines():
-            wrapped = textwrap.wrap(
-                line, TEXT_COLUMNS, break_long_words=False, break_on_hyphens=False
-            )
-            self.line("\n".join(margin + part for part in wrapped))
+            self.line(f"{' ' * indent}{line}".rstrip())
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Print a name and a value a line, the values in one column."""
@@ -65,8 +64,14 @@ class PlainScreen:
         for name, value in shown:
             self.line(f"{name:<{width}}  {value}")
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a row a line, two spaces between columns."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        spare: Sequence[str] = (),
+    ) -> None:
+        """Print a row a line, two spaces between columns, all of them."""
         lines = [tuple(columns), *(tuple(cell(value) for value in row) for row in rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
         for line in lines:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from memos_gov.cli import options, views
+from memos_gov.cli.calling import as_typed
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, VerbGroup, pass_session
-from memos_gov.errors import InvalidCommandError
+from memos_gov.errors import InvalidCommandError, NotFoundError
+
+if TYPE_CHECKING:
+    from memos_gov.service import Service
+
+KEY_BYTES_MAX = 4096
 
 _FOLDER = click.argument(
     "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("policies")
@@ -20,14 +26,18 @@ _FOLDER = click.argument(
 
 @click.group("policy", cls=VerbGroup)
 def policy_verb() -> None:
-    """Write, test and activate policies; FOLDER is `policies` by default."""
+    """
+    Write, test and activate policies.
+
+    FOLDER is `policies` by default.
+    """
 
 
 @policy_verb.command("check")
 @_FOLDER
 @pass_session
 def check(session: Session, folder: Path) -> None:
-    """Check the format, and the types against the schemas of questions."""
+    """Check the format and the types of FOLDER."""
     from memos_gov.bootstrap import policies
 
     policies.check_policies(_existing(folder))
@@ -55,15 +65,23 @@ def _tested(screen: Screen, done: dict[str, Any]) -> None:
 
 @policy_verb.command("build")
 @_FOLDER
-@click.option("--keep", is_flag=True, help="Keep the bundle in the data folder, to activate it.")
+@click.option("--keep", is_flag=True, help="Check and test it, and keep it in the data folder.")
 @pass_session
 def build(session: Session, folder: Path, keep: bool) -> None:
-    """Compile FOLDER to the bundle in FOLDER/compiled and name its digest."""
+    """
+    Compile FOLDER into FOLDER/compiled and name its digest.
+
+    With `--keep` the bundle must pass `check` and `test` first.
+    """
     from memos_gov.bootstrap import policies
 
-    bundle = policies.build_policies(_existing(folder))
-    if keep:
+    if not keep:
+        bundle = policies.build_policies(_existing(folder))
+    else:
         with session.service() as service:
+            policies.check_policies(_existing(folder))
+            policies.test_policies(folder)
+            bundle = policies.build_policies(folder)
             service.rooms.bundles.put(bundle)
     session.show({"policy": bundle.digest, "folder": str(folder), "kept": keep}, _built)
 
@@ -71,7 +89,7 @@ def build(session: Session, folder: Path, keep: bool) -> None:
 def _built(screen: Screen, made: dict[str, Any]) -> None:
     screen.line(f"built {made['policy']}", "good")
     if made["kept"]:
-        screen.line(f"Let it decide: memos-gov policy activate {made['policy']}")
+        screen.line(as_typed("Let it decide: memos-gov policy activate") + f" {made['policy']}")
 
 
 @policy_verb.command("eval")
@@ -81,11 +99,15 @@ def _built(screen: Screen, made: dict[str, Any]) -> None:
     "--policies",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="A compiled folder; the shipped policies by default.",
+    help="A folder that `policy build` compiled; the shipped policies by default.",
 )
 @pass_session
 def evaluate(session: Session, entrypoint: str, question: Any, folder: Path | None) -> None:
-    """Ask ENTRYPOINT the QUESTION, a JSON file; what it says stays with you."""
+    """
+    Ask ENTRYPOINT the QUESTION, a JSON file.
+
+    Nothing is recorded; `-`, the default, reads standard input.
+    """
     from memos_gov.bootstrap import policies
 
     asked = _question(entrypoint, question)
@@ -135,7 +157,7 @@ def _flaw(error: Exception) -> str:
 @policy_verb.command("list")
 @pass_session
 def list_policies(session: Session) -> None:
-    """List the bundles kept in the data folder, and which one decides."""
+    """List the kept bundles, and which one decides."""
     from memos_gov.bootstrap import policies
 
     with session.service() as service:
@@ -153,10 +175,55 @@ def _listed(screen: Screen, kept: list[dict[str, Any]]) -> None:
 @options.dry_run
 @pass_session
 def activate(session: Session, digest: str, dry_run: bool) -> None:
-    """Let a kept bundle decide from here on."""
-    with session.actor() as actor:
-        receipt = actor.activate_policy(digest, dry_run=dry_run)
+    """Let a kept bundle decide; a DIGEST may be cut short."""
+    with session.service() as service:
+        policy = _kept(service, digest)
+        receipt = session.acting(service).activate_policy(policy, dry_run=dry_run)
         session.show(receipt, views.receipt("activated"))
+
+
+@policy_verb.command("roll-back")
+@click.argument("digest")
+@click.option(
+    "--key",
+    "file",
+    type=click.File("rb"),
+    required=True,
+    help="The recovery key, as `init` left it in keys/recovery.",
+)
+@pass_session
+def roll_back(session: Session, digest: str, file: IO[bytes]) -> None:
+    """Bring a former policy back, whatever the present one says."""
+    with session.service() as service:
+        policy = _kept(service, digest)
+        index = service.roll_back_policy(policy, recovery_key=file.read(KEY_BYTES_MAX))
+    session.show({"policy": policy, "index": index}, _rolled_back)
+
+
+def _rolled_back(screen: Screen, done: dict[str, Any]) -> None:
+    screen.line(f"rolled back at index {done['index']}", "good")
+    screen.fields([("policy", done["policy"])])
+
+
+def _kept(service: Service, digest: str) -> str:
+    """
+    Return the digest of the kept bundle that begins like this.
+
+    Raises:
+        NotFoundError: None does.
+        InvalidCommandError: Several do.
+    """
+    from memos_gov.bootstrap import policies
+
+    kept = policies.kept_policies(service.rooms.settings.data)
+    found = [name for name in kept if digest and name.startswith(digest)]
+    if not found:
+        msg = "no kept policy has a digest that begins like this"
+        raise NotFoundError(msg, remedy="`memos-gov policy list` shows those that are kept.")
+    if len(found) > 1:
+        msg = f"digest: {len(found)} kept policies begin like this"
+        raise InvalidCommandError(msg, field="digest", remedy="Type more of the digest.")
+    return found[0]
 
 
 def _existing(folder: Path) -> Path:

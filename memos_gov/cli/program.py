@@ -19,10 +19,10 @@ import click
 
 from memos_gov import __version__
 from memos_gov.cli import INTERRUPTED, output
+from memos_gov.cli.calling import as_typed
 from memos_gov.cli.errors import UNEXPECTED, described
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, global_options
-from memos_gov.cli.text import cell
 
 # The file of each verb, in the order in which a newcomer meets them.
 VERBS = {
@@ -76,6 +76,10 @@ class Program(click.Group):
         assert isinstance(found, click.Command)
         return found
 
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help, its commands as this program was started."""
+        return as_typed(super().get_help(ctx))
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -103,8 +107,9 @@ class Program(click.Group):
         as_json = "--json" in arguments
         try:
             return self.run(arguments, session, name)
-        except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted", err=True)
+        except (click.Abort, KeyboardInterrupt) as error:
+            said = str(error.__cause__ or error)  # (what was left behind, where a verb knows it)
+            click.echo(said or "interrupted", err=True)
             return INTERRUPTED
         except BrokenPipeError:
             _let_go_of_output()
@@ -117,17 +122,23 @@ class Program(click.Group):
 
 
 def report(error: Exception, *, as_json: bool = False, screen: Screen | None = None) -> int:
-    """Show an error in two lines, or as JSON, on standard error, and return its exit code."""
+    """Show an error and its remedy, or JSON, on standard error, and return its exit code."""
     document = described(error)
     if as_json:
         click.echo(output.to_json({"error": document}), err=True)
     else:
         shown = screen or output.screen(sys.stderr)
-        shown.line(f"error: {cell(document['message'])}", "error")
-        shown.line(f"remedy: {cell(document['remedy'])}", "remedy")
+        _say(shown, f"error: {document['message']}", "error")
+        _say(shown, f"remedy: {document['remedy']}", "remedy")
     code = document["exit_code"]
     assert isinstance(code, int)
     return code
+
+
+def _say(screen: Screen, text: str, style: str) -> None:
+    """Show a text of ours; findings of several lines, such as OPA's, keep them."""
+    for line in as_typed(text).splitlines():
+        screen.line(line.rstrip(), style)
 
 
 def _let_go_of_output() -> None:

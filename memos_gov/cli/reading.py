@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import get_args
+
 import click
 
 from memos_gov.cli import views
 from memos_gov.cli.session import Session, verb
+from memos_gov.domain.lifecycle import State
+from memos_gov.errors import InvalidCommandError
 
 
 @verb("recall")
 @click.argument("query")
 @click.option("-k", default=5, show_default=True, help="How many cubes at the most.")
 def recall_verb(session: Session, query: str, k: int) -> None:
-    """Find the most relevant memories that you may read, best first."""
+    """Find the memories that fit best and that you may read."""
     with session.actor() as actor:
         session.show(actor.recall(query, k=k), views.hits)
 
@@ -39,9 +44,18 @@ def list_verb(
     limit: int,
     after: str | None,
 ) -> None:
-    """List the facts of memories that you may read, newest first; content stays sealed."""
+    """List memories that you may read, newest first; no content."""
     with session.actor() as actor:
+        _known("state", state, get_args(State))
+        _known("label", label, actor.rooms.bundles.get(actor.policy).vocabulary.labels)
         found = actor.list(subject=subject, label=label, state=state, limit=limit, after=after)
         session.show(found, views.listing)
     if len(found.hits) == limit:
         session.note(f"more: --after {found.hits[-1].cube_id}")
+
+
+def _known(field: str, word: str | None, words: Collection[str]) -> None:
+    """Refuse a word that no cube can have; an empty list would look like an answer."""
+    if word is not None and word not in words:
+        msg = f"{field}: unknown word; known are {', '.join(sorted(words))}"
+        raise InvalidCommandError(msg, field=field)

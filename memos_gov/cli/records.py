@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,8 @@ from memos_gov.errors import SettingsError, UnavailableError
 if TYPE_CHECKING:
     from memos_gov.queries.log_pages import Entry, WholeEntry
 
-LEAF_CHARS = 16
+LEAF_CHARS = 8
+STANDARD_OUTPUT = "-"
 
 
 @click.group("log", cls=VerbGroup)
@@ -47,7 +48,8 @@ def _tail(screen: Screen, entries: tuple[Entry, ...]) -> None:
         )
         for entry in entries
     )
-    screen.table(("index", "time", "command", "actor", "outcome", "events", "leaf"), rows)
+    columns = ("index", "time", "command", "actor", "outcome", "events", "leaf")
+    screen.table(columns, rows, spare=("events", "leaf", "outcome"))
 
 
 @log_verb.command("show")
@@ -85,7 +87,11 @@ def _whole(screen: Screen, whole: WholeEntry) -> None:
 @log_verb.command("verify")
 @pass_session
 def verify(session: Session) -> int:
-    """Read the log from its beginning and prove it; exit code 7 when it does not."""
+    """
+    Read the log from its beginning and prove it.
+
+    Exit code 7 when it does not prove itself.
+    """
     from memos_gov import bootstrap
     from memos_gov.cli.upkeep import progress, show_examination
 
@@ -95,11 +101,18 @@ def verify(session: Session) -> int:
 
 
 @log_verb.command("export")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @pass_session
 def export(session: Session, file: Path) -> None:
-    """Write every decided record of the tenant to a new FILE, as JSON lines."""
+    """
+    Write every decided record as JSON lines to a new FILE.
+
+    FILE of `-` is standard output, which then holds nothing else.
+    """
     with session.actor() as actor:
+        if str(file) == STANDARD_OUTPUT:
+            _copy(click.get_binary_stream("stdout"), actor.log_export())
+            return
         count = _write(file, actor.log_export())
     session.show({"file": str(file), "records": count}, _exported)
 
@@ -112,14 +125,10 @@ def _write(file: Path, records: Iterable[WholeEntry]) -> int:
         SettingsError: The file exists; it is left alone.
         UnavailableError: It cannot be written.
     """
-    import msgspec
-
-    count = 0
     try:
         with file.open("xb") as target:
             try:
-                for count, whole in enumerate(records, 1):  # noqa: B007 (counted, used below)
-                    target.write(msgspec.json.encode(whole) + b"\n")
+                return _copy(target, records)
             except BaseException:
                 file.unlink()
                 raise
@@ -129,6 +138,15 @@ def _write(file: Path, records: Iterable[WholeEntry]) -> int:
     except OSError as error:
         msg = f"{file} cannot be written ({error.strerror})"
         raise UnavailableError(msg, backend="files") from error
+
+
+def _copy(target: IO[bytes], records: Iterable[WholeEntry]) -> int:
+    """Write records a line each and return how many."""
+    import msgspec
+
+    count = 0
+    for count, whole in enumerate(records, 1):  # noqa: B007 (counted, used below)
+        target.write(msgspec.json.encode(whole) + b"\n")
     return count
 
 

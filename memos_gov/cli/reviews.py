@@ -41,7 +41,11 @@ def _cases(screen: Screen, found: tuple[Case, ...]) -> None:
 @options.dry_run
 @pass_session
 def approve(session: Session, case: str, dry_run: bool) -> None:
-    """Let an act be done; who asked for it repeats it with `--approval CASE`."""
+    """
+    Let an act be done.
+
+    Who asked for it repeats it with `--approval CASE`.
+    """
     with session.actor() as actor:
         session.show(actor.approve(case, dry_run=dry_run), views.receipt("approved"))
 

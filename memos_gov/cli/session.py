@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from memos_gov.cli import output
+from memos_gov.cli.calling import as_typed
 from memos_gov.cli.output import PlainScreen, Screen
 
 if TYPE_CHECKING:
     from memos_gov.service import Actor, Service
 
 T = TypeVar("T")
+EPILOG = "And the options of `memos-gov --help`."
 
 
 @dataclass
@@ -130,14 +132,22 @@ class Verb(click.Command):
     """A verb, which understands the global options too."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"epilog": EPILOG} | kwargs)
         self.params += global_options(hidden=True)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help, its commands as this program was started."""
+        return as_typed(super().get_help(ctx))
 
 
 class VerbGroup(click.Group):
     """Verbs under one word, such as `principal`."""
 
     command_class = Verb
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help, its commands as this program was started."""
+        return as_typed(super().get_help(ctx))
 
 
 def verb(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], Verb]:

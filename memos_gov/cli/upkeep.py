@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from memos_gov.cli.calling import as_typed
 from memos_gov.cli.errors import FOUND_WRONG
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, verb
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from memos_gov.rebuild import RebuildReport
 
 Progress = Callable[[str, int, int], None]
+PROGRESS_CHARS = 60
 
 
 @verb("fsck")
@@ -43,7 +45,7 @@ def show_examination(session: Session, report: FsckReport) -> int:
 def _examination(screen: Screen, report: FsckReport) -> None:
     for finding in report.findings:
         screen.line(f"{finding.place}: {finding.message} ({finding.kind})", "error")
-        screen.line(f"  {finding.remedy}", "remedy")
+        screen.line(f"  {as_typed(finding.remedy)}", "remedy")
     for skipped in report.skipped:
         screen.line(f"not examined: {skipped}", "remedy")
     if report.clean:
@@ -57,10 +59,10 @@ def _examination(screen: Screen, report: FsckReport) -> None:
 @verb("rebuild")
 def rebuild_verb(session: Session) -> None:
     """
-    Make all tables and the index again from the log, and switch to them.
+    Make all tables and the index again from the log.
 
     The new tables are made beside the old ones, and go live only if their
-    trees have the same roots.
+    trees have the same roots. Nothing else may have the folder open.
     """
     from memos_gov import bootstrap
 
@@ -75,7 +77,7 @@ def _rebuilt(screen: Screen, report: RebuildReport) -> None:
         [
             ("events", report.events),
             ("cubes indexed", report.indexed),
-            ("same roots as before", report.compared),
+            ("same roots as before", report.compared or "there were no tables to compare with"),
             *((f"root of {tenant}", root) for tenant, root in sorted(report.roots.items())),
         ]
     )
@@ -89,10 +91,10 @@ def progress() -> Iterator[Progress | None]:
         return
 
     def tell(stage: str, done: int, total: int) -> None:
-        sys.stderr.write(f"\r{stage}: {done} of {total}\x1b[K")
+        sys.stderr.write(f"\r{f'{stage}: {done} of {total}':<{PROGRESS_CHARS}}")
         sys.stderr.flush()
 
     try:
         yield tell
     finally:
-        sys.stderr.write("\r\x1b[K")
+        sys.stderr.write(f"\r{'':<{PROGRESS_CHARS}}\r")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from memos_gov.receipts import Receipt
 
 MOMENTS = frozenset({"due", "opened_at", "recorded_at", "since", "valid_from", "valid_to"})
-NOTHING_FOUND = "nothing here that you may see"
+NOTHING_FOUND = "nothing found"
+DEPTHS = {"vector_only": "words do not find it", "none": "no question finds it"}
 
 
 def receipt(done: str) -> Callable[[Screen, Receipt], None]:
@@ -28,9 +29,15 @@ def receipt(done: str) -> Callable[[Screen, Receipt], None]:
         else:
             what = f" {made.cube_id} revision {made.revision}" if made.cube_id else ""
             screen.line(f"{done}{what} at index {made.index}", "good")
-        screen.fields([("policy", obligations(made.verdict))])
+        screen.fields([("policy", obligations(made.verdict)), ("index", depth(made))])
 
     return draw
+
+
+def depth(made: Receipt) -> str:
+    """Return what policy's plan means for finding the content; "" where words find it."""
+    means = DEPTHS.get(made.index_depth or "")
+    return f"{made.index_depth}: {means}" if means else ""
 
 
 def obligations(verdict: Verdict) -> list[str]:
@@ -84,7 +91,7 @@ def listing(screen: Screen, reading: Reading) -> None:
     columns = ("cube", "rev", "label", "state", "subjects", "purposes", "owner")
     facts = attrgetter("cube_id", "revision", "label", "state", "subjects", "purposes", "owner")
     rows = (facts(found) for found in reading.hits)
-    screen.table(columns, rows)
+    screen.table(columns, rows, spare=("purposes", "owner", "rev", "subjects"))
 
 
 def masked(found: list[Hit] | tuple[Hit, ...]) -> str:

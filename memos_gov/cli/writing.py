@@ -34,7 +34,7 @@ from memos_gov.cli.session import Session, verb
 @click.option("--objected", multiple=True, metavar="PURPOSE", help="The subjects refused it.")
 @click.option("--command-id", help="A UUID; the same one never remembers twice.")
 @options.valid_from
-@options.valid_to
+@options.valid_to("When it stops being true.")
 @options.metadata
 @options.dry_run
 def remember_verb(
@@ -44,7 +44,7 @@ def remember_verb(
     objected: tuple[str, ...],
     **named: Any,
 ) -> None:
-    """Keep a memory; TEXT of `-` is read from standard input."""
+    """Keep a memory; TEXT of `-` reads standard input."""
     import memos_gov
 
     words = [(purpose, True) for purpose in consented] + [(purpose, False) for purpose in objected]
@@ -70,7 +70,7 @@ def revise_verb(
     expect: int | None,
     **named: Any,
 ) -> None:
-    """Give a memory new content; TEXT of `-` is read from standard input."""
+    """Give a memory new content; `-` reads standard input."""
     with session.actor() as actor:
         receipt = actor.revise(
             cube,

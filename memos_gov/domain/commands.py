@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from memos_gov.domain import ids
+from memos_gov.domain import detectors, ids
 from memos_gov.domain.verdicts import INTEGER_MAX
 from memos_gov.errors import InvalidCommandError
 
@@ -33,7 +33,7 @@ SUBJECTS_MAX = 50
 RECALL_K_MAX = 100
 LIST_PAGE_MAX = 200
 
-_AUDITED = re.compile(r"[a-z]_[a-z0-9]{1,40}|[0-9]{1,18}|[0-9a-f-]{36}(/[a-z0-9_-]{1,64})?")
+_AUDITED = re.compile(r"[a-z]_[a-z0-9]{1,40}|([0-9]{1,18}|[0-9a-f-]{36})(/[a-z0-9_-]{1,64})?")
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -81,6 +81,8 @@ def _audited(text: str) -> str:
 def _metadata(values: dict[str, str]) -> dict[str, str]:
     for key, value in values.items():
         _word(key.replace("_", "-").lower())
+        if detectors.find(key):
+            raise ValueError("a key holds a personal number")
         _clean(value)
     if sum(len(k) + len(v.encode()) for k, v in values.items()) > METADATA_BYTES_MAX:
         msg = f"is over the limit of {METADATA_BYTES_MAX} bytes (METADATA_BYTES_MAX)"
@@ -152,7 +154,7 @@ class RememberCube(Command):
 
     ACTION: ClassVar[str] = "remember"
 
-    content: Content
+    content: Content = Field(repr=False)
     subjects: tuple[Name, ...] = Field((), max_length=SUBJECTS_MAX)
     label: Word
     purposes: tuple[Word, ...] = Field(min_length=1)
@@ -167,8 +169,14 @@ class RememberCube(Command):
     position: int | None = Field(None, ge=0, le=INTEGER_MAX)
     valid_from: AwareDatetime | None = None
     valid_to: AwareDatetime | None = None
-    metadata: Metadata = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict, repr=False)
     consents: tuple[Consent, ...] = ()
+
+
+class Whole(Command):
+    """Content as it will stand, checked against the same limits as what came in."""
+
+    content: Content = Field(repr=False)
 
 
 class OnCube(Command):
@@ -178,14 +186,19 @@ class OnCube(Command):
 
 
 class ReviseCube(OnCube):
-    """Give a cube new content; `append` puts it after the old."""
+    """
+    Give a cube new content; `append` puts it after the old.
+
+    Metadata and the end of validity stay as they were unless they are given;
+    `append` also keeps the beginning, and adds to the metadata.
+    """
 
     ACTION: ClassVar[str] = "revise"
 
-    content: Content
+    content: Content = Field(repr=False)
     mode: Literal["overwrite", "append"] = "overwrite"
     expected_revision: int | None = Field(None, ge=1)
-    metadata: Metadata = Field(default_factory=dict)
+    metadata: Metadata | None = Field(None, repr=False)
     valid_from: AwareDatetime | None = None
     valid_to: AwareDatetime | None = None
 
@@ -207,7 +220,7 @@ class RecallCubes(Command):
 
     ACTION: ClassVar[str] = "recall"
 
-    query: Annotated[str, Field(max_length=10_000), AfterValidator(_content)]
+    query: Annotated[str, Field(max_length=10_000), AfterValidator(_content)] = Field(repr=False)
     k: int = Field(5, ge=1, le=RECALL_K_MAX)
 
 
@@ -386,12 +399,19 @@ def make(command_type: type[C], **fields: object) -> C:
     try:
         return command_type(**fields)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        if not field:
-            field, _, message = message.rpartition(": ")
-        raise InvalidCommandError(f"{field}: {message}", field=field) from None
+        field, message = _first_fault(error)
+    # Raised out here, so that the validator's error, which holds the input, is not its context.
+    raise InvalidCommandError(f"{field}: {message}", field=field)
+
+
+def _first_fault(error: ValidationError) -> tuple[str, str]:
+    """Return the first field at fault and what is wrong with it."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if not field:
+        field, _, message = message.rpartition(": ")
+    return field, message
 
 
 def seconds(moment: datetime | None, otherwise: int) -> int:

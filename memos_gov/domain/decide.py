@@ -65,13 +65,17 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     case: CaseFacts | None = None
     case_cube: Cube | None = None
     policy: str = ""
+    approval: str | None = None
 
 
 def decide(command: c.Command, situation: Situation, verdict: Verdict) -> Drafts:
     """Return the events of a command; at least one."""
     if not verdict.allows:
         return _refused_by_policy(command, situation, verdict)
-    return _decided(command, situation)
+    drafts = _decided(command, situation)
+    if situation.approval is None or any(draft.event.REFUSAL for draft in drafts):
+        return drafts
+    return (*drafts, e.Draft(e.ReviewUsed(case=situation.approval)))
 
 
 def _refused_by_policy(command: c.Command, at: Situation, verdict: Verdict) -> Drafts:
@@ -86,8 +90,9 @@ def _refused_by_policy(command: c.Command, at: Situation, verdict: Verdict) -> D
 
 def act_target(command: c.Command) -> str:
     """Return what a review case is about: exactly this act, so that no other one is approved."""
-    named = (getattr(command, field, None) for field in ("cube", "principal", "scope", "policy"))
-    return "/".join(part for part in named if isinstance(part, str))
+    fields = ("cube", "principal", "scope", "policy", "valid_from", "valid_to")
+    named = [part for field in fields if (part := getattr(command, field, None))]
+    return "/".join(part if isinstance(part, str) else str(seconds(part, 0)) for part in named)
 
 
 def decide_read(
@@ -228,6 +233,7 @@ def _(command: c.ReviseCube, at: Situation) -> Drafts:
         return refuse(command, REVISION_MOVED)
     if cube.governance.state != "activated":
         return refuse(command, "transition_not_allowed")
+    kept = cube.content.valid_from if command.mode == "append" else at.now
     revised = e.CubeRevised(
         cube=cube.cube,
         revision=cube.content.revision + 1,
@@ -235,8 +241,10 @@ def _(command: c.ReviseCube, at: Situation) -> Drafts:
         findings=admitted.findings,
         index=admitted.index,
         size_bytes=len(admitted.content.encode()),
-        valid_from=seconds(command.valid_from, at.now),
-        valid_to=None if command.valid_to is None else seconds(command.valid_to, at.now),
+        valid_from=seconds(command.valid_from, kept),
+        valid_to=cube.content.valid_to
+        if command.valid_to is None
+        else seconds(command.valid_to, 0),
     )
     content = e.CubeContent(content=admitted.content, metadata=admitted.metadata)
     return (e.Draft(revised, content), *_regoverned(at, cube, admitted))

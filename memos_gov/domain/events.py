@@ -259,6 +259,10 @@ class ReviewRejected(OnCase, frozen=True, kw_only=True):
     """The act may not be done."""
 
 
+class ReviewUsed(OnCase, frozen=True, kw_only=True):
+    """The approved act was done; the approval is spent."""
+
+
 class PolicyActivated(Event, frozen=True, kw_only=True):
     """Another bundle decides from here on."""
 
@@ -364,6 +368,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ReviewApproved,
         ReviewOpened,
         ReviewRejected,
+        ReviewUsed,
         RolesGranted,
         RolesRevoked,
         TenantFounded,

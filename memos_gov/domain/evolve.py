@@ -360,14 +360,20 @@ def _(event: e.ReviewRejected, at: Occurrence, known: Known) -> Changes:
     return _decided(event, at, known, "rejected")
 
 
+@evolve.register
+def _(event: e.ReviewUsed, at: Occurrence, known: Known) -> Changes:
+    return _decided(event, at, known, "used")
+
+
 def _decided(
-    event: e.OnCase, at: Occurrence, known: Known, state: Literal["approved", "rejected"]
+    event: e.OnCase, at: Occurrence, known: Known, state: Literal["approved", "rejected", "used"]
 ) -> Changes:
     stream = event.stream(at.tenant)
     facts = known.get(stream)
     if not isinstance(facts, CaseFacts):
         return {}
-    return {stream: replace(facts, state=state, decided_by=at.actor)}
+    decided_by = facts.decided_by if state == "used" else at.actor
+    return {stream: replace(facts, state=state, decided_by=decided_by)}
 
 
 @evolve.register

@@ -142,7 +142,7 @@ class MatterFacts(Facts, frozen=True, kw_only=True):
 class CaseFacts(Facts, frozen=True, kw_only=True):
     """`<tenant>/case/<id>`: `action` on `target` by `actor` waits for a second pair of eyes."""
 
-    state: Literal["open", "approved", "rejected"]
+    state: Literal["open", "approved", "rejected", "used"]
     actor: str
     action: str
     target: str

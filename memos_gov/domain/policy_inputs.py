@@ -113,6 +113,8 @@ class Target(Question):
     id: str | None
     name: str | None = Field(description="of an audit question")
     roles: list[str] = Field(description="to be given or taken")
+    clearance: str | None = Field(description="to be given to a new principal")
+    purposes: list[str] = Field(description="to be given to a new principal")
     own: bool = Field(description="the target is the actor, or was made by the actor")
     held: bool
     restricted: bool

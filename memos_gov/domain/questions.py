@@ -14,7 +14,14 @@ from typing import Any
 import msgspec
 
 from memos_gov.domain.commands import RememberCube, ReviseCube
-from memos_gov.domain.facts import ContentFacts, GovernanceFacts, PrincipalFacts, SubjectFacts
+from memos_gov.domain.facts import (
+    ConsentFact,
+    ContentFacts,
+    GovernanceFacts,
+    Grant,
+    PrincipalFacts,
+    SubjectFacts,
+)
 
 Question = dict[str, Any]
 
@@ -149,6 +156,14 @@ def missing_cube(cube: str, caller: Caller, now: int) -> Question:
     }
 
 
+def next_edge(cube: Cube, now: int) -> int | None:
+    """Return the next moment at which a share or a consent of the cube begins or ends."""
+    consents = (word for subject in cube.subjects for word in subject.consents)
+    words: list[Grant | ConsentFact] = [*cube.governance.grants, *consents]
+    edges = (edge for word in words for edge in (word.valid_from, word.valid_to))
+    return min((edge for edge in edges if edge is not None and edge > now), default=None)
+
+
 def consent(subjects: Sequence[SubjectFacts], now: int) -> Question:
     """Return what all subjects gave and what any of them withdrew, at `now`."""
     if not subjects:
@@ -165,6 +180,8 @@ def target(
     id: str | None = None,
     name: str | None = None,
     roles: Iterable[str] = (),
+    clearance: str | None = None,
+    purposes: Iterable[str] = (),
     own: bool = False,
     held: bool = False,
     restricted: bool = False,
@@ -175,6 +192,8 @@ def target(
         "id": id,
         "name": name,
         "roles": list(roles),
+        "clearance": clearance,
+        "purposes": list(purposes),
         "own": own,
         "held": held,
         "restricted": restricted,

@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 from memos_gov.domain.events import PolicyRolledBack
 from memos_gov.domain.facts import PolicyFacts
+from memos_gov.errors import InvalidCommandError
+
+_PRIVATE_BYTES = 32
 
 
 def recovery_text(tenant: str, policy: str, command_id: str) -> bytes:
@@ -35,6 +38,25 @@ def is_recovery_signature(
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def private_key_of(given: bytes) -> bytes:
+    """
+    Return the raw private key of what a recovery key file holds: 32 bytes, or hex text.
+
+    Raises:
+        InvalidCommandError: It is neither.
+    """
+    if len(given) == _PRIVATE_BYTES:
+        return given
+    try:
+        key = bytes.fromhex(given.decode("ascii").strip())
+    except ValueError:
+        key = b""
+    if len(key) != _PRIVATE_BYTES:
+        msg = "recovery_key: must be 32 bytes, or 64 hexadecimal digits"
+        raise InvalidCommandError(msg, field="recovery_key")
+    return key
 
 
 def sign_recovery(private_key: bytes, text: bytes) -> str:

@@ -111,13 +111,14 @@ def refusal(code: str, valid_until: int, *, public: bool = False) -> Verdict:
     return Verdict("refuse", (Reason(code, public),), (), (), valid_until)
 
 
-def merge(*verdicts: Verdict) -> Verdict:
+def merge(first: Verdict, *others: Verdict) -> Verdict:
     """
     Join verdicts about one target: refuse wins over review, review over allow.
 
     Reasons and rules are united and sorted, obligations united in order, and
     the earliest `valid_until` holds.
     """
+    verdicts = (first, *others)
     effects = {v.effect for v in verdicts}
     effect: Effect = next((e for e in ("refuse", "review") if e in effects), "allow")
     return Verdict(

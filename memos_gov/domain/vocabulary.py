@@ -7,12 +7,13 @@ from datetime import datetime
 
 from memos_gov.domain import commands as c
 from memos_gov.domain.bundle import Vocabulary
+from memos_gov.domain.lifecycle import STATES
 from memos_gov.errors import InvalidCommandError
 
 AHEAD_MAX_S = 5
 
 
-def check_words(command: c.Command, words: Vocabulary) -> None:
+def check_words(command: object, words: Vocabulary) -> None:
     """
     Refuse a word outside the closed vocabularies.
 
@@ -40,6 +41,7 @@ def _vocabularies(words: Vocabulary) -> dict[str, Collection[str]]:
         "semantic_type": words.semantic_types,
         "priority": words.priorities,
         "roles": words.roles,
+        "state": STATES,
     }
 
 

@@ -29,6 +29,7 @@ from memos_gov.transparency import merkle
 from memos_gov.transparency.leaf import leaf_entry
 
 STAGE = "records"
+OFFSET_MIN = -(2**63)
 _NO_ID = bytes(16)
 _NO_HASH = bytes(32)
 _UNTRUSTED = frozenset({"forged", "invalid"})
@@ -48,6 +49,7 @@ class Records:
 
 def check_records(at: Records, findings: Findings) -> None:
     """Check every record below `end`, in order of the log, and then every tenant's tree."""
+    _check_beginning(at.log, findings)
     expected, sizes = 0, Counter[str]()
     for batch in batches(at.log, at.end):
         outcomes = _outcomes(at.tables, batch)
@@ -64,6 +66,14 @@ def check_records(at: Records, findings: Findings) -> None:
         findings.add(f"log offset {expected}", "gap", "the log ends before it should", RESTORE)
     if at.tables is not None:
         check_trees(at.tables, sizes, findings)
+
+
+def _check_beginning(log: EventLog, findings: Findings) -> None:
+    """Note every record that stands below offset 0, which nobody who reads the log sees."""
+    for batch in batches(log, 0, OFFSET_MIN):
+        for record in batch:
+            place = f"log offset {record.offset}"
+            findings.add(place, "before", "the record stands before the log's beginning", RESTORE)
 
 
 def batches(log: EventLog, end: int, start: int = 0) -> Iterator[list[LogRecord]]:

@@ -13,8 +13,8 @@ from memos_gov.domain.decide import decide
 from memos_gov.domain.questions import Caller
 from memos_gov.domain.vocabulary import check_times, check_words
 from memos_gov.governor import Governor
-from memos_gov.naming import unknown
-from memos_gov.ports import KeyStore, Proposal, Snapshot
+from memos_gov.naming import Names
+from memos_gov.ports import Proposal, Snapshot
 from memos_gov.receipts import NOT_WRITTEN, Prepared, raise_refusal
 
 
@@ -36,7 +36,7 @@ def check_admission(
     check_words(command, words)
     check_times(command, governor.clock.now())
     attempt = governor.attempt(snapshot, caller)
-    resolved = _resolved(command, caller.tenant, governor.keys)
+    resolved, _ = Names(governor.keys, caller.tenant).resolve(command)
     assessor = Assessor(attempt, command_id, words, governor.open_content)
     assessed = assessor.assess(resolved)
     drafts = decide(resolved, assessed.situation, assessed.verdict)
@@ -46,10 +46,3 @@ def check_admission(
             command_id=command_id, proposal=nowhere, verdict=assessed.verdict, drafts=drafts
         )
         raise_refusal(prepared, NOT_WRITTEN)
-
-
-def _resolved(command: c.RememberCube, tenant: str, keys: KeyStore) -> c.RememberCube:
-    """Return the command with opaque ids; a name that nobody knows yet gets none."""
-    subjects = keys.refer(tenant, "subject", command.subjects)
-    found = tuple(sorted({subjects.get(name, unknown("subject")) for name in command.subjects}))
-    return command.model_copy(update={"subjects": found, "author": None, "conversation": None})

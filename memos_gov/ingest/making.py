@@ -67,9 +67,14 @@ def row_key(row: Row, mapping: Mapping) -> bytes:
     return canonical([mapping.map, "key", key])
 
 
-def command_id(secret: bytes, key: bytes, attempt: int) -> str:
-    """Return a row's command id: UUIDv8 (RFC 9562) of HMAC-SHA256, the same for every run."""
-    raw = bytearray(hmac.digest(secret, b"%d\0%s" % (attempt, key), "sha256")[:16])
+def command_id(secret: bytes, principal: str, key: bytes, attempt: int) -> str:
+    """
+    Return a row's command id: UUIDv8 (RFC 9562) of HMAC-SHA256, the same for every run.
+
+    It is the principal's own, so that nobody learns which rows others added.
+    """
+    text = b"%d\0%s\0%s" % (attempt, principal.encode(), key)
+    raw = bytearray(hmac.digest(secret, text, "sha256")[:16])
     raw[6] = raw[6] & 0x0F | 0x80
     raw[8] = raw[8] & 0x3F | 0x80
     return str(uuid.UUID(bytes=bytes(raw)))

@@ -272,11 +272,13 @@ def load_map(path: Path | str) -> Mapping:
         return Mapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise _invalid(path, "map", error.strerror or "cannot be read") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _invalid(path, "map", f"is not TOML ({error})") from error
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         raise _invalid(path, *_explained(dict(first))) from None
+    except ValueError as error:
+        raise _invalid(path, "map", f"is not TOML ({error})") from error
+    except RecursionError:
+        raise _invalid(path, "map", "is nested too deeply") from None
 
 
 _EXPLAINED = {"extra_forbidden": "unknown field", "missing": "is missing"}

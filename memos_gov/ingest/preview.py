@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from memos_gov.service import Actor
 
 ROWS = 5
+ROWS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,12 @@ def check_map(
     Return the map's own problems, then what the first `rows` rows would become.
 
     Raises:
-        InvalidCommandError: The file cannot be read, or lacks a column.
+        InvalidCommandError: `rows` is not within 0 to ROWS_MAX, or the file
+            cannot be read, or lacks a column.
     """
+    if not 0 <= rows <= ROWS_MAX:
+        msg = f"rows: must be 0 to {ROWS_MAX} (ROWS_MAX)"
+        raise InvalidCommandError(msg, field="rows")
     words, defaults = words_of(actor), defaults_of(actor)
     found = [
         Preview(line=problem.line, cube=None, problem=problem)

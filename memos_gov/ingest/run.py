@@ -64,7 +64,8 @@ def ingest(
         file: `.csv` with a header, or `.jsonl` / `.ndjson`.
         dry_run: Ask policy about every row and add none; the question itself
             is recorded, once.
-        progress: Called with rows read and bytes read after every batch.
+        progress: Called with rows done and bytes read after every batch, and
+            at the end, however it comes.
         batch_rows: At least 1.
 
     Raises:
@@ -79,15 +80,17 @@ def ingest(
         run = _Run(actor, mapping, dry_run=dry_run)
         if dry_run:
             actor.handle(c.make(c.AskAudit, question="dry-run-remember"))
-        for found in reader:
-            run.take(found)
-            if run.is_full(batch_rows):
-                run.flush()
-                if progress is not None:
-                    progress(run.rows, reader.bytes_read)
-        run.flush()
-        if progress is not None:
-            progress(run.rows, reader.bytes_read)
+        try:
+            for found in reader:
+                run.take(found)
+                if run.is_full(batch_rows):
+                    run.flush()
+                    if progress is not None:
+                        progress(run.rows, reader.bytes_read)
+            run.flush()
+        finally:
+            if progress is not None:
+                progress(run.done, reader.bytes_read)
     return run.report()
 
 
@@ -166,7 +169,7 @@ class _Run:
         """Return the row under the first of its ids that was not refused before."""
         attempt = 0
         while True:
-            name = command_id(self._secret, row.key, attempt)
+            name = command_id(self._secret, self._caller.principal, row.key, attempt)
             found = snapshot.outcome_of(self._caller.tenant, name)
             if found is None or found[1].code == "accepted":
                 return _Asked(row, name, known=found is not None)
@@ -175,19 +178,7 @@ class _Run:
     def _results(self, asked: Sequence[_Asked]) -> list[Receipt | Exception | None]:
         if self._dry_run:
             return self._dry_results(asked)
-        self._refer([item.row.command for item in asked if not item.known])
         return list(self._handled(asked))
-
-    def _refer(self, commands: Sequence[c.RememberCube]) -> None:
-        """Make all new names of the batch known at once, so that they share one fsync."""
-        names = {
-            "subject": {name for command in commands for name in command.subjects},
-            "author": {command.author for command in commands if command.author},
-            "conversation": {x.conversation for x in commands if x.conversation},
-        }
-        for kind, wanted in names.items():
-            if wanted:
-                self._governor.keys.refer(self._caller.tenant, kind, wanted, create=True)
 
     def _handled(self, asked: Sequence[_Asked]) -> Sequence[Receipt | Exception]:
         commands = [(item.command_id, item.row.command) for item in asked]
@@ -239,6 +230,13 @@ class _Run:
         with self._governor.tables.snapshot() as snapshot:
             found = snapshot.outcome_of(self._caller.tenant, item.command_id)
         return found is not None and found[1].code == "accepted"
+
+    @property
+    def done(self) -> int:
+        """How many rows have been counted; those of a batch under way have not."""
+        counts = self._counts
+        counted = counts.added + counts.unchanged + counts.changed + counts.refused
+        return counted + len(counts.failed)
 
     def report(self) -> IngestReport:
         """Return what became of everything taken."""

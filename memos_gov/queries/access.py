@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from memos_gov.domain.commands import NAME_CHARS_MAX
-from memos_gov.domain.ids import is_opaque
 from memos_gov.errors import InvalidCommandError
 from memos_gov.queries.asking import Evidence
 
@@ -37,11 +35,8 @@ def accesses(
     if (subject is None) == (cube is None):
         msg = "cube: name a cube or a subject, one of the two"
         raise InvalidCommandError(msg, field="cube")
-    if subject is not None:
-        target = evidence.opaque("subject", subject)
-    else:
-        assert cube is not None
-        target = cube if is_opaque(cube) and len(cube) <= NAME_CHARS_MAX else "c_unknown"
+    target = cube if subject is None else evidence.opaque("subject", subject)
+    assert target is not None
     index = evidence.ask("access", target=target)
     evidence.follower.catch_up("accesses", "cubes")
     return index, list(_accesses(evidence, target))

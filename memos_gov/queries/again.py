@@ -10,7 +10,7 @@ be rebuilt, and that is said instead of guessed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -32,6 +32,8 @@ from memos_gov.judge import Judge
 
 F = TypeVar("F", bound=Facts)
 E = TypeVar("E", bound=e.Event)
+
+_CONSENTS = e.ConsentGiven | e.ConsentWithdrawn
 
 NOT_KEPT = "the log does not keep what this question named"
 NOT_EXACT = "policy had content changed before it was kept, so the question cannot be rebuilt"
@@ -65,10 +67,24 @@ class Again:
         """
         remembered = self._event(e.CubeRemembered)
         if remembered is not None and remembered.cube == target:
-            return judge.admission(self._asked(target), self._admission(remembered))
+            admission = judge.admission(self._asked(target), self._admission(remembered))
+            return merge(admission, *self._consents(judge, remembered))
         if target.startswith("c_"):
             return self._of_cube(judge, target)
         return judge.action(self._asked(target), self._target(target))
+
+    def _consents(self, judge: Judge, remembered: e.CubeRemembered) -> Iterator[Verdict]:
+        """Ask about each consent that came with a cube, as when it was remembered."""
+        given = {isinstance(x, e.ConsentGiven) for x in self._events if isinstance(x, _CONSENTS)}
+        for action in sorted("consent_give" if yes else "consent_withdraw" for yes in given):
+            asked = {**self._asked(remembered.cube), "action": action}
+            for subject in remembered.subjects:
+                yield judge.action(asked, self._about(subject))
+
+    def _about(self, subject: str) -> Question:
+        facts = self._subject(subject)
+        held, limited = bool(facts.matters), facts.restricted
+        return questions.target("subject", id=subject, held=held, restricted=limited)
 
     def _of_cube(self, judge: Judge, target: str) -> Verdict:
         cube = self._cube(target)
@@ -179,7 +195,7 @@ class Again:
                 valid_to=event.valid_to,
             )
             for event in self._events
-            if isinstance(event, e.ConsentGiven | e.ConsentWithdrawn) and event.subject == subject
+            if isinstance(event, _CONSENTS) and event.subject == subject
         )
         facts = self._subject(subject)
         return replace(facts, consents=(*facts.consents, *words))
@@ -196,9 +212,7 @@ class Again:
             case "release":
                 return questions.target("subject", id=target, held=True)
             case "consent_give" | "consent_withdraw" | "hold":
-                facts = self._subject(target)
-                held, limited = bool(facts.matters), facts.restricted
-                return questions.target("subject", id=target, held=held, restricted=limited)
+                return self._about(target)
             case "review_approve" | "review_reject":
                 case = self._get(ids.case_stream(self._data.tenant, target), CaseFacts)
                 own = case is not None and case.actor == actor
@@ -207,7 +221,10 @@ class Again:
             return questions.target("audit", id=event.target, name=event.question)
         if isinstance(event, e.PrincipalAdded | e.RolesGranted | e.RolesRevoked):
             own = event.principal == actor
-            return questions.target("principal", id=target, roles=event.roles, own=own)
+            given: dict[str, Any] = {}
+            if isinstance(event, e.PrincipalAdded):
+                given = {"clearance": event.clearance, "purposes": event.purposes}
+            return questions.target("principal", id=target, roles=event.roles, own=own, **given)
         msg = NOT_KEPT
         raise NotRebuilt(msg)
 

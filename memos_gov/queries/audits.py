@@ -17,9 +17,11 @@ from typing import Any
 import msgspec
 
 from memos_gov.domain import codec
+from memos_gov.domain.commands import make
 from memos_gov.errors import InvalidCommandError
 from memos_gov.queries.access import COLUMNS as ACCESS_COLUMNS
 from memos_gov.queries.access import accesses
+from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
 from memos_gov.queries.holds import COLUMNS as HOLDS_COLUMNS
 from memos_gov.queries.holds import held
@@ -59,13 +61,15 @@ def audit(
     Answer a question by name; `AUDITS` lists them.
 
     Raises:
-        InvalidCommandError: No such question, or it needs a subject or a cube.
+        InvalidCommandError: No such question, it needs a subject or a cube, or
+            one of them can be none; nothing was written.
         DeniedError: Refused; recorded.
     """
+    about = make(AuditArguments, question=name, subject=subject, cube=cube)
     if name not in AUDITS:
         msg = f"question: there is no question {name!r}; there are {', '.join(AUDITS)}"
         raise InvalidCommandError(msg, field="question")
     columns, answer = AUDITS[name]
-    index, rows = answer(evidence, subject, cube)
+    index, rows = answer(evidence, about.subject, about.cube)
     as_of = codec.timestamp(evidence.governor.clock.now())
     return Audit(question=name, columns=columns, rows=tuple(rows), index=index, as_of=as_of)

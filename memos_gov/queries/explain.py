@@ -8,7 +8,6 @@ it is said whether the answer is the same.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,16 +17,16 @@ from memos_gov.certify import parse
 from memos_gov.domain import codec
 from memos_gov.domain import events as e
 from memos_gov.domain.bundle import PolicyBundle
+from memos_gov.domain.commands import make
 from memos_gov.domain.decide import DOMAIN_REASONS
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import LogPosition, Parsed
 from memos_gov.domain.verdicts import FAILED_CLOSED, Obligation, Verdict, merge
-from memos_gov.errors import GovernanceError, InvalidCommandError, NotFoundError
+from memos_gov.errors import GovernanceError, NotFoundError
 from memos_gov.queries.again import NO_ANSWER, Again, NotRebuilt
+from memos_gov.queries.arguments import ExplainArguments
 from memos_gov.queries.asking import Evidence, Names, ids_in
 from memos_gov.queries.rules import Rule, rule
-
-_VERDICT_ID = re.compile(r"(?:[0-9]{1,18}|[0-9a-f-]{36})(?:/[A-Za-z0-9_-]{1,64})?")
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,9 +89,7 @@ def explain(evidence: Evidence, verdict_id: str) -> Explanation:
         DeniedError: Refused; recorded.
         NotFoundError: The tenant has no such verdict.
     """
-    if not _VERDICT_ID.fullmatch(verdict_id):
-        msg = "verdict: must be <command id>, <command id>/<target>, or an index"
-        raise InvalidCommandError(msg, field="verdict")
+    verdict_id = make(ExplainArguments, verdict=verdict_id).verdict
     asked = evidence.ask("explain", "explain", verdict_id)
     command, _, target = verdict_id.partition("/")
     row = _outcome(evidence, command)
@@ -134,7 +131,7 @@ def _explained(
     facts = _facts(evidence, record)
     names = evidence.names({row.actor, *ids_in([msgspec.to_builtins(f) for f in facts.values()])})
     chosen = [target] if target else sorted(recorded.by_target)
-    verdict = merge(*(recorded.by_target[name] for name in chosen))
+    verdict = _joined(recorded, chosen)
     detail = msgspec.json.decode(row.detail)
     same, not_asked = _again(evidence, parsed, facts, chosen)
     return Explanation(
@@ -159,6 +156,14 @@ def _explained(
         not_asked=not_asked,
         asked=asked,
     )
+
+
+def _joined(recorded: codec.RecordedVerdict, targets: list[str]) -> Verdict:
+    """Return the verdict on all `targets`; where there are none, the recorded effect alone."""
+    if not targets:
+        return Verdict(recorded.effect, (), (), (), recorded.valid_until)
+    first, *others = (recorded.by_target[name] for name in targets)
+    return merge(first, *others)
 
 
 def _facts(evidence: Evidence, record: codec.Record) -> dict[str, Facts]:

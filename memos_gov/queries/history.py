@@ -11,6 +11,8 @@ from memos_gov.domain import commands as c
 from memos_gov.domain.evolve import touched
 from memos_gov.queries.asking import Evidence, ids_in
 
+_MATTER = f"{ids.PREFIXES['matter']}_"
+
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One event of a cube: `changes` are the header fields that differ from before."""
@@ -35,7 +37,8 @@ def history(evidence: Evidence, cube: str) -> History:
     """
     Return the events that changed a cube, oldest first.
 
-    Holds on the cube are among them; reads are not (`audit access`).
+    Holds on the cube are among them, with the id of their matter in place of
+    its name (`audit holds`); reads are not (`audit access`).
 
     Raises:
         DeniedError, NotFoundError: Refused, or unknown; recorded.
@@ -50,7 +53,8 @@ def history(evidence: Evidence, cube: str) -> History:
         if streams & set(touched(codec.decode_stored_header(row.type, row.header), tenant))
     ]
     opaque = {x for row, header in found for x in (*ids_in(header), row.actor)} - {cube}
-    names, before = evidence.names(opaque), dict[str, Any]()
+    named = {x for x in opaque if not x.startswith(_MATTER)}
+    names, before = evidence.names(named), dict[str, Any]()
     changes = []
     for row, header in found:
         news = {k: v for k, v in header.items() if k != "cube" and before.get(k) != v}

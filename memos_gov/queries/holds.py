@@ -20,7 +20,7 @@ def held(
 ) -> tuple[int, list[tuple[Any, ...]]]:
     """Return one row a target held now, by matter; of one person or cube only where named."""
     person = None if subject is None else evidence.opaque("subject", subject)
-    wanted = person or (cube if cube and ids.is_opaque(cube) else None)
+    wanted = person or cube
     index = evidence.ask("holds", target=wanted)
     evidence.follower.catch_up("cubes")
     targets = [

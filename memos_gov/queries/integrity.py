@@ -19,6 +19,7 @@ from memos_gov.queries.asking import Evidence
 
 COLUMNS = ("check", "place", "result")
 CHECKS = {
+    "before": "no record stands before the first",
     "gap": "every offset holds a record",
     "invalid": "every record is canonical",
     "forged": "every record was made by an enrolled proposer",

@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 from memos_gov.domain import codec
+from memos_gov.domain.commands import make
 from memos_gov.errors import NotFoundError
+from memos_gov.queries.arguments import ShowArguments, TailArguments
 from memos_gov.queries.asking import Evidence, ids_in
 
 EXPORT_PAGE = 200
@@ -60,8 +62,10 @@ def log_tail(evidence: Evidence, count: int) -> tuple[Entry, ...]:
     Return the newest `count` decided records, oldest first; the question is the last of them.
 
     Raises:
+        InvalidCommandError: `count` is none, or below 1; nothing was written.
         DeniedError: Refused; recorded.
     """
+    count = make(TailArguments, count=count).count
     last = evidence.ask("log-tail", "log_read")
     return tuple(_entries(evidence, max(last - count + 1, 0), last))
 
@@ -82,9 +86,11 @@ def log_show(evidence: Evidence, index: int) -> WholeEntry:
     Return one decided record.
 
     Raises:
+        InvalidCommandError: `index` can be none; nothing was written.
         DeniedError: Refused; recorded.
         NotFoundError: The tenant's history has no such index.
     """
+    index = make(ShowArguments, index=index).index
     evidence.ask("log-show", "log_read", str(index))
     found = next(_whole(evidence, index, index), None)
     if found is None:

@@ -228,6 +228,7 @@ def test_place_of_an_unforeseen_error_is_a_line_of_the_package() -> None:
     assert "TypeError at memos_gov/cli/session.py:" in message
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_at_any_time_ends_with_130(folder: Path) -> None:
     """Ctrl-C is no error, and prints no traceback."""
     program = "from memos_gov.cli import main; print('ready', flush=True); main()"

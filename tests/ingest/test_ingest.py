@@ -189,6 +189,7 @@ def test_progress_tells_rows_and_bytes_after_each_batch(
     assert (5, path.stat().st_size) == told[-1]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_within_a_batch_stops_after_it_and_the_next_run_goes_on(
     gov: Service, owner: Actor, notes: Mapping, file_of: FileOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +212,7 @@ def test_interrupt_within_a_batch_stops_after_it_and_the_next_run_goes_on(
     assert (10, 4, 6) == _counts(ingest(owner, path, notes, batch_rows=3))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_that_is_repeated_stops_within_the_batch() -> None:
     """Who presses Ctrl-C twice does not wait."""
     pressed = []
@@ -274,3 +276,14 @@ def test_map_check_shows_first_rows_and_unknown_words(owner: Actor, file_of: Fil
     assert [(2, True), (3, False)] == [(each.line, each.cube is not None) for each in shown]
     assert shown[0].cube is not None
     assert ("a", "internal") == (shown[0].cube["content"], shown[0].cube["label"])
+
+
+@pytest.mark.parametrize("rows", [-1, 10_001, 10**30])
+def test_map_check_of_a_number_of_rows_that_cannot_be_names_it(
+    owner: Actor, file_of: FileOf, notes: Mapping, rows: int
+) -> None:
+    """A preview shows some rows or none."""
+    path = file_of(HEAD + "1,a,internal,\n")
+    with pytest.raises(InvalidCommandError) as caught:
+        check_map(owner, path, notes, rows=rows)
+    assert "rows" == caught.value.field

@@ -34,6 +34,9 @@ def made(tmp_path: Path, more: str, start: str = START, **values: Any) -> Any:
 
 BAD_MAPS = {
     "no TOML": ("=", "map"),
+    "nested without end": ("map = " + "[" * 100_000, "map"),
+    "a table nested without end": ("[" * 100_000, "map"),
+    "a number without end": ("map = " + "1" * 5_000, "map"),
     "nothing": ("", "map"),
     "no content": ('map = "m"', "content"),
     "an unknown field": (START + "[cube]\nlable = { value = 'internal' }", "cube.lable"),
@@ -196,8 +199,8 @@ def test_command_id_is_a_version_8_uuid_of_map_and_key(tmp_path: Path) -> None:
     keyed = mapping(tmp_path, start='row_key = ["id"]\n' + START)
     keys = [row_key(Row(n, {"id": "7", "text": str(n)}), keyed) for n in (1, 2)]
     assert keys[0] == keys[1]
-    ids = {command_id(s, keys[0], n) for s in (b"a", b"b") for n in (0, 1)}
-    assert 4 == len(ids)
+    ids = {command_id(s, p, keys[0], n) for s in (b"a", b"b") for p in "xy" for n in (0, 1)}
+    assert 8 == len(ids)
     assert {"8"} == {name[14] for name in ids}
     assert {name[19] for name in ids} <= set("89ab")
 

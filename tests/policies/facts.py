@@ -71,6 +71,7 @@ def one_of_each() -> dict[str, dict[str, Any]]:
     cube = a_cube()
     anna = an_actor("steward")
     target: dict[str, Any] = {"kind": "tenant", "id": None, "name": None, "roles": []}
+    target |= {"clearance": None, "purposes": []}
     candidate_fields = ("form", "label", "purposes", "basis", "region")
     candidate = {name: cube[name] for name in (*candidate_fields, "retention_class")}
     retained = ("id", "retention_class", "state", "recorded_at", "held")

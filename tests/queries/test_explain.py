@@ -2,7 +2,13 @@
 
 import pytest
 
+from memos_gov.assess import Assessed
+from memos_gov.domain import questions
+from memos_gov.domain.commands import RecallCubes, make
+from memos_gov.domain.decide import Situation, decide_read
+from memos_gov.domain.events import ReadDetail
 from memos_gov.errors import DeniedError, InvalidCommandError, NotFoundError
+from memos_gov.governor import new_command_id
 from memos_gov.service import Actor, Service
 from tests.lives import OTHER_TENANT, Life
 
@@ -72,6 +78,66 @@ def test_explain_of_a_target_is_about_that_target_alone(owner: Actor, life: Life
     why = owner.explain(f"{reading.verdict_id}/{hit}")
 
     assert (hit, "allow", True) == (why.target, why.effect, why.same)
+
+
+def test_explain_of_an_index_may_name_a_target(owner: Actor, life: Life) -> None:
+    """An index stands in place of a command id, with a target or without."""
+    reading = owner.recall("charged card", k=3)
+    hit, whole = reading.hits[0].cube_id, owner.explain(reading.verdict_id)
+
+    why = owner.explain(f"{whole.index}/{hit}")
+
+    assert (whole.index, hit, "allow") == (why.index, why.target, why.effect)
+
+
+def test_explain_of_a_recall_that_found_nothing_shows_its_effect(owner: Actor, life: Life) -> None:
+    """Nothing found is an answer too."""
+    reading = owner.recall("xylophone zeppelin")
+    assert () == reading.hits
+
+    why = owner.explain(reading.verdict_id)
+
+    assert ("allow", "accepted", ()) == (why.effect, why.outcome, why.reasons)
+    assert [] == [target for target in why.targets if target.startswith("c_")]
+
+
+def a_read_without_targets(actor: Actor) -> str:
+    """Return the id of a recall whose record names no target, as early ones did."""
+    governor, command_id = actor.rooms.governor, new_command_id()
+    command = make(RecallCubes, query="xylophone zeppelin")
+    with governor.tables.snapshot() as snapshot:
+        attempt = governor.attempt(snapshot, actor.caller)
+        target = questions.target("tenant", id=attempt.tenant)
+        verdict = attempt.judge.action(attempt.asked("recall"), target)
+        drafts = decide_read(
+            command,
+            (),
+            snapshot=attempt.index,
+            refused={},
+            detail=ReadDetail(query="", candidates=()),
+        )
+        situation = Situation(
+            tenant=attempt.tenant,
+            actor=actor.caller.principal,
+            command_id=command_id,
+            now=attempt.now,
+        )
+        assessed = Assessed(situation, verdict, {})
+        prepared = governor.propose(attempt, command, command_id, "", assessed, drafts)
+    assert ["accepted"] == [outcome.code for outcome in governor.submit([prepared])]
+    return command_id
+
+
+def test_explain_of_a_verdict_without_targets_shows_its_effect_alone(
+    owner: Actor, life: Life
+) -> None:
+    """There is no target to speak of, and the record is shown all the same."""
+    why = owner.explain(a_read_without_targets(owner))
+
+    assert ("allow", "accepted", {}) == (why.effect, why.outcome, why.targets)
+    assert ((), (), ()) == (why.reasons, why.obligations, why.rules)
+    assert why.same is None
+    assert why.not_asked
 
 
 @pytest.mark.parametrize("verdict_id", ["x", "", "01/02/03", "a b", "1/" + "c" * 80])

@@ -38,6 +38,19 @@ def test_history_of_a_change_shows_names_and_only_what_changed(owner: Actor, lif
     assert "bot" == shared.changes["principal"]
 
 
+def test_history_of_a_held_cube_names_no_matter(gov: Service, owner: Actor, life: Life) -> None:
+    """Whoever may read a history need not know what is being litigated."""
+    cube = owner.remember("A letter of the bank.", basis="contract").cube_id
+    assert cube is not None
+    owner.hold(matter="SECRET-MATTER vs ACME", cube=cube)
+
+    history = gov.acting_as("ann", purpose="complaint-handling").history(cube)
+
+    placed = history.changes[-1]
+    assert ("HoldPlaced", "m_") == (placed.type, placed.changes["matter"][:2])
+    assert "SECRET-MATTER" not in repr(history)
+
+
 def test_history_of_a_cube_holds_no_content(owner: Actor, life: Life) -> None:
     """Headers only: no word of the memory is in the answer."""
     assert "charged" not in repr(owner.history(life.plain))

@@ -9,7 +9,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from memos_gov.errors import CorruptionError, GovernanceError, SettingsError, UnavailableError
+from memos_gov.errors import (
+    GIVE_ACCESS,
+    MAKE_ROOM,
+    CorruptionError,
+    GovernanceError,
+    SettingsError,
+    UnavailableError,
+    remedy_of,
+)
 
 BUSY_TIMEOUT_S = 30.0
 DAMAGES_MAX = 20
@@ -91,7 +99,7 @@ def translated(path: Path) -> Iterator[None]:
         raise _translate(error, path) from error
     except OSError as error:
         msg = f"{path.name}: {os.strerror(error.errno or 0)}"
-        raise UnavailableError(msg, backend="sqlite") from error
+        raise UnavailableError(msg, backend="sqlite", remedy=remedy_of(error)) from error
     except Exception as error:
         driver = getattr(error, "orig", None)  # SQLAlchemy wraps the driver's error
         if not isinstance(driver, sqlite3.Error):
@@ -104,9 +112,11 @@ def _translate(error: sqlite3.Error, path: Path) -> GovernanceError:
     if primary in _DAMAGED:
         return CorruptionError(f"{path.name} is damaged", place=path.name)
     if primary in _READ_ONLY:
-        return UnavailableError(f"{path.name} cannot be written", backend="sqlite")
+        msg = f"{path.name} cannot be written"
+        return UnavailableError(msg, backend="sqlite", remedy=GIVE_ACCESS)
     if primary == sqlite3.SQLITE_FULL:
-        return UnavailableError(f"no room left on the disk for {path.name}", backend="sqlite")
+        msg = f"no room left on the disk for {path.name}"
+        return UnavailableError(msg, backend="sqlite", remedy=MAKE_ROOM)
     if isinstance(error, sqlite3.OperationalError) and "no such table" in str(error):
         return SettingsError(f"{path.name} lacks a table of this version")
     return UnavailableError(

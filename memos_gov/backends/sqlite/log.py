@@ -32,7 +32,9 @@ AHEAD_MAX_MS = 5_000
 
 _DDL = (
     """CREATE TABLE IF NOT EXISTS records (
-        log_offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, body BLOB NOT NULL)""",
+        log_offset INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL CHECK (typeof(tenant) = 'text'),
+        body BLOB NOT NULL CHECK (typeof(body) = 'blob'))""",
     """CREATE TRIGGER IF NOT EXISTS records_keep BEFORE DELETE ON records
         BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
     """CREATE TRIGGER IF NOT EXISTS records_stay BEFORE UPDATE ON records
@@ -138,12 +140,15 @@ class SqliteEventLog:
     def read(self, partition: int, start: int, limit: int) -> list[LogRecord]:
         """See `EventLog.read`."""
         query = (
-            "SELECT log_offset, tenant, body FROM records"
+            "SELECT log_offset, CAST(tenant AS BLOB), CAST(body AS BLOB) FROM records"
             " WHERE log_offset >= ? ORDER BY log_offset LIMIT ?"
         )
         with self._read_lock, translated(self._path):
             rows = self._reader.execute(query, (start, limit)).fetchall()
-        return [LogRecord(partition, offset, tenant, body) for offset, tenant, body in rows]
+        return [
+            LogRecord(partition, offset, tenant.decode(errors="replace"), body)
+            for offset, tenant, body in rows
+        ]
 
     def end(self, partition: int) -> int:
         """See `EventLog.end`."""

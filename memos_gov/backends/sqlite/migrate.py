@@ -26,11 +26,13 @@ def upgrade(path: Path, branch: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()))
     engine = create_engine("sqlite://", creator=lambda: open_file(path))
-    with translated(path), engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, f"{branch}@head")
-        connection.commit()
-    engine.dispose()
+    try:
+        with translated(path), engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, f"{branch}@head")
+            connection.commit()
+    finally:
+        engine.dispose()
 
 
 def migrations_folder() -> Path:
@@ -52,7 +54,9 @@ def check(path: Path, branch: str) -> None:
     if found == HEADS[branch]:
         return
     if found is None:
-        raise CorruptionError(f"{path.name} is empty or was never finished", place=path.name)
+        msg = f"{path.name} is empty or was never finished"
+        remedy = None if branch == "vault" else "Run `memos-gov rebuild`: the log holds everything."
+        raise CorruptionError(msg, place=path.name, remedy=remedy)
     newer = found > HEADS[branch]
     age = "newer" if newer else "older"
     msg = f"{path.name} has the format {found}, {age} than {HEADS[branch]} of this program"

@@ -10,12 +10,22 @@ from memos_gov.backends.sqlite.connection import (
     transaction,
     translated,
 )
+from memos_gov.errors import CorruptionError
 
 
 class SqlitePointers:
     """Named values, durable when `set` returns."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """
+        Open the file.
+
+        Raises:
+            CorruptionError: It is missing; it is never made here.
+        """
+        if not path.exists():
+            remedy = "Run `memos-gov rebuild`: it is made again."
+            raise CorruptionError(f"{path.name} is missing", place=path.name, remedy=remedy)
         self._path = path
         self._db = open_read_only(path) if read_only else open_file(path)
 

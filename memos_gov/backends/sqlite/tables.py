@@ -41,6 +41,10 @@ _INSERT = {
     "checkpoints": "INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?)",
 }
 _OUTCOME = "partition, log_offset, tenant, idx, command_id, code, detail, actor, command, leaf"
+_STORED_EVENT = (
+    "SELECT e.idx, e.type, e.stream, e.header, e.sealed, e.key_id, o.command_id"
+    " FROM events e JOIN outcomes o ON o.tenant = e.tenant AND o.idx = e.idx"
+)
 _CERTIFIER = "certifier"
 
 
@@ -224,6 +228,23 @@ class _Snapshot(_Reading):
         ).fetchone()
         return -1 if row is None else int(row[0]) - 1
 
+    def tenants(self) -> list[str]:
+        """See `Snapshot.tenants`."""
+        rows = self._connection.execute("SELECT tenant FROM trees ORDER BY tenant").fetchall()
+        return [str(tenant) for (tenant,) in rows]
+
+    def log_time_ms(self) -> int:
+        """See `Snapshot.log_time_ms`."""
+        query = "SELECT coalesce(max(log_time_ms), 0) FROM checkpoints WHERE follower = ?"
+        (found,) = self._connection.execute(query, (_CERTIFIER,)).fetchone()
+        return int(found)
+
+    def newest_events(self, tenant: str, limit: int) -> list[StoredEvent]:
+        """See `Snapshot.newest_events`."""
+        query = f"{_STORED_EVENT} WHERE e.tenant = ? ORDER BY e.idx DESC, e.seq DESC LIMIT ?"
+        rows = self._connection.execute(query, (tenant, limit)).fetchall()
+        return [StoredEvent(*row) for row in rows]
+
     def facts_at(self, stream: str, version: int) -> Facts | None:
         """See `Snapshot.facts_at`."""
         row = self._connection.execute(
@@ -251,11 +272,7 @@ class _Snapshot(_Reading):
 
     def content_event(self, tenant: str, cube: str, index: int) -> StoredEvent | None:
         """See `Snapshot.content_event`."""
-        query = (
-            "SELECT e.idx, e.type, e.stream, e.header, e.sealed, e.key_id, o.command_id"
-            " FROM events e JOIN outcomes o ON o.tenant = e.tenant AND o.idx = e.idx"
-            " WHERE e.tenant = ? AND e.idx = ? AND e.stream = ?"
-        )
+        query = f"{_STORED_EVENT} WHERE e.tenant = ? AND e.idx = ? AND e.stream = ?"
         stream = ids.content_stream(tenant, cube)
         row = self._connection.execute(query, (tenant, index, stream)).fetchone()
         return None if row is None else StoredEvent(*row)

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -163,12 +163,24 @@ class SqliteKeyStore:
         lookups = {n: self._lookup(tenant, kind, n) for n in wanted - known.keys()}
         if lookups:
             known |= self._referred_rows(tenant, kind, lookups)
-        missing = {n: d for n, d in lookups.items() if n not in known}
-        if missing and create:
-            self._add_names(tenant, kind, missing)
-            known |= self._referred_rows(tenant, kind, missing)
+        if create and (missing := wanted - known.keys()):
+            fresh = {name: ids.opaque_id(kind, secrets.token_bytes(16)) for name in missing}
+            known |= self.enter(tenant, kind, fresh)
         self._referred |= {(tenant, kind, n): i for n, i in known.items()}
         return known
+
+    def enter(self, tenant: str, kind: str, names: Mapping[str, str]) -> dict[str, str]:
+        """See `KeyStore.enter`."""
+        lookups = {name: self._lookup(tenant, kind, name) for name in names}
+        rows = [
+            (tenant, kind, lookups[name], opaque, self._wrap_name(tenant, opaque, name))
+            for name, opaque in names.items()
+        ]
+        with self._lock, transaction(self._db, self._path, write=True):
+            self._db.executemany(
+                "INSERT INTO directory VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", rows
+            )
+        return self._referred_rows(tenant, kind, lookups)
 
     def _lookup(self, tenant: str, kind: str, name: str) -> bytes:
         key = self.secret(tenant, "directory", create=True)
@@ -189,16 +201,6 @@ class SqliteKeyStore:
                 rows = self._db.execute(query, (tenant, kind, *piece)).fetchall()
             found |= {names[lookup]: opaque for lookup, opaque in rows}
         return found
-
-    def _add_names(self, tenant: str, kind: str, lookups: dict[str, bytes]) -> None:
-        rows = []
-        for name, lookup in lookups.items():
-            opaque = ids.opaque_id(kind, secrets.token_bytes(16))
-            rows.append((tenant, kind, lookup, opaque, self._wrap_name(tenant, opaque, name)))
-        with self._lock, transaction(self._db, self._path, write=True):
-            self._db.executemany(
-                "INSERT INTO directory VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", rows
-            )
 
     def _directory_cipher(self, tenant: str) -> AESGCM:
         key = self.secret(tenant, "names", create=True)

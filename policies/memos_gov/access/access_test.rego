@@ -23,6 +23,8 @@ asked := {
 
 by(role) := object.union(asked, {"actor": {"roles": [role]}})
 
+both(action) := object.union(asked, {"actor": {"roles": ["dpo", "steward"]}, "action": action})
+
 doing(role, action) := object.union(by(role), {"action": action})
 
 verdict(question, facts) := answer.c1 if {
@@ -33,7 +35,10 @@ verdict(question, facts) := answer.c1 if {
 codes(question, facts) := [r.code | some r in verdict(question, facts).reasons]
 
 act(question, target) := answer if {
-	base := {"kind": "principal", "id": "p", "name": null, "roles": [], "own": false, "held": false, "restricted": false}
+	base := {
+		"kind": "principal", "id": "p", "name": null, "roles": [], "clearance": "public", "purposes": [],
+		"own": false, "held": false, "restricted": false,
+	}
 	answer := access.action with input as object.union(question, {"target": object.union(base, target)})
 }
 
@@ -216,6 +221,27 @@ test_no_cubes_no_verdicts if {
 
 act_cases := {
 	"steward grants a role": [doing("steward", "role_grant"), {}, []],
+	"steward grants a role a steward may give": [doing("steward", "role_grant"), {"roles": ["agent", "steward"]}, []],
+	"steward grants dpo": [doing("steward", "role_grant"), {"roles": ["agent", "dpo"]}, ["beyond_own_rights"]],
+	"steward grants an unknown role": [doing("steward", "role_grant"), {"roles": ["odd"]}, ["beyond_own_rights"]],
+	"steward and dpo grants dpo": [both("role_grant"), {"roles": ["dpo"]}, []],
+	"dpo revokes dpo": [doing("dpo", "role_revoke"), {"roles": ["dpo"]}, []],
+	"steward adds within own rights": [
+		doing("steward", "principal_add"),
+		{"roles": ["analyst"], "clearance": "internal", "purposes": ["research"]},
+		[],
+	],
+	"steward adds a dpo": [doing("steward", "principal_add"), {"roles": ["dpo"]}, ["beyond_own_rights"]],
+	"steward and dpo adds a dpo": [both("principal_add"), {"roles": ["dpo"]}, []],
+	"clearance above own": [doing("steward", "principal_add"), {"clearance": "confidential"}, ["beyond_own_rights"]],
+	"clearance above that of a dpo": [both("principal_add"), {"clearance": "confidential"}, ["beyond_own_rights"]],
+	"unknown clearance to give": [doing("steward", "principal_add"), {"clearance": "odd"}, ["beyond_own_rights"]],
+	"no clearance to give": [doing("steward", "principal_add"), {"clearance": null}, ["beyond_own_rights"]],
+	"purpose beyond own": [
+		doing("steward", "principal_add"),
+		{"purposes": ["research", "marketing"]},
+		["beyond_own_rights"],
+	],
 	"own role": [doing("steward", "role_grant"), {"id": "a"}, ["own_role"]],
 	"own role of a dpo": [doing("dpo", "role_revoke"), {"id": "a"}, ["own_role"]],
 	"dpo approves": [doing("dpo", "review_approve"), {"kind": "case"}, []],
