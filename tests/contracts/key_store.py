@@ -44,6 +44,24 @@ class KeyStoreContract:
         assert {32} == {len(k.key) for k in issued}
         assert all(ids.is_opaque(name) for name in names)
 
+    def test_name_entered_stands_under_the_id_given(self, open_keys: OpenKeys) -> None:
+        """Durable, and found both ways."""
+        first = open_keys()
+        entered = first.enter(TENANT, "subject", {"anna": "s_one", "bert": "s_two"})
+        first.close()
+
+        keys = open_keys()
+        assert {"anna": "s_one", "bert": "s_two"} == entered
+        assert entered == keys.refer(TENANT, "subject", ["anna", "bert"])
+        assert {"s_one": "anna"} == keys.names(TENANT, ["s_one"])
+
+    def test_name_that_is_known_keeps_its_id(self, keys: KeyStore) -> None:
+        """Whoever comes second learns the id of the first."""
+        keys.enter(TENANT, "subject", {"anna": "s_one"})
+
+        assert {"anna": "s_one"} == keys.enter(TENANT, "subject", {"anna": "s_two"})
+        assert {} == keys.names(TENANT, ["s_two"])
+
     def test_key_issued_is_there_after_opening_again(self, open_keys: OpenKeys) -> None:
         """Durable before it is used."""
         first = open_keys()

@@ -85,6 +85,31 @@ class TablesContract:
         assert event is not None
         assert ("CubeRemembered", cid) == (event.type, event.command_id)
 
+    def test_newest_events_come_newest_first_and_no_more_than_asked(self, tables: Tables) -> None:
+        """The end of a tenant's history, without reading the rest of it."""
+        put(tables, a_history(cubes=3))
+
+        with tables.snapshot() as snapshot:
+            newest = snapshot.newest_events(TENANT, 2)
+            assert [] == snapshot.newest_events("other", 2)
+            assert [ids.INSTANCE, TENANT] == snapshot.tenants()
+            assert 77 == snapshot.log_time_ms()
+        assert [3, 2] == [event.index for event in newest]
+
+    def test_bulk_stretch_ends_with_everything_readable(self, tables: Tables) -> None:
+        """What was written inside is there afterwards, and writing goes on."""
+        history = a_history(cubes=2)
+
+        with tables.bulk():
+            put(tables, history)
+
+        with tables.snapshot() as snapshot:
+            assert 2 == snapshot.index(TENANT)
+        history.propose(remembered(cube="c_later"))
+        put(tables, history, start=4)
+        with tables.snapshot() as snapshot:
+            assert 3 == snapshot.index(TENANT)
+
     def test_outcome_of_a_repeated_record_is_the_first_one(self, tables: Tables) -> None:
         """Wherever it is asked for."""
         history = a_history()
