@@ -10,6 +10,7 @@ from typing import Any
 import memos_gov
 from memos_gov.domain import commands as c
 from memos_gov.governor import new_command_id
+from memos_gov.naming import Names
 from memos_gov.receipts import Prepared, Receipt
 
 BATCH = 500
@@ -39,7 +40,6 @@ def fill(
     """Handle commands in batches, and insist that each was accepted."""
     left = iter(commands)
     while batch := list(islice(left, BATCH)):
-        _refer(gov, actor, batch)
         named = [(new_command_id(), command) for command in batch]
         _insist(gov.rooms.governor.handle_many(actor.caller, named))
 
@@ -48,18 +48,14 @@ def prepared(
     gov: memos_gov.Service, actor: memos_gov.Actor, commands: Sequence[c.RememberCube]
 ) -> list[Prepared]:
     """Return the records of commands, decided and sealed, but not appended yet."""
-    _refer(gov, actor, commands)
     governor = gov.rooms.governor
+    names = Names(governor.keys, actor.caller.tenant)
     with governor.tables.snapshot() as snapshot:
-        return [governor.prepare(snapshot, actor.caller, x, new_command_id()) for x in commands]
-
-
-def _refer(
-    gov: memos_gov.Service, actor: memos_gov.Actor, commands: Iterable[c.RememberCube]
-) -> None:
-    """Make the subjects' names known at once, so that they share one fsync of the vault."""
-    names = {name for command in commands for name in command.subjects}
-    gov.rooms.governor.keys.refer(actor.caller.tenant, "subject", names, create=True)
+        made = [
+            governor.prepare(snapshot, actor.caller, x, new_command_id(), names) for x in commands
+        ]
+    names.enter({newcomer for record in made for newcomer in record.newcomers})
+    return made
 
 
 def _insist(results: Sequence[Receipt | Exception]) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import delete
 import memos_gov
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.tables import SqliteTables
-from memos_gov.certify import in_batches, parse
+from memos_gov.certify import parse
 from memos_gov.domain import codec, ids
 from memos_gov.domain.history import LogRecord
 from memos_gov.follow import BATCH_RECORDS_MAX, Certifier, mac_secret
@@ -82,7 +82,8 @@ class Replay:
         the frontier.
         """
         records = self._governor.log.read(0, 0, self.records)
-        parsed = [[_record(x) for x in batch] for batch in in_batches(records, BATCH_RECORDS_MAX)]
+        starts = range(0, len(records), BATCH_RECORDS_MAX)
+        parsed = [[_record(x) for x in records[at : at + BATCH_RECORDS_MAX]] for at in starts]
 
         def prove() -> None:
             for batch in parsed:
@@ -90,20 +91,20 @@ class Replay:
 
         return prove
 
-    def _prove(self, batch: Sequence[codec.Record]) -> None:
-        name = batch[0].data.mac_key
+    def _prove(self, batch: Sequence[tuple[codec.Record, bytes]]) -> None:
+        name = batch[0][0].data.mac_key
         key = self._governor.keys.secret(ids.INSTANCE, mac_secret(name))
         assert key is not None
         frontier: merkle.Frontier = ()
-        for index, record in enumerate(batch):
-            assert codec.has_valid_mac(record, key)
+        for index, (record, body) in enumerate(batch):
+            assert codec.has_valid_mac(record, body, key)
             frontier = merkle.append(frontier, index, merkle.leaf_hash(_entry(record, index)))
 
 
-def _record(at: LogRecord) -> codec.Record:
+def _record(at: LogRecord) -> tuple[codec.Record, bytes]:
     record = parse(at).record
     assert record is not None
-    return record
+    return record, at.body
 
 
 def _entry(record: codec.Record, index: int) -> bytes:

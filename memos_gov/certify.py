@@ -46,7 +46,6 @@ from memos_gov.transparency.leaf import leaf_entry
 RULES_VERSION = 1
 SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
-COMMAND_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NO_ID = bytes(16)
 _NO_HASH = bytes(32)
 
@@ -78,7 +77,7 @@ def parse(at: LogRecord) -> Parsed:
 def _check_form(record: codec.Record) -> None:
     """Raise ValueError unless id, time and salt have their one form."""
     codec.milliseconds(record.time)
-    if not COMMAND_ID.fullmatch(record.id) or not SALT.fullmatch(record.data.salt):
+    if not ids.COMMAND_ID.fullmatch(record.id) or not SALT.fullmatch(record.data.salt):
         msg = "the id or the salt has another form"
         raise ValueError(msg)
 

@@ -29,8 +29,8 @@ from tenacity import (
 
 from memos_gov.assess import Assessed, Assessor
 from memos_gov.attempt import Attempt
-from memos_gov.certify import COMMAND_ID, SALT_BYTES
-from memos_gov.domain import codec
+from memos_gov.certify import SALT_BYTES
+from memos_gov.domain import codec, ids
 from memos_gov.domain import commands as c
 from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.decide import decide
@@ -131,7 +131,7 @@ class Governor:
         """
         if command_id is None or dry_run:
             command_id = new_command_id()
-        check_command_id(command_id)
+        ids.check_command_id(command_id)
         return retried(lambda: self._handle_once(caller, command, command_id, dry_run=dry_run))
 
     def _handle_once(
@@ -185,7 +185,7 @@ class Governor:
         names: Names,
     ) -> Prepared | Receipt | Exception:
         try:
-            check_command_id(command_id)
+            ids.check_command_id(command_id)
             earlier = self._earlier(snapshot, caller, command, command_id)
             return earlier or self.prepare(snapshot, caller, command, command_id, names)
         except _CALLERS_FAULT as error:
@@ -455,18 +455,6 @@ _CALLERS_FAULT = (
     DeniedError,
     UnavailableError,
 )
-
-
-def check_command_id(command_id: object) -> None:
-    """
-    Refuse an idempotency key that is no UUID in its canonical form.
-
-    Raises:
-        InvalidCommandError: Names `command_id`.
-    """
-    if not isinstance(command_id, str) or not COMMAND_ID.fullmatch(command_id):
-        msg = "command_id: must be a UUID in lower case, with dashes"
-        raise InvalidCommandError(msg, field="command_id")
 
 
 def retried(act: Callable[[], T]) -> T:

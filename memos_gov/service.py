@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from memos_gov.domain import commands as c
 from memos_gov.domain.bundle import PolicyBundle
+from memos_gov.domain.ids import is_tenant
 from memos_gov.domain.questions import Caller
-from memos_gov.errors import NotFoundError
+from memos_gov.errors import InvalidCommandError, NotFoundError
 from memos_gov.follow import Follower
 from memos_gov.founding import VIA, found_tenant, roll_back_policy
 from memos_gov.governor import Governor, new_command_id
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
     from memos_gov.queries.explain import Explanation
     from memos_gov.queries.history import History
     from memos_gov.queries.log_pages import Entry, WholeEntry
+    from memos_gov.queries.principals import Principal
     from memos_gov.queries.standing import Identity, Status
+
+RECOVERY_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,6 @@ class Service:
         *,
         tenant: str | None = None,
         purpose: str | None = None,
-        on_behalf_of: str | None = None,
         session: str | None = None,
         channel: str | None = None,
         region: str | None = None,
@@ -97,35 +100,54 @@ class Service:
         Whoever can read the folder's operator key may act as any principal;
         each record says so (`via`). A principal that was never added is
         refused by policy, not here.
+
+        Raises:
+            InvalidCommandError: Names the circumstance that cannot be one.
+            NotFoundError: There is no such tenant.
         """
         settings, keys = self.rooms.settings, self.rooms.governor.keys
-        tenant = tenant or settings.tenant
-        with self.rooms.governor.tables.snapshot() as snapshot:
-            if snapshot.index(tenant) < 0:
-                raise NotFoundError("there is no such tenant")
-        caller = Caller(
-            tenant=tenant,
-            principal=opaque(keys, tenant, "principal", principal),
-            via=VIA,
-            purpose=purpose or settings.purpose,
-            correlation=session or new_command_id(),
-            on_behalf_of=on_behalf_of and opaque(keys, tenant, "principal", on_behalf_of),
+        said = c.make(
+            c.Circumstances,
+            principal=principal,
+            tenant=settings.tenant if tenant is None else tenant,
+            purpose=settings.purpose if purpose is None else purpose,
             session=session,
             channel=channel,
             region=region,
             approval=approval,
         )
-        return Actor(self.rooms, caller, principal)
+        self._require_tenant(said.tenant)
+        caller = Caller(
+            tenant=said.tenant,
+            principal=opaque(keys, said.tenant, "principal", said.principal),
+            via=VIA,
+            purpose=said.purpose,
+            correlation=said.session or new_command_id(),
+            session=said.session,
+            channel=said.channel,
+            region=said.region,
+            approval=said.approval,
+        )
+        return Actor(self.rooms, caller, said.principal)
 
     def add_tenant(self, tenant: str, *, principal: str) -> int:
-        """Found a tenant under the shipped policy; return its first index, 0."""
+        """
+        Found a tenant under the shipped policy; return its first index, 0.
+
+        Raises:
+            InvalidCommandError: Names `tenant` or `principal`; nothing was written.
+            ConflictError: The tenant exists.
+        """
+        said = c.make(
+            c.Circumstances, principal=principal, tenant=tenant, purpose=self.rooms.settings.purpose
+        )
         bundle = self.rooms.shipped()
         self.rooms.bundles.put(bundle)
         words = bundle.vocabulary
         return found_tenant(
             self.rooms.governor,
-            tenant,
-            principal,
+            said.tenant,
+            said.principal,
             policy=bundle.digest,
             clearance=max(words.labels, key=lambda label: words.labels[label]),
             purposes=tuple(sorted(words.purposes)),
@@ -142,9 +164,26 @@ class Service:
     def roll_back_policy(
         self, policy: str, *, recovery_key: bytes, tenant: str | None = None
     ) -> int:
-        """Bring a formerly active policy back with the recovery key; return the index."""
-        tenant = tenant or self.rooms.settings.tenant
-        return roll_back_policy(self.rooms.governor, tenant, policy, recovery_key)
+        """
+        Bring a formerly active policy back with the recovery key; return the index.
+
+        Raises:
+            InvalidCommandError: Names `policy` or `recovery_key`: it cannot be one.
+            NotFoundError: There is no such tenant.
+            ConflictError: The key is not the tenant's, or the policy was never active.
+        """
+        tenant = self.rooms.settings.tenant if tenant is None else tenant
+        wanted = c.make(c.ActivatePolicy, policy=policy)
+        if len(recovery_key) != RECOVERY_KEY_BYTES:
+            msg = f"recovery_key: must be {RECOVERY_KEY_BYTES} bytes"
+            raise InvalidCommandError(msg, field="recovery_key")
+        self._require_tenant(tenant)
+        return roll_back_policy(self.rooms.governor, tenant, wanted.policy, recovery_key)
+
+    def _require_tenant(self, tenant: str) -> None:
+        with self.rooms.governor.tables.snapshot() as snapshot:
+            if not is_tenant(tenant) or snapshot.index(tenant) < 0:
+                raise NotFoundError("there is no such tenant")
 
 
 class Actor:
@@ -225,6 +264,7 @@ class Actor:
         expected_revision: int | None = None,
         metadata: Mapping[str, str] | None = None,
         valid_from: datetime | None = None,
+        valid_to: datetime | None = None,
         dry_run: bool = False,
     ) -> Receipt:
         """Give a cube new content."""
@@ -237,6 +277,7 @@ class Actor:
             expected_revision=expected_revision,
             metadata=metadata,
             valid_from=valid_from,
+            valid_to=valid_to,
         )
 
     def recall(self, query: str, *, k: int = 5) -> Reading:
@@ -395,6 +436,12 @@ class Actor:
         from memos_gov.queries.cases import cases
 
         return cases(self._evidence)
+
+    def principals(self) -> tuple[Principal, ...]:
+        """Return who may act in the tenant, by name; the question is recorded."""
+        from memos_gov.queries.principals import principals
+
+        return principals(self._evidence)
 
     def log_tail(self, count: int = 20) -> tuple[Entry, ...]:
         """Return the newest decided records of the tenant, oldest first."""

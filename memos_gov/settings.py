@@ -1,5 +1,5 @@
 """
-Settings: the only reader of the environment and of the settings file.
+Settings: the only reader of the environment, and of the settings file that `write` makes.
 
 Precedence: arguments, then `MEMOS_GOV_*` variables, then `memos-gov.toml` in
 the data folder, then the defaults below.
@@ -7,16 +7,20 @@ the data folder, then the defaults below.
 
 from __future__ import annotations
 
+import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memos_gov.errors import SettingsError
 
 FILE_NAME = "memos-gov.toml"
+POLICY_DEADLINE_S_MAX = 60
+WRITTEN = ("tenant", "principal", "purpose", "label", "basis", "retention_class", "region")
 
 
 class Settings(BaseSettings):
@@ -34,8 +38,21 @@ class Settings(BaseSettings):
     basis: str = "legitimate-interest"
     retention_class: str = "general"
     region: str = "global"
-    policy_deadline_s: float = 1.0
+    policy_deadline_s: float = Field(1.0, gt=0, le=POLICY_DEADLINE_S_MAX, allow_inf_nan=False)
     opa: Path | None = None
+
+    @field_validator("data")
+    @classmethod
+    def _sayable(cls, path: Path) -> Path:
+        """Refuse a path that no file system, or no message about it, could hold."""
+        text = str(path)
+        if "\0" in text:
+            raise ValueError("the path holds a NUL character")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("the path is not valid Unicode") from None
+        return path
 
 
 def load(data: Path | str | None = None, **overrides: Any) -> Settings:
@@ -55,26 +72,42 @@ def load(data: Path | str | None = None, **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        if field == "data":
+        if field == "data" and first["type"] == "missing":
             msg = "no data folder is named"
             remedy = "Pass --data DIR or set MEMOS_GOV_DATA; `memos-gov --data DIR init` makes one."
             raise SettingsError(msg, remedy=remedy) from None
-        raise SettingsError(f"setting {field}: {first['msg']}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"setting {field}: {message}") from None
+
+
+def write(settings: Settings, path: Path) -> None:
+    """Write the settings that a new data folder remembers, as TOML that `load` reads back."""
+    lines = [
+        "# Defaults of this data folder; MEMOS_GOV_* variables and options win.",
+        *(f"{name} = {basic_string(getattr(settings, name))}" for name in WRITTEN),
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def basic_string(text: str) -> str:
+    """Return a text as a TOML basic string: JSON's escapes, and DEL, which only TOML escapes."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _environment() -> set[str]:
     """Return the settings that the environment names, since they win over the file."""
-    from os import environ
-
     prefix = "MEMOS_GOV_"
-    return {k.removeprefix(prefix).lower() for k in environ if k.startswith(prefix)}
+    return {k.removeprefix(prefix).lower() for k in os.environ if k.startswith(prefix)}
 
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        msg = f"{path} cannot be read ({os.strerror(error.errno or 0)})"
+        raise SettingsError(msg, remedy="Name another data folder, or make it readable.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"{path.name} cannot be read as TOML"
         raise SettingsError(msg) from error

@@ -24,7 +24,8 @@ FONT_FACES = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 def run_demo() -> str:
     """Run the demo as a reader would and return what it printed, colours included."""
     program = Path(sys.executable).with_name("memos-gov")
-    environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"  # else it would show where it lies
+    environment = {**os.environ, "PATH": path, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
     environment.pop("NO_COLOR", None)
     done = subprocess.run([program, "demo"], env=environment, stdout=subprocess.PIPE, check=True)
     return done.stdout.decode()

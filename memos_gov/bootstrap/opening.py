@@ -1,5 +1,5 @@
 """
-Opening and making a data folder: settings in, an open `Service` out.
+Opening a data folder: settings in, an open `Service` out. `making.py` makes one.
 
 A data folder holds `log.db tables.db vault.db operations.db index.db policies/
 keys/` and `memos-gov.toml`. Opening checks that they are of one instance and
@@ -8,10 +8,6 @@ of this program's format before anything is served.
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-import tempfile
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -29,9 +25,8 @@ from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.backends.wasm import WasmPolicyEngine
 from memos_gov.certify import parse
 from memos_gov.domain.events import LogFounded
-from memos_gov.errors import CorruptionError, SettingsError, UnavailableError, remedy_of
+from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.follow import Certifier, Follower, mac_secret
-from memos_gov.founding import found_log, found_tenant
 from memos_gov.fsck.report import REBUILD, RESTORE
 from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
@@ -73,100 +68,11 @@ def open_service(
     return _build(settings, clock or SystemClock())
 
 
-def init(
-    data: Path | str | None = None,
-    *,
-    clock: Clock | None = None,
-    **overrides: object,
-) -> Service:
-    """
-    Make a data folder, found tenant and first principal of the settings, and open it.
-
-    The folder appears whole: it is made aside and renamed at the end.
-
-    Raises:
-        SettingsError: The folder exists and is not empty.
-        UnavailableError: It cannot be written.
-    """
-    settings = settings_module.load(data, **overrides)
-    folder = settings.data
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        msg = f"{folder} exists already and is not empty"
-        raise SettingsError(msg, remedy="Name a new folder, or use the one that is there.")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            _make(settings, aside, clock or SystemClock())
-            aside.chmod(0o700)
-            if folder.exists():
-                folder.rmdir()
-            aside.rename(folder)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-    except OSError as error:
-        msg = f"{folder} cannot be made ({os.strerror(error.errno or 0)})"
-        raise UnavailableError(msg, backend="files", remedy=remedy_of(error)) from error
-    return open_service(data, clock=clock, **overrides)
-
-
-def _make(settings: Settings, folder: Path, clock: Clock) -> None:
-    keys = KeyFiles(folder / "keys")
-    keys.make()
-    for branch, name in (("vault", VAULT), ("operations", OPERATIONS), ("tables", TABLES)):
-        migrate.upgrade(folder / name, branch)
-    instance, mac_key_id = secrets.token_hex(16), f"m_{secrets.token_hex(8)}"
-    vault = SqliteKeyStore(folder / VAULT, keys.master())
-    vault.found(instance)
-    mac_key = vault.secret("_instance", mac_secret(mac_key_id), create=True)
-    assert mac_key is not None
-    vault.close()
-    bundle = shipped_bundle()
-    FilePolicyBundles(folder / "policies").put(bundle)
-    made = settings.model_copy(update={"data": folder})
-    with ExitStack() as stack:
-        rooms = _rooms(made, clock, stack, (mac_key_id, mac_key))
-        found_log(rooms.governor, instance, mac_key_id)
-        words = bundle.vocabulary
-        found_tenant(
-            rooms.governor,
-            settings.tenant,
-            settings.principal,
-            policy=bundle.digest,
-            clearance=max(words.labels, key=lambda label: words.labels[label]),
-            purposes=tuple(sorted(words.purposes)),
-            verifier_key=rooms.verifier_key,
-            recovery_key=rooms.recovery_key(),
-        )
-        rooms.index.position()  # every file is there from the beginning, so fsck can miss one
-    _write_settings(settings, folder / settings_module.FILE_NAME)
-
-
-def _write_settings(settings: Settings, path: Path) -> None:
-    lines = [
-        "# Defaults of this data folder; MEMOS_GOV_* variables and options win.",
-        *(
-            f'{name} = "{getattr(settings, name)}"'
-            for name in (
-                "tenant",
-                "principal",
-                "purpose",
-                "label",
-                "basis",
-                "retention_class",
-                "region",
-            )
-        ),
-    ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
 def _build(settings: Settings, clock: Clock) -> Service:
     opened = ExitStack()
     try:
         opened.enter_context(folder_held(settings.data, alone=False))
-        rooms = _rooms(settings, clock, opened, _proposer(settings.data, clock))
+        rooms = build_rooms(settings, clock, opened, _proposer(settings.data, clock))
         rooms.governor.certifier.catch_up()
         _check_clock(rooms.governor, clock)
         with rooms.governor.tables.snapshot() as snapshot:
@@ -220,12 +126,16 @@ def control_record(log: EventLog) -> LogFounded:
 def _check_clock(governor: Governor, clock: Clock) -> None:
     with governor.tables.certification() as transaction:
         log_time_s = transaction.checkpoint(0).log_time_ms / 1000
-    if log_time_s - clock.now().timestamp() > CLOCK_BEHIND_MAX_S:
-        msg = "the clock is behind the log's time by more than a minute"
-        raise SettingsError(msg, remedy="Set the machine's clock.")
+    behind_s = log_time_s - clock.now().timestamp()
+    if behind_s > CLOCK_BEHIND_MAX_S:
+        msg = f"the clock is {behind_s:.0f} seconds behind the log's time"
+        remedy = "Set the machine's clock; the folder opens again when it has passed that time."
+        raise SettingsError(msg, remedy=remedy)
 
 
-def _rooms(settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, bytes]) -> Rooms:
+def build_rooms(
+    settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, bytes]
+) -> Rooms:
     """Build every room over one folder; `stack` closes them."""
     folder = settings.data
     files = KeyFiles(folder / "keys")

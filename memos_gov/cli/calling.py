@@ -20,7 +20,7 @@ def program() -> str:
     import shutil
 
     found = shutil.which(NAME)
-    if not started.exists() or (found is not None and os.path.samefile(found, started)):
+    if not started.exists() or (found is not None and started.samefile(found)):
         return NAME
     place, relative = str(started.absolute()), os.path.relpath(started)
     return shlex.quote(relative if len(relative) < len(place) else place)

@@ -14,94 +14,24 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
 import memos_gov
 from memos_gov.cli import output
 from memos_gov.cli.calling import program
-from memos_gov.cli.output import PlainScreen, Screen
-from memos_gov.cli.program import command_line, report
 from memos_gov.cli.session import Session, verb
-from memos_gov.errors import DeniedError, GovernanceError, SettingsError
+from memos_gov.cli.stage import Stage
+from memos_gov.errors import DeniedError, SettingsError
 from memos_gov.receipts import Receipt
 
 NOTE = "Rang again about the double payment: charged twice, card 5555 5555 5555 4444. Upset."
 PATH_CHARS_MAX = 30
-LOG_LINES = 26
+LOG_LINES = 14
 SINCE = "Refund promised by Friday."
-
-
-class Beginning(PlainScreen):
-    """The first lines of what a verb shows."""
-
-    def __init__(self, screen: Screen, count: int) -> None:
-        super().__init__()
-        self._screen = screen
-        self._left = count
-
-    def line(self, text: str, style: str = "") -> None:
-        """Show the line as long as there are any left."""
-        for part in text.split("\n")[: self._left]:
-            self._left -= 1
-            self._screen.line(part, style)
-
-
-class Stage:
-    """Where the demo plays: says what comes, types a command, shows what it answers."""
-
-    def __init__(self, screen: Screen, data: Path) -> None:
-        self.screen = screen
-        self.data = data
-        self.commands = 0
-
-    def chapter(self, title: str, *said: str) -> None:
-        """Begin a new part of the story."""
-        self.screen.line("")
-        self.screen.line(title, "heading")
-        self._tell(said)
-
-    def say(self, *said: str) -> None:
-        """Tell the reader something, a line at a time."""
-        self.screen.line("")
-        self._tell(said)
-
-    def _tell(self, said: Iterable[str]) -> None:
-        for text in said:
-            self.screen.line(f"# {text}", "said")
-
-    def type(self, *words: str, head: int = 0) -> Any:
-        """
-        Run a command, show its answer or `head` lines of it, and return it.
-
-        Raises:
-            GovernanceError: What the command line would report; shown already.
-        """
-        self.screen.line("")
-        pipe = f" | head -{head}" if head else ""
-        self.screen.line(f"$ {program()} {shlex.join(words)}{pipe}", "command")
-        shown = Beginning(self.screen, head) if head else self.screen
-        session = Session(data=self.data, screen=shown)
-        self.commands += 1
-        try:
-            command_line.run(list(words), session)
-        except GovernanceError as error:
-            report(error, screen=self.screen)
-            raise
-        return session.answer
-
-    def refused(self, *words: str) -> GovernanceError:
-        """Run a command that has to fail, and return why it did."""
-        try:
-            self.type(*words)
-        except GovernanceError as error:
-            return error
-        msg = f"the demo expected a refusal of: memos-gov {shlex.join(words)}"
-        raise AssertionError(msg)
 
 
 @verb("demo")
@@ -226,7 +156,7 @@ def _refuse_and_explain(stage: Stage, note: str) -> None:
     )
     error = stage.refused("share", note, "--with", "anna", "--as", "echo")
     assert isinstance(error, DeniedError)
-    stage.say("Dora asks why: the rules that spoke, and the facts at the versions they looked at.")
+    stage.say("Dora asks why: the reasons, and the rules that spoke.")
     stage.type("explain", str(error.index), "--as", "dora")
     case = stage.type("review", "list", "--as", "dora")[0].case_id
     stage.type("review", "reject", case, "--as", "dora")
@@ -266,7 +196,7 @@ def _prove(stage: Stage, made: Receipt) -> None:
         "Every record has an index and a leaf in a Merkle tree.",
     )
     stage.type("log", "tail", "-n", "6", "--as", "dora")
-    stage.say("What echo wrote first, as it lies in the log: its header, and sealed content.")
+    stage.say("echo's note, as it lies in the log: a header, and content as ciphertext.")
     stage.type("log", "show", str(made.index), "--as", "dora", head=LOG_LINES)
     stage.type("log", "verify")
     stage.say("Tables are only a consequence of the log: thrown away, and made again the same.")

@@ -7,7 +7,6 @@ stops the folder from being served is wrong (exit 7); the rest is advice.
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 from collections.abc import Iterator
@@ -100,9 +99,9 @@ def _files(folder: Path) -> Iterator[Check]:
 def _modes(folder: Path) -> Iterator[Check]:
     """Look at the modes of what only the operator may read."""
     keys = folder / "keys"
-    if keys.is_dir():
-        os.listdir(keys)  # (glob is silent about a folder that cannot be read)
-    secret = [keys, *sorted(keys.glob("*")), *sorted(folder.glob("*.db"))]
+    # (glob would be silent about a folder that cannot be read)
+    inside = sorted(keys.iterdir()) if keys.is_dir() else []
+    secret = [keys, *inside, *sorted(folder.glob("*.db"))]
     for path in secret:
         if path.exists() and path.stat().st_mode & OTHERS:
             name = path.relative_to(folder)

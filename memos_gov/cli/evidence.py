@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -68,9 +67,8 @@ def _with_facts(screen: Screen, found: Explanation) -> None:
 
 def _explanation(screen: Screen, found: Explanation) -> None:
     _grounds(screen, found)
-    kinds = Counter(fact.stream.split("/")[1] for fact in found.facts)
-    counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    screen.fields([("relied on", f"{counted} at their versions; --facts shows them")])
+    kinds = cell(sorted({fact.stream.split("/")[1] for fact in found.facts}))
+    screen.line(f"relied on {len(found.facts)} facts ({kinds}); --facts shows them", "aside")
 
 
 def _grounds(screen: Screen, found: Explanation) -> None:

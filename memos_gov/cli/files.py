@@ -14,7 +14,7 @@ import click
 from memos_gov.cli.errors import UNEXPECTED
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, VerbGroup, pass_session, verb
-from memos_gov.errors import UnavailableError
+from memos_gov.errors import GovernanceError
 
 if TYPE_CHECKING:
     from memos_gov.ingest import IngestReport, Mapping, Preview, RowFailure
@@ -41,8 +41,9 @@ def ingest_verb(session: Session, file: Path, map_file: Path, dry_run: bool) -> 
     """
     Make memories of the rows of a CSV or JSONL file.
 
-    Each row becomes one, once. A bad row is reported with its line and the rest goes on; the exit code is
-    then 1. Ctrl-C stops after the rows under way; type it again to go on.
+    Each row becomes one, once. A bad row is reported with its line and the rest
+    goes on; the exit code is then 1. Ctrl-C stops after the rows under way; type
+    it again to go on.
     """
     from memos_gov.ingest import ingest, load_map
 
@@ -58,8 +59,9 @@ def ingest_verb(session: Session, file: Path, map_file: Path, dry_run: bool) -> 
             report = ingest(actor, file, mapping, dry_run=dry_run, progress=told)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_stopped(done[0], file, mapping)) from None
-        except UnavailableError:
-            session.note(_stopped(done[0], file, mapping))
+        except GovernanceError:
+            if done[0]:
+                session.note(_stopped(done[0], file, mapping))
             raise
     session.show(report, _report)
     return SOME_FAILED if report.failed else 0
@@ -80,7 +82,7 @@ def _stopped(rows: int, file: Path, mapping: Mapping) -> str:
 def _progress(file: Path) -> Iterator[Callable[[int], None]]:
     """Enter a progress bar on standard error where somebody looks at it."""
     if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or not file.is_file():
-        yield lambda bytes_read: None
+        yield lambda _: None
         return
     total = file.stat().st_size
     with click.progressbar(length=total, file=sys.stderr, label="reading") as bar:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from memos_gov.cli import options, views
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, VerbGroup, pass_session
+
+if TYPE_CHECKING:
+    from memos_gov.queries.principals import Principal
 
 
 @click.group("principal", cls=VerbGroup)
@@ -56,9 +59,36 @@ def revoke(session: Session, name: str, roles: tuple[str, ...], dry_run: bool) -
         session.show(receipt, views.receipt(f"revoked {', '.join(roles)} from {name}"))
 
 
+@principal_verb.command("list")
+@pass_session
+def known(session: Session) -> None:
+    """List who may act, with roles and attributes."""
+    with session.actor() as actor:
+        session.show(actor.principals(), _principals)
+
+
+def _principals(screen: Screen, found: tuple[Principal, ...]) -> None:
+    columns = ("principal", "roles", "clearance", "purposes", "regions")
+    rows = ([getattr(one, name) for name in columns] for one in found)
+    screen.table(columns, rows)
+
+
 @click.group("tenant", cls=VerbGroup)
 def tenant_verb() -> None:
     """Found tenants, whose data never meet."""
+
+
+@tenant_verb.command("list")
+@pass_session
+def tenants(session: Session) -> None:
+    """List the tenants of the data folder."""
+    with session.service() as service:
+        session.show([found.tenant for found in service.status().tenants], _tenants)
+
+
+def _tenants(screen: Screen, names: list[str]) -> None:
+    for name in names:
+        screen.line(name)
 
 
 @tenant_verb.command("add")
@@ -68,7 +98,7 @@ def tenant_verb() -> None:
 def found(session: Session, name: str, principal: str | None) -> None:
     """Found a tenant under the shipped policy."""
     with session.service() as service:
-        first = principal or service.rooms.settings.principal
+        first = service.rooms.settings.principal if principal is None else principal
         index = service.add_tenant(name, principal=first)
     session.show({"tenant": name, "principal": first, "index": index}, _founded)
 

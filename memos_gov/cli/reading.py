@@ -47,7 +47,8 @@ def list_verb(
     """List memories that you may read, newest first; no content."""
     with session.actor() as actor:
         _known("state", state, get_args(State))
-        _known("label", label, actor.rooms.bundles.get(actor.policy).vocabulary.labels)
+        if label is not None:
+            _known("label", label, actor.rooms.bundles.get(actor.policy).vocabulary.labels)
         found = actor.list(subject=subject, label=label, state=state, limit=limit, after=after)
         session.show(found, views.listing)
     if len(found.hits) == limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from memos_gov.queries.log_pages import Entry, WholeEntry
 
 LEAF_CHARS = 8
+SEALED_CHARS = 48
 STANDARD_OUTPUT = "-"
 
 
@@ -77,11 +79,25 @@ def _whole(screen: Screen, whole: WholeEntry) -> None:
             ("stands at", f"partition {whole.partition}, offset {whole.log_offset}"),
         ]
     )
+    sealed = [
+        (f"  {event['type']}", _cut(event["sealed"]))
+        for event in json.loads(whole.record)["data"]["events"]
+    ]
+    if any(text for _, text in sealed):
+        screen.line("sealed, as ciphertext:", "heading")
+        screen.fields(sealed)
     for event in entry.events:
         screen.line(f"{event.type}:", "heading")
         screen.fields((f"  {name}", value) for name, value in timed(event.header).items())
     screen.line("record:", "heading")
     screen.line(json.dumps(json.loads(whole.record), indent=2, ensure_ascii=False))
+
+
+def _cut(ciphertext: str | None) -> str | None:
+    """Return the beginning of a ciphertext; the record below has all of it."""
+    if ciphertext is None or len(ciphertext) <= SEALED_CHARS:
+        return ciphertext
+    return f"{ciphertext[:SEALED_CHARS]}..."
 
 
 @log_verb.command("verify")
@@ -111,7 +127,7 @@ def export(session: Session, file: Path) -> None:
     """
     with session.actor() as actor:
         if str(file) == STANDARD_OUTPUT:
-            _copy(click.get_binary_stream("stdout"), actor.log_export())
+            _copy(sys.stdout.buffer, actor.log_export())
             return
         count = _write(file, actor.log_export())
     session.show({"file": str(file), "records": count}, _exported)

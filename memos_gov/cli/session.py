@@ -86,7 +86,18 @@ def _set(context: click.Context, parameter: click.Parameter, value: object) -> N
     if value is None or value is False:
         return
     assert parameter.name is not None
+    if not _is_unicode(str(value)):
+        raise click.BadParameter("is not valid UTF-8", context, parameter)
     setattr(context.ensure_object(Session), parameter.name.removeprefix("global_"), value)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text was typed as UTF-8; other bytes arrive as halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def global_options(*, hidden: bool = False) -> list[click.Option]:

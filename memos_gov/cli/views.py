@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOMENTS = frozenset({"due", "opened_at", "recorded_at", "since", "valid_from", "valid_to"})
 NOTHING_FOUND = "nothing found"
-DEPTHS = {"vector_only": "words do not find it", "none": "no question finds it"}
+DEPTHS = {"vector_only": "words do not find it", "none": "recall does not find it"}
 
 
 def receipt(done: str) -> Callable[[Screen, Receipt], None]:

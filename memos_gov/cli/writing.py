@@ -60,6 +60,7 @@ def remember_verb(
 @click.option("--append", is_flag=True, help="Put TEXT after what is there.")
 @click.option("--expect", type=int, metavar="REVISION", help="Refuse if another one is current.")
 @options.valid_from
+@options.valid_to("When it stops being true; as it was if not given.")
 @options.metadata
 @options.dry_run
 def revise_verb(

@@ -35,6 +35,7 @@ LIST_PAGE_MAX = 200
 
 _AUDITED = re.compile(r"[a-z]_[a-z0-9]{1,40}|([0-9]{1,18}|[0-9a-f-]{36})(/[a-z0-9_-]{1,64})?")
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_CIRCUMSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 
 def _clean(text: str) -> str:
@@ -72,6 +73,24 @@ def _cube_id(text: str) -> str:
     return text if ids.is_opaque(text) else "c_unknown"
 
 
+def _tenant(text: str) -> str:
+    if not ids.is_tenant(text):
+        raise ValueError("must be 1 to 63 of a-z, 0-9 and -, and not begin with -")
+    return text
+
+
+def _circumstance(text: str) -> str:
+    if not _CIRCUMSTANCE.fullmatch(text):
+        raise ValueError("must be 1 to 64 of letters, digits and _.:-, a letter or digit first")
+    return text
+
+
+def _opaque(text: str) -> str:
+    if not ids.is_opaque(text):
+        raise ValueError("is no id")
+    return text
+
+
 def _audited(text: str) -> str:
     if not _AUDITED.fullmatch(text):
         raise ValueError("is no id, index or verdict id")
@@ -95,6 +114,7 @@ Content = Annotated[str, AfterValidator(_content)]
 Word = Annotated[str, AfterValidator(_word)]
 CubeId = Annotated[str, Field(max_length=NAME_CHARS_MAX), AfterValidator(_cube_id)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
+Circumstance = Annotated[str, AfterValidator(_circumstance)]
 
 
 class Command(BaseModel):
@@ -109,6 +129,25 @@ class Command(BaseModel):
         if start and end and end <= start:
             raise ValueError("valid_to: must be after valid_from")
         return self
+
+
+class Circumstances(Command):
+    """
+    Who acts, where, for what, and how they came: the form of what a caller says of itself.
+
+    Policy is asked about these words and records keep them in the clear, so
+    none of them is free text. `approval` is the id of a review case.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    principal: Name
+    tenant: Annotated[str, AfterValidator(_tenant)]
+    purpose: Word
+    session: Circumstance | None = None
+    channel: Circumstance | None = None
+    region: Circumstance | None = None
+    approval: Annotated[str, AfterValidator(_opaque)] | None = None
 
 
 class AddPrincipal(Command):

@@ -11,8 +11,11 @@ import base64
 import re
 import uuid
 
+from memos_gov.errors import InvalidCommandError
+
 INSTANCE = "_instance"
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+COMMAND_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 OPAQUE = re.compile(r"[a-z]_[a-z0-9]{1,40}")
 
 PREFIXES = {
@@ -32,6 +35,18 @@ def is_tenant(name: str) -> bool:
 def is_opaque(text: str) -> bool:
     """Whether `text` has the form of an id of ours, so that it may stand in a header."""
     return OPAQUE.fullmatch(text) is not None
+
+
+def check_command_id(command_id: object) -> None:
+    """
+    Refuse an idempotency key that is no UUID in its canonical form.
+
+    Raises:
+        InvalidCommandError: Names `command_id`.
+    """
+    if not isinstance(command_id, str) or not COMMAND_ID.fullmatch(command_id):
+        msg = "command_id: must be a UUID in lower case, with dashes"
+        raise InvalidCommandError(msg, field="command_id")
 
 
 def short(raw: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Whether a command uses only words that the active policy knows, and times that have come."""
+"""Whether words are known to the policy that judges them, and whether times have come."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AHEAD_MAX_S = 5
 
 def check_words(command: object, words: Vocabulary) -> None:
     """
-    Refuse a word outside the closed vocabularies.
+    Refuse a word outside the closed vocabularies, in any fields that are named as theirs.
 
     Raises:
         InvalidCommandError: Names the field and the words that it may hold.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from memos_gov.cli.demo import examples
+from memos_gov.cli.demo import _samples, examples
 from memos_gov.cli.program import command_line
 
 SECONDS_MAX = 10
@@ -92,10 +92,32 @@ def test_demo_finds_nobody_who_withdrew(shown: Shown) -> None:
 
 def test_demo_proves_its_log_and_rebuilds_the_same_tables(shown: Shown) -> None:
     """Leaves in the tail, a clean verification, and equal roots."""
-    assert re.search(r" [0-9a-f]{16}$", shown.after("log tail"), re.MULTILINE)
+    assert re.search(r" [0-9a-f]{8}$", shown.after("log tail"), re.MULTILINE)
     assert shown.after("log verify").startswith("clean")
     assert "same roots as before  yes" in shown.after("rebuild")
     assert shown.after("fsck").startswith("clean")
+
+
+def test_demo_shows_that_payloads_are_ciphertext(shown: Shown) -> None:
+    """What is said of the log is seen in it."""
+    whole = shown.after("log show")
+
+    assert re.search(r"^sealed, as ciphertext:\n  CubeRemembered  \S{40,}", whole, re.MULTILINE)
+    assert "Upset" not in whole
+
+
+def test_demo_from_an_installed_package_types_short_paths(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The examples lie deep in site-packages; what is typed lies beside the data."""
+    far = tmp_path / "a" / "b" / "c"
+    far.mkdir(parents=True)
+    monkeypatch.chdir(far)
+
+    folder = Path(_samples(tmp_path / "data"))
+
+    assert tmp_path / "data-examples" == folder
+    assert {"complaints.csv", "complaints.toml"} == {path.name for path in folder.iterdir()}
 
 
 def test_demo_is_done_in_seconds_and_ends_with_three_commands(shown: Shown) -> None:

@@ -1,72 +1,19 @@
-"""The verbs that look back: files in, history, verdicts, audits, the log, examination, rebuild."""
+"""The verbs that look back: history, verdicts, audits, the log, examination, rebuild."""
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from memos_gov.cli.demo import examples
+from memos_gov.cli.evidence import NO_TEXT, _section
+from memos_gov.cli.output import PlainScreen
 from tests.cli.conftest import Answer, Run
 
-COMPLAINTS = str(examples() / "complaints.csv")
-MAP = ("--map", str(examples() / "complaints.toml"))
 SECRET = "the customer is ill"
-
-
-def test_ingest_that_is_repeated_adds_nothing(run: Run) -> None:
-    """Forty rows are added once."""
-    assert "40 rows: 40 added\n" == run("ingest", COMPLAINTS, *MAP).stdout
-    assert "40 rows: 40 there already\n" == run("ingest", COMPLAINTS, *MAP).stdout
-
-
-def test_ingest_with_a_bad_row_reports_its_line_and_goes_on(run: Run, tmp_path: Path) -> None:
-    """Exit code 1: some are in, one is not, and it is said which."""
-    lines = Path(COMPLAINTS).read_text(encoding="utf-8").splitlines(keepends=True)[:5]
-    lines[2] = lines[2].replace("2025-01-07", "someday")
-    bad = tmp_path / "bad.csv"
-    bad.write_text("".join(lines), encoding="utf-8")
-
-    done = run("ingest", str(bad), *MAP)
-
-    assert 1 == done.exit_code
-    assert "4 rows: 3 added, 1 failed" in done.stdout
-    assert "line 3: valid_from" in done.stdout
-
-
-def test_ingest_as_a_dry_run_adds_nothing(run: Run, answer: Answer) -> None:
-    """Policy is asked about every row."""
-    done = run("ingest", COMPLAINTS, *MAP, "--dry-run")
-
-    assert "40 rows: 40 would be added\n" == done.stdout
-    assert [] == answer("list")["hits"]
-
-
-def test_ingest_report_in_json_counts_rows(answer: Answer) -> None:
-    """A script reads the counts."""
-    report = answer("ingest", COMPLAINTS, *MAP)
-
-    assert (40, 40, []) == (report["rows"], report["added"], report["failed"])
-
-
-def test_ingest_of_a_file_that_is_not_there_is_one_error(run: Run) -> None:
-    """The file is named."""
-    done = run("ingest", "nowhere.csv", *MAP)
-
-    assert 2 == done.exit_code
-    assert "nowhere.csv" in done.stderr
-
-
-def test_map_check_shows_cubes_and_adds_none(run: Run, answer: Answer) -> None:
-    """An author of maps sees what comes of the first rows."""
-    done = run("map", "check", COMPLAINTS, *MAP, "--rows", "2")
-
-    assert 0 == done.exit_code, done.stderr
-    assert "line 2" in done.stdout
-    assert "customer-1002" in done.stdout
-    assert [] == answer("list")["hits"]
 
 
 def test_history_of_a_cube_shows_changes_and_no_content(run: Run, answer: Answer) -> None:
@@ -91,8 +38,30 @@ def test_explain_of_an_index_names_the_rules_and_the_facts(run: Run, answer: Ans
     assert 0 == done.exit_code, done.stderr
     assert receipt["verdict_id"] in done.stdout
     assert "role/steward" in done.stdout
-    assert "facts it relied on:" in done.stdout
+    assert "facts it relied on:" not in done.stdout
     assert SECRET not in done.stdout
+
+
+def test_explain_with_facts_shows_each_stream_and_what_is_alike_once(
+    run: Run, answer: Answer
+) -> None:
+    """The versions it looked at; streams that were never written share a line."""
+    receipt = answer("remember", SECRET, "--subject", "customer-17")
+
+    done = run("explain", str(receipt["index"]), "--facts")
+
+    assert f"{receipt['cube_id']} version 0" in done.stdout
+    assert "guard/policy version 1" in done.stdout
+    assert 1 == done.stdout.count("never written")
+
+
+def test_explain_of_a_reason_without_a_text_shows_its_code() -> None:
+    """A policy's author may have forgotten it; the reader sees that."""
+    shown = io.StringIO()
+
+    _section(PlainScreen(shown), "reasons", (("odd_code", NO_TEXT),))
+
+    assert "odd_code  (the policy has no text for this code)" in shown.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -146,6 +115,7 @@ def test_log_show_of_a_record_shows_ciphertext_only(run: Run, answer: Answer) ->
     assert 0 == done.exit_code, done.stderr
     assert receipt["leaf"] in done.stdout
     assert '"sealed"' in done.stdout
+    assert "sealed, as ciphertext:\n  CubeRemembered  " in done.stdout
     assert SECRET not in done.stdout
 
 
@@ -158,6 +128,18 @@ def test_log_export_writes_every_record_once(answer: Answer, tmp_path: Path) -> 
 
     indexes = [json.loads(line)["entry"]["index"] for line in file.read_text().splitlines()]
     assert list(range(made["records"])) == indexes
+
+
+def test_log_export_to_standard_output_writes_records_only(run: Run, answer: Answer) -> None:
+    """`memos-gov log export - | jq` works."""
+    answer("remember", "x")
+
+    done = run("log", "export", "-")
+
+    indexes = [json.loads(line)["entry"]["index"] for line in done.stdout.splitlines()]
+    assert 0 == done.exit_code, done.stderr
+    assert list(range(len(indexes))) == indexes
+    assert not Path("-").exists()
 
 
 def test_log_export_to_a_file_that_exists_overwrites_nothing(run: Run, tmp_path: Path) -> None:

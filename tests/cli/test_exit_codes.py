@@ -39,6 +39,8 @@ def lines(text: str) -> list[str]:
         (["get", "c_unknown", "--tenant", "nobody"], 3),
         (["freeze", "c_unknown", "--as", "anna"], 4),
         (["principal", "add", "anna", "--role", "agent"], 5),
+        (["list", "--state", "foo"], 2),
+        (["list", "--label", "foo"], 2),
     ],
 )
 def test_command_that_cannot_be_done_ends_with_the_code_of_its_error(
@@ -123,6 +125,40 @@ def test_command_that_cannot_be_understood_ends_with_two(run: Run, words: list[s
     assert "--help" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("field", "known"), [("state", "activated, archived"), ("label", "confidential, internal")]
+)
+def test_list_of_a_word_that_no_cube_can_have_names_those_it_can(
+    run: Run, field: str, known: str
+) -> None:
+    """An empty list would look like an answer."""
+    assert f"{field}: unknown word; known are {known}" in run("list", f"--{field}", "foo").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["principal", "add", "anna", "--role", "agent"], "memos-gov principal grant"),
+        (["tenant", "add", "default"], "memos-gov tenant list"),
+        (["release", "M-9"], "memos-gov audit holds"),
+    ],
+)
+def test_conflict_of_any_kind_says_what_fits(run: Run, words: list[str], remedy: str) -> None:
+    """Only a revision that moved is loaded again."""
+    done = run(*words)
+
+    assert 5 == done.exit_code
+    assert remedy in done.stderr
+    assert "Load the cube" not in done.stderr
+
+
+def test_demo_as_json_is_refused_before_it_begins(run: Run) -> None:
+    """A story has no document."""
+    done = run("demo", "--json")
+
+    assert (2, "") == (done.exit_code, done.stdout)
+
+
 def test_text_without_quotes_is_not_repeated(run: Run) -> None:
     """What was typed may be content, so the error only says what is wrong with it."""
     done = run("remember", "The", "customer", "is", "ill")
@@ -187,7 +223,9 @@ def test_review_that_is_required_names_its_case_and_how_to_go_on(run: Run, answe
     """Approved by another, the act is repeated with the case and done."""
     cube = answer("remember", "x", "--label", "confidential", "--as", "echo")["cube_id"]
     share = ("share", cube, "--with", "anna", "--as", "echo")
-    case = json.loads(run(*share, "--json").stderr)["error"]["case_id"]
+    refusal = json.loads(run(*share, "--json").stderr)["error"]
+    case = refusal["case_id"]
+    assert f"on record at index {refusal['index']}" in refusal["remedy"]
 
     approved = run("review", "approve", case)
     done = run(*share, "--approval", case)

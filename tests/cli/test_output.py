@@ -38,16 +38,13 @@ def test_fields_without_a_value_are_left_out() -> None:
     assert "longer  0\nd       x\n" == shown.getvalue()
 
 
-def test_paragraph_that_is_long_is_wrapped_and_keeps_its_lines() -> None:
-    """Content reads as it was written, on narrow paper."""
+def test_paragraph_in_a_pipe_keeps_its_lines_and_gets_no_more() -> None:
+    """`grep` finds a sentence, however long its line is."""
     shown = io.StringIO()
 
     PlainScreen(shown).paragraph("one\n" + "word " * 30, indent=2)
 
-    lines = shown.getvalue().splitlines()
-    assert "  one" == lines[0]
-    assert max(len(line) for line in lines) <= 98
-    assert 30 == " ".join(lines).count("word")
+    assert ["  one", "  " + "word " * 29 + "word"] == shown.getvalue().splitlines()
 
 
 def test_control_characters_of_content_are_written_out() -> None:
@@ -88,10 +85,14 @@ def test_rich_screen_under_no_color_has_no_colour(monkeypatch: pytest.MonkeyPatc
     for name, value in (("NO_COLOR", ""), ("NO_COLOR", "1")):
         monkeypatch.setenv(name, value)
         shown = io.StringIO()
-        RichScreen(shown).line("made", "good")
+        terminal = RichScreen(shown)
+        terminal.line("made", "good")
+        terminal.fields([("name", "value")])
+        terminal.table(("cube",), [("c_1",)])
         printed[value] = shown.getvalue()
 
-    assert "made\n" == printed["1"]
+    assert printed["1"].startswith("made\n")
+    assert "\x1b" not in printed["1"]
     assert "\x1b[32m" in printed[""]
 
 
@@ -109,3 +110,44 @@ def test_rich_screen_shows_ids_whole_and_markup_as_text(monkeypatch: pytest.Monk
     assert 2 == shown.getvalue().count(cube)
     assert "[bold]loud" in shown.getvalue()
     assert "[red]" in shown.getvalue()
+
+
+def test_digest_on_a_narrow_terminal_stands_whole_on_its_own_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A root is copied with a double click, not out of two lines."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown, root = io.StringIO(), "ab" * 32
+
+    RichScreen(shown).fields([("tenants", 1), ("root of the tenant", root), ("policy", "x")])
+
+    lines = [line.rstrip() for line in shown.getvalue().splitlines()]
+    assert ["tenants             1", "root of the tenant", root, "policy              x"] == lines
+
+
+@pytest.mark.parametrize(
+    ("width", "names"),
+    [
+        ("60", ["cube", "label"]),
+        ("80", ["cube", "label", "owner"]),
+        ("200", ["cube", "label", "purposes", "owner"]),
+    ],
+)
+def test_table_on_a_narrow_terminal_drops_spare_columns_and_keeps_a_row_a_line(
+    monkeypatch: pytest.MonkeyPatch, width: str, names: list[str]
+) -> None:
+    """What identifies a row is never cut nor wrapped."""
+    monkeypatch.setenv("COLUMNS", width)
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown, cube = io.StringIO(), "c_06h0j6og9dpjl69jri6rkhbeg0"
+    row = (cube, "confidential", "complaint-handling, quality-assurance", "owner " * 5)
+
+    RichScreen(shown).table(
+        ("cube", "label", "purposes", "owner"), [row, row], spare=("purposes", "owner")
+    )
+
+    lines = shown.getvalue().splitlines()
+    assert names == lines[0].split()
+    assert 4 == len(lines)
+    assert [True, True] == [line.startswith(cube) for line in lines[2:]]

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from memos_gov.backends.files import FilePolicyBundles
 from memos_gov.bootstrap.policies import require_opa
+from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.errors import SettingsError
 from tests.cli.conftest import Answer, Run
 
 ROOT = Path(__file__).resolve().parents[2]
+CONTRADICTED = '\t"role": [doing("analyst", "freeze"), {"owner": "a"}, ["role_lacks_action"]],\n'
 PLANS = "memos_gov/transformation/plans"
 
 
@@ -30,10 +33,9 @@ def policies(tmp_path: Path) -> Path:
 
 def test_policy_that_is_built_and_activated_decides(answer: Answer, policies: Path) -> None:
     """From the author's folder to the verdict of the next command."""
-    vocabulary = policies / "memos_gov" / "roles" / "data.json"
-    roles = json.loads(vocabulary.read_text())
-    roles["analyst"]["actions"].append("freeze")
-    vocabulary.write_text(json.dumps(roles))
+    permit(policies, "analyst", "freeze")
+    tests = policies / "memos_gov" / "access" / "access_test.rego"
+    tests.write_text(tests.read_text().replace(CONTRADICTED, ""))
     cube = answer("remember", "x", "--for", "complaint-handling")["cube_id"]
 
     digest = answer("policy", "build", str(policies), "--keep")["policy"]
@@ -44,11 +46,60 @@ def test_policy_that_is_built_and_activated_decides(answer: Answer, policies: Pa
     assert "accepted" == answer("freeze", cube, "--as", "anna")["code"]
 
 
-def test_policy_with_a_misspelt_field_is_named_with_file_and_line(run: Run, policies: Path) -> None:
-    """OPA's finding is the error; nothing is built."""
+def permit(policies: Path, role: str, action: str) -> None:
+    """Add an action to a role."""
+    data = policies / "memos_gov" / "roles" / "data.json"
+    roles = json.loads(data.read_text())
+    roles[role]["actions"].append(action)
+    data.write_text(json.dumps(roles))
+
+
+def test_policy_that_shipped_tests_contradict_is_not_kept(run: Run, policies: Path) -> None:
+    """A rule that fails its tests reaches no data folder; the failing case is named."""
+    permit(policies, "analyst", "freeze")
+    before = run("policy", "list").stdout
+
+    done = run("policy", "build", str(policies), "--keep")
+
+    assert 2 == done.exit_code
+    assert "\ndata.memos_gov.access_test.test_refused: FAIL" in done.stderr
+    assert "test again" in done.stderr
+    assert before == run("policy", "list").stdout
+
+
+def test_policy_with_a_misspelt_field_is_not_kept(run: Run, policies: Path) -> None:
+    """What would never hold is found before it decides."""
+    misspelt(policies)
+    before = run("policy", "list").stdout
+
+    done = run("policy", "build", str(policies), "--keep")
+
+    assert 2 == done.exit_code
+    assert "remedy: Correct the Rego and check again." in done.stderr
+    assert before == run("policy", "list").stdout
+
+
+def test_policy_folder_that_is_copied_is_checked_against_the_shipped_schemas(
+    run: Run, policies: Path
+) -> None:
+    """`cp -r policies mine` is a beginning."""
+    shutil.rmtree(policies / "schemas")
+
+    assert 0 == run("policy", "check", str(policies)).exit_code
+    misspelt(policies)
+    assert 2 == run("policy", "check", str(policies)).exit_code
+
+
+def misspelt(policies: Path) -> None:
+    """Add a rule that asks for a field that no cube has."""
     rule = 'reasons[c.id] contains "frozen" if {\n\tsome c in input.cubes\n\tc.frozenn\n}\n'
     file = policies / "memos_gov" / "access" / "odd.rego"
     file.write_text(f"package memos_gov.access\n\n{rule}")
+
+
+def test_policy_with_a_misspelt_field_is_named_with_file_and_line(run: Run, policies: Path) -> None:
+    """OPA's finding is the error; nothing is built."""
+    misspelt(policies)
 
     done = run("policy", "check", str(policies))
 
@@ -122,5 +173,61 @@ def test_policy_eval_of_a_wrong_question_says_what_is_wrong(
 
 
 def test_policy_that_is_not_kept_cannot_be_activated(run: Run) -> None:
-    """A digest alone decides nothing."""
-    assert 6 == run("policy", "activate", "0" * 64).exit_code
+    """A digest alone decides nothing; what is kept is a command away."""
+    done = run("policy", "activate", "0" * 64)
+
+    assert 3 == done.exit_code
+    assert "memos-gov policy list" in done.stderr
+
+
+def another_kept(folder: Path) -> str:
+    """Keep a copy of the active bundle under other data, and return its digest."""
+    bundles = FilePolicyBundles(folder / "policies")
+    active = next(path.name for path in (folder / "policies").iterdir())
+    files = dict(bundles.get(active).files)
+    files["rego/note.rego"] = b"# another one\n"
+    return bundles.put(PolicyBundle(files))
+
+
+def test_policy_is_activated_by_the_beginning_of_its_digest(answer: Answer, folder: Path) -> None:
+    """Nobody types 64 characters."""
+    digest = another_kept(folder)
+
+    answer("policy", "activate", digest[:16])
+
+    assert [digest] == [one["policy"] for one in answer("policy", "list") if one["active"]]
+
+
+def test_policy_whose_beginning_fits_several_is_one_error(run: Run, folder: Path) -> None:
+    """Nothing is activated by chance."""
+    for name in ("ab1", "ab2"):
+        (folder / "policies" / name).mkdir()
+
+    done = run("policy", "activate", "ab")
+
+    assert 2 == done.exit_code
+    assert "2 kept policies begin like this" in done.stderr
+
+
+def test_policy_is_rolled_back_with_the_recovery_key(
+    answer: Answer, folder: Path, tmp_path: Path
+) -> None:
+    """The key alone brings a former policy back."""
+    former = answer("policy", "list")[0]["policy"]
+    answer("policy", "activate", another_kept(folder))
+    key = (folder / "keys" / "recovery").rename(tmp_path / "recovery")
+
+    answer("policy", "roll-back", former[:20], "--key", str(key))
+
+    assert [former] == [one["policy"] for one in answer("policy", "list") if one["active"]]
+
+
+def test_policy_is_not_rolled_back_with_another_key(run: Run, folder: Path) -> None:
+    """Whoever has only the data folder's other keys cannot."""
+    former = next(path.name for path in (folder / "policies").iterdir())
+    run("policy", "activate", another_kept(folder))
+
+    done = run("policy", "roll-back", former, "--key", str(folder / "keys" / "verifier"))
+
+    assert 5 == done.exit_code
+    assert "remedy: Check that the key is this tenant's" in done.stderr

@@ -47,6 +47,8 @@ def test_verb_of_any_depth_says_what_it_does(path: str) -> None:
 
     done = CliRunner().invoke(command_line, [*path.split(), "--help"])
 
+    if not isinstance(command, click.Group):
+        assert "And the options of `memos-gov --help`." in done.stdout
     options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
     assert 0 == done.exit_code, done.stderr
     assert command.help
@@ -91,3 +93,35 @@ def test_get_as_a_process_loads_nothing_that_is_heavy(folder: Path, answer: Answ
     loaded = {name.split(".")[0] for name in json.loads(done.stderr)}
     assert "Tea, no sugar." in done.stdout
     assert set() == NOT_FOR_GET & loaded
+
+
+@pytest.mark.parametrize("words", [[], *([n] for n, c in verbs() if isinstance(c, click.Group))])
+def test_summary_of_every_verb_fits_in_80_columns(words: list[str]) -> None:
+    """A list of verbs says all of each of them."""
+    done = CliRunner().invoke(command_line, [*words, "--help"], terminal_width=80)
+
+    summaries = done.stdout.partition("Commands:")[2].splitlines()
+    assert summaries
+    assert [] == [line for line in summaries if line.endswith("...")]
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_commands_that_are_shown_begin_as_the_program_was_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, on_path: bool
+) -> None:
+    """They can be typed as they stand, from here."""
+    started = tmp_path / "bin" / "memos-gov"
+    started.parent.mkdir()
+    started.write_text("#!/bin/sh\n")
+    started.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(started.parent) if on_path else "/nowhere")
+    monkeypatch.setattr(sys, "argv", [str(started)])
+
+    monkeypatch.delenv("MEMOS_GOV_DATA", raising=False)
+
+    done = CliRunner().invoke(command_line, ["list"])
+
+    name = "memos-gov" if on_path else "bin/memos-gov"
+    assert f"`{name} --data DIR init`" in done.stderr
+    assert f"Usage: {name} " in CliRunner().invoke(command_line, ["--help"]).stdout

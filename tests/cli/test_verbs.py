@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from memos_gov.cli.program import command_line
@@ -105,7 +108,7 @@ def test_recall_of_nothing_says_nothing_about_what_is_hidden(run: Run, answer: A
     hidden = run("recall", "charged", "--as", "anna").stdout.splitlines()[0]
     missing = run("recall", "unheard", "--as", "anna").stdout.splitlines()[0]
 
-    assert hidden == missing == "nothing here that you may see"
+    assert hidden == missing == "nothing found"
 
 
 def test_receipt_in_json_has_its_promised_fields(answer: Answer) -> None:
@@ -281,3 +284,54 @@ def test_doctor_of_a_folder_that_does_not_open_says_why(run: Run, folder: Path) 
 
     assert 7 == done.exit_code
     assert "the key file keys/operator is missing" in done.stdout
+
+
+def test_remember_of_what_words_do_not_find_says_so(run: Run) -> None:
+    """Whoever recalls it in vain has been told."""
+    done = run("remember", "x", "--label", "restricted")
+
+    assert "index  none: recall does not find it\n" in done.stdout
+    assert "index  " not in run("remember", "x").stdout
+
+
+def test_status_counts_what_was_just_remembered(answer: Answer) -> None:
+    """The newest cube is among them."""
+    answer("remember", "x")
+
+    assert {"activated": 1} == answer("status")["cubes"]
+
+
+def test_doctor_of_keys_that_cannot_be_read_finds_that(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of another account is a finding, not an accident."""
+    listed = Path.iterdir
+
+    def refused(path: Path) -> Iterator[Path]:
+        if path == folder / "keys":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+
+    done = run("doctor")
+
+    assert 7 == done.exit_code
+    assert "keys cannot be read (Permission denied)" in done.stdout
+
+
+def test_principal_list_shows_roles_and_is_recorded(run: Run, answer: Answer) -> None:
+    """Who may act is evidence: those who may not audit may not ask."""
+    found = {one["principal"]: one for one in answer("principal", "list")}
+
+    assert {"anna", "echo", "owner"} == set(found)
+    assert (["agent"], "confidential") == (found["echo"]["roles"], found["echo"]["clearance"])
+    assert "dpo, steward" in run("principal", "list").stdout
+    assert 4 == run("principal", "list", "--as", "anna").exit_code
+
+
+def test_tenant_list_names_every_tenant(run: Run, answer: Answer) -> None:
+    """One a line."""
+    answer("tenant", "add", "acme")
+
+    assert "acme\ndefault\n" == run("tenant", "list").stdout

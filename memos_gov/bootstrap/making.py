@@ -1,0 +1,165 @@
+"""
+Making a data folder: checked settings in, a whole folder and an open `Service` out.
+
+Everything that could be wrong with the settings and the place is said before
+the first file is made. The folder is made aside, as `.<name>.<8 letters>`, and
+renamed at the end; what a kill left aside is cleared by the next `init`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from memos_gov import settings as settings_module
+from memos_gov.backends.clock import SystemClock
+from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
+from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.sqlite import migrate
+from memos_gov.backends.sqlite.vault import SqliteKeyStore
+from memos_gov.bootstrap.opening import (
+    INDEX,
+    LOG,
+    OPERATIONS,
+    TABLES,
+    VAULT,
+    build_rooms,
+    open_service,
+)
+from memos_gov.domain import commands as c
+from memos_gov.domain.bundle import PolicyBundle
+from memos_gov.domain.vocabulary import check_words
+from memos_gov.errors import SettingsError, UnavailableError, remedy_of
+from memos_gov.follow import mac_secret
+from memos_gov.founding import found_log, found_tenant
+from memos_gov.ports import Clock
+from memos_gov.service import Service
+from memos_gov.settings import Settings
+
+STALE_S = 3600
+_OURS = (LOG, VAULT, OPERATIONS, INDEX, TABLES, "keys", "policies", settings_module.FILE_NAME)
+
+
+def init(
+    data: Path | str | None = None,
+    *,
+    clock: Clock | None = None,
+    **overrides: object,
+) -> Service:
+    """
+    Make a data folder, found tenant and first principal of the settings, and open it.
+
+    The folder appears whole: it is made aside and renamed at the end. A link to
+    an empty folder stays a link; the folder it names is the one that is made.
+
+    Raises:
+        InvalidCommandError: Names the setting that cannot be a name, or that the
+            shipped policies have no such word for; nothing was made.
+        SettingsError: The folder exists and is not empty, or is none; nothing was made.
+        UnavailableError: It cannot be written; nothing was left behind.
+    """
+    settings = settings_module.load(data, **overrides)
+    bundle = shipped_bundle()
+    _check(settings, bundle)
+    try:
+        folder = Path(os.path.realpath(settings.data))
+        _require_place(folder)
+        _make_aside(settings, bundle, folder, clock or SystemClock())
+    except OSError as error:
+        msg = f"{settings.data} cannot be made ({os.strerror(error.errno or 0)})"
+        raise UnavailableError(msg, backend="files", remedy=remedy_of(error)) from error
+    return open_service(data, clock=clock, **overrides)
+
+
+def _check(settings: Settings, bundle: PolicyBundle) -> None:
+    """Refuse names and words that no command could use later."""
+    c.make(
+        c.Circumstances,
+        principal=settings.principal,
+        tenant=settings.tenant,
+        purpose=settings.purpose,
+    )
+    check_words(settings, bundle.vocabulary)
+
+
+def _require_place(folder: Path) -> None:
+    """Refuse a place that is taken, below a file, or where the caller stands."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        msg = f"{there} is a file, so no data folder can be made there"
+    elif there == folder and any(folder.iterdir()):
+        msg = f"{folder} exists already and is not empty"
+    elif there == folder and folder.samefile("."):
+        msg = f"{folder} is the current folder, which cannot be replaced by a new one"
+    else:
+        return
+    raise SettingsError(msg, remedy="Name a new folder, or use the one that is there.")
+
+
+def _make_aside(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        _clear_stale(folder, aside.stat().st_mtime)
+        _make(settings, bundle, aside, clock)
+        aside.chmod(0o700)
+        if folder.exists():
+            folder.rmdir()
+        aside.rename(folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def _clear_stale(folder: Path, now_s: float) -> None:
+    """Remove what killed runs left beside the folder, an hour after their last step."""
+    made = re.compile(rf"\.{re.escape(folder.name)}\.[a-z0-9_]{{8}}")
+    for path in folder.parent.iterdir():
+        if made.fullmatch(path.name) and _is_left(path, now_s):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_left(path: Path, now_s: float) -> bool:
+    """Whether a folder holds only files of a data folder, and none was added for an hour."""
+    try:
+        if path.is_symlink() or not path.is_dir() or now_s - path.stat().st_mtime < STALE_S:
+            return False
+        return all(part.name.startswith(_OURS) for part in path.iterdir())
+    except OSError:
+        return False
+
+
+def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) -> None:
+    keys = KeyFiles(folder / "keys")
+    keys.make()
+    for branch, name in (("vault", VAULT), ("operations", OPERATIONS), ("tables", TABLES)):
+        migrate.upgrade(folder / name, branch)
+    instance, mac_key_id = secrets.token_hex(16), f"m_{secrets.token_hex(8)}"
+    vault = SqliteKeyStore(folder / VAULT, keys.master())
+    vault.found(instance)
+    mac_key = vault.secret("_instance", mac_secret(mac_key_id), create=True)
+    assert mac_key is not None
+    vault.close()
+    FilePolicyBundles(folder / "policies").put(bundle)
+    made = settings.model_copy(update={"data": folder})
+    with ExitStack() as stack:
+        rooms = build_rooms(made, clock, stack, (mac_key_id, mac_key))
+        found_log(rooms.governor, instance, mac_key_id)
+        words = bundle.vocabulary
+        found_tenant(
+            rooms.governor,
+            settings.tenant,
+            settings.principal,
+            policy=bundle.digest,
+            clearance=max(words.labels, key=lambda label: words.labels[label]),
+            purposes=tuple(sorted(words.purposes)),
+            verifier_key=rooms.verifier_key,
+            recovery_key=rooms.recovery_key(),
+        )
+        rooms.index.position()  # every file is there from the beginning, so fsck can miss one
+    settings_module.write(settings, folder / settings_module.FILE_NAME)
