@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 IN_LIST_MAX = 500
+CACHE_KIB = 32_768
 
 _INSERT = {
     "outcomes": "INSERT INTO outcomes VALUES (?,?,?,?,?,?,?,?,?,?,?)",
@@ -54,6 +55,8 @@ class SqliteTables:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer = open_file(path, synchronous="NORMAL")
+        with translated(path):  # streams are written all over the file
+            self._writer.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         self._write_lock = threading.RLock()
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
