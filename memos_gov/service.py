@@ -18,7 +18,7 @@ from memos_gov.domain import commands as c
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.ids import is_tenant
 from memos_gov.domain.questions import Caller
-from memos_gov.errors import InvalidCommandError, NotFoundError
+from memos_gov.errors import NotFoundError
 from memos_gov.follow import Follower
 from memos_gov.founding import VIA, found_tenant, roll_back_policy
 from memos_gov.governor import Governor, new_command_id
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from memos_gov.queries.log_pages import Entry, WholeEntry
     from memos_gov.queries.principals import Principal
     from memos_gov.queries.standing import Identity, Status
-
-RECOVERY_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +172,6 @@ class Service:
         """
         tenant = self.rooms.settings.tenant if tenant is None else tenant
         wanted = c.make(c.ActivatePolicy, policy=policy)
-        if len(recovery_key) != RECOVERY_KEY_BYTES:
-            msg = f"recovery_key: must be {RECOVERY_KEY_BYTES} bytes"
-            raise InvalidCommandError(msg, field="recovery_key")
         self._require_tenant(tenant)
         return roll_back_policy(self.rooms.governor, tenant, wanted.policy, recovery_key)
 
@@ -236,9 +231,9 @@ class Actor:
         command = c.make(
             c.RememberCube,
             content=content,
-            subjects=tuple(subjects),
+            subjects=subjects,
             label=label or settings.label,
-            purposes=tuple(purposes or (self.caller.purpose,)),
+            purposes=purposes or (self.caller.purpose,),
             basis=basis or settings.basis,
             retention_class=retention_class or settings.retention_class,
             region=region or settings.region,
@@ -251,7 +246,7 @@ class Actor:
             valid_from=valid_from,
             valid_to=valid_to,
             metadata={} if metadata is None else metadata,
-            consents=tuple(consents),
+            consents=consents,
         )
         return self.handle(command, command_id=command_id, dry_run=dry_run)
 
@@ -395,10 +390,10 @@ class Actor:
             c.AddPrincipal,
             dry_run=dry_run,
             principal=principal,
-            roles=tuple(roles),
+            roles=roles,
             clearance=clearance,
-            purposes=tuple(purposes or (self.caller.purpose,)),
-            regions=tuple(regions),
+            purposes=purposes or (self.caller.purpose,),
+            regions=regions,
         )
 
     def grant(self, principal: str, *roles: str, dry_run: bool = False) -> Receipt:

@@ -97,7 +97,8 @@ def basic_string(text: str) -> str:
 def _environment() -> set[str]:
     """Return the settings that the environment names, since they win over the file."""
     prefix = "MEMOS_GOV_"
-    return {k.removeprefix(prefix).lower() for k in os.environ if k.startswith(prefix)}
+    named = (name.upper() for name in os.environ)
+    return {name.removeprefix(prefix).lower() for name in named if name.startswith(prefix)}
 
 
 def _from_file(path: Path) -> dict[str, Any]:

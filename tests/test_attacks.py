@@ -278,3 +278,19 @@ def test_command_id_of_another_form_is_refused_by_name(
     """An idempotency key is a UUID in its one form."""
     with pytest.raises(memos_gov.InvalidCommandError, match="command_id"):
         owner_of(gov).remember("x", command_id=command_id)
+
+
+@pytest.mark.parametrize("field", ["subjects", "purposes"])
+def test_text_where_a_list_belongs_is_refused_by_name(gov: memos_gov.Service, field: str) -> None:
+    """Eleven letters are not eleven customers."""
+    with pytest.raises(memos_gov.InvalidCommandError, match=field):
+        owner_of(gov).remember("x", **{field: "customer-17"})  # type: ignore[arg-type]
+
+
+def test_error_about_metadata_repeats_no_key(gov: memos_gov.Service) -> None:
+    """A key is the caller's text."""
+    with pytest.raises(memos_gov.InvalidCommandError) as error:
+        owner_of(gov).remember("x", metadata={"canary": 5})  # type: ignore[dict-item]
+
+    assert "canary" not in str(error.value)
+    assert "metadata" == error.value.field

@@ -446,7 +446,9 @@ def make(command_type: type[C], **fields: object) -> C:
 def _first_fault(error: ValidationError) -> tuple[str, str]:
     """Return the first field at fault and what is wrong with it."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    place = first["loc"]
+    # A key of metadata is the caller's text, so it is not repeated.
+    field = "metadata" if place[:1] == ("metadata",) else ".".join(str(part) for part in place)
     message = first["msg"].removeprefix("Value error, ")
     if not field:
         field, _, message = message.rpartition(": ")

@@ -88,9 +88,8 @@ def test_folder_that_lacks_a_part_is_named(tmp_path: Path, part: str) -> None:
         assemble_bundle(copied)
 
 
-def test_folder_without_schemas_is_refused(tmp_path: Path) -> None:
-    """A bundle's questions are part of it."""
+def test_folder_without_schemas_takes_the_shipped_ones(tmp_path: Path) -> None:
+    """A bundle's questions are part of it, and an author's copy asks the same ones."""
     copied = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
 
-    with pytest.raises(SettingsError, match="schemas"):
-        assemble_bundle(copied)
+    assert assemble_bundle(POLICIES).digest == assemble_bundle(copied).digest
