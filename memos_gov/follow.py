@@ -58,6 +58,8 @@ class Certifier:
         for partition in partitions:
             while batch := self._certify_batch(partition, through):
                 yield batch
+                if through is not None and batch[-1].position >= through:
+                    break
 
     def _certify_batch(self, partition: int, through: LogPosition | None) -> list[Decided]:
         with self._tables.certification() as transaction:

@@ -464,8 +464,12 @@ def retried(act: Callable[[], T]) -> T:
     Raises:
         OvertakenError: At every one of ATTEMPTS_MAX attempts.
     """
+    try:
+        return act()
+    except OvertakenError:
+        pass
     for attempt in Retrying(
-        stop=stop_after_attempt(ATTEMPTS_MAX),
+        stop=stop_after_attempt(ATTEMPTS_MAX - 1),
         wait=wait_random_exponential(multiplier=0.002, max=0.2),
         retry=retry_if_exception_type(OvertakenError),
         reraise=True,
