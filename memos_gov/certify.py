@@ -211,6 +211,8 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
     for env, event in zip(record.data.events, item.events, strict=True):
         if env.stream != event.stream(record.data.tenant):
             raise Rejected("invalid", why=["stream"])
+        if not all(ids.STREAM.fullmatch(s) for s in touched(event, record.data.tenant)):
+            raise Rejected("invalid", why=["id"])
         if isinstance(event, e.CubeRemembered | e.CubeRevised) and not (env.sealed and env.key_id):
             raise Rejected("invalid", why=["sealed"])
 

@@ -17,6 +17,10 @@ INSTANCE = "_instance"
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 COMMAND_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 OPAQUE = re.compile(r"[a-z]_[a-z0-9]{1,40}")
+_ID = r"[a-z]_[a-z0-9]{1,40}"
+STREAM = re.compile(
+    rf"[a-z0-9_-]+/(cube/{_ID}(/governance)?|(subject|principal|matter|case)/{_ID}|guard/[a-z]+|log)"
+)
 
 PREFIXES = {
     "subject": "s",

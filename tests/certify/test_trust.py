@@ -184,6 +184,14 @@ def test_event_on_another_stream_is_invalid(history: History) -> None:
     assert ("invalid", {"why": ["stream"]}) == why(history.append(body))
 
 
+@pytest.mark.parametrize("cube", ["c_1/governance", "", "/", "C_1", "c_1 ", "s"])
+def test_event_about_an_id_that_is_none_is_invalid(lived: History, cube: str) -> None:
+    """An id that could be read as another stream never becomes one."""
+    assert ("invalid", {"why": ["id"]}) == why(
+        lived.propose(replace(remembered_event(), cube=cube))
+    )
+
+
 def test_stream_of_another_tenant_relied_on_is_invalid(lived: History) -> None:
     """What a rejection names must be the tenant's own."""
     relied = {**lived.relied_on(FROZEN), "other/guard/policy": 1}

@@ -25,7 +25,17 @@ TENANT, FEW = "acme", 3
 WORDS = st.text(st.characters(codec="utf-8"), max_size=12)
 NUMBERS = st.integers(-INTEGER_MAX, INTEGER_MAX)
 OPAQUE = st.sampled_from([f"{letter}_{n}" for letter in "cspmr" for n in range(3)])
-_NAMED = {"cube", "subject", "principal", "matter", "case", "id", "target"}
+_NAMED = {
+    "case",
+    "cube",
+    "id",
+    "matter",
+    "principal",
+    "sources",
+    "subject",
+    "subjects",
+    "target",
+}
 
 
 def values(kind: Any, name: str = "") -> st.SearchStrategy[Any]:
