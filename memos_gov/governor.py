@@ -20,12 +20,6 @@ from typing import TypeVar
 
 import msgspec
 import uuid_utils
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from memos_gov.assess import Assessed, Assessor
 from memos_gov.attempt import Attempt
@@ -468,6 +462,13 @@ def retried(act: Callable[[], T]) -> T:
         return act()
     except OvertakenError:
         pass
+    from tenacity import (  # only what was overtaken pays for its import
+        Retrying,
+        retry_if_exception_type,
+        stop_after_attempt,
+        wait_random_exponential,
+    )
+
     for attempt in Retrying(
         stop=stop_after_attempt(ATTEMPTS_MAX - 1),
         wait=wait_random_exponential(multiplier=0.002, max=0.2),

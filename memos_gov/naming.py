@@ -45,6 +45,7 @@ class Names:
         self._keys = keys
         self._tenant = tenant
         self._newcomers: dict[tuple[str, str], str] = {}
+        self._fresh: set[str] = set()
 
     def resolve(self, command: C) -> tuple[C, frozenset[str]]:
         """Return the command with opaque ids in place of names, and the ids of newcomers."""
@@ -59,15 +60,15 @@ class Names:
                 used |= set(found.values())
                 one = isinstance(value, str)
                 changes[field] = found[names[0]] if one else tuple(sorted(set(found.values())))
-        newcomers = used & set(self._newcomers.values())
-        return command.model_copy(update=changes), frozenset(newcomers)
+        return command.model_copy(update=changes), frozenset(used & self._fresh)
 
     def _ids(self, kind: str, names: tuple[str, ...], *, create: bool) -> dict[str, str]:
         found = self._keys.refer(self._tenant, kind, names)
         for name in names:
             if name not in found and create:
-                raw = secrets.token_bytes(ID_BYTES)
-                found[name] = self._newcomers.setdefault((kind, name), opaque_id(kind, raw))
+                fresh = opaque_id(kind, secrets.token_bytes(ID_BYTES))
+                found[name] = self._newcomers.setdefault((kind, name), fresh)
+                self._fresh.add(found[name])
         return {name: found.get(name, unknown(kind)) for name in names}
 
     def enter(self, wanted: Collection[str]) -> bool:

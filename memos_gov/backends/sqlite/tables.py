@@ -54,13 +54,18 @@ class SqliteTables:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = open_file(path, synchronous="NORMAL")
-        with translated(path):  # streams are written all over the file
-            self._writer.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        self._writer = self._open_to_write()
         self._write_lock = threading.RLock()
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
         self._engine: Engine | None = None
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        """Open a connection that keeps pages in memory: rows are written all over the file."""
+        connection = open_file(self._path, synchronous="NORMAL")
+        with translated(self._path):
+            connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        return connection
 
     @contextmanager
     def certification(self) -> Iterator[_Certification]:
@@ -101,7 +106,7 @@ class SqliteTables:
 
             self._engine = create_engine(
                 "sqlite://",
-                creator=lambda: open_file(self._path, synchronous="NORMAL"),
+                creator=self._open_to_write,
                 isolation_level="AUTOCOMMIT",
             )
         return self._engine
