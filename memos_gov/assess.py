@@ -135,7 +135,8 @@ class Assessor:
         )
         admission = at.judge.admission(at.asked(command.ACTION), candidate)
         verdict = merge(access.verdict, admission)
-        before = self._open_content(at.tenant, cube)
+        # Nothing is opened for a revision that policy refuses.
+        before = self._open_content(at.tenant, cube) if verdict.allows else None
         admitted = self._admit(verdict, command, cube.governance.label, candidate, before)
         situation = replace(access.situation, admitted=admitted)
         return Assessed(situation, verdict, {command.cube: verdict})

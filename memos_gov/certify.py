@@ -114,7 +114,7 @@ def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]
     rows = Rows()
     for item in batch:
         _decide(item, known, mac_keys, rows)
-    rows.trees = {t: known.trees[t] for t in known.trees}
+    rows.trees = dict(known.trees)
     return rows
 
 

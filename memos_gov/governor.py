@@ -255,7 +255,7 @@ class Governor:
         check_words(caller, words)
         check_words(command, words)
         check_times(command, self.clock.now())
-        digest = self._command_digest(caller.tenant, command)
+        digest = self.command_digest(caller.tenant, command)
         command, newcomers = names.resolve(command)
         assessor = Assessor(attempt, command_id, words, self.open_content)
         assessed = assessor.assess(command)
@@ -384,7 +384,7 @@ class Governor:
             return None
         position, outcome = found
         month = outcome.command.partition("/")[0]
-        digest = self._command_digest(caller.tenant, command, month)
+        digest = self.command_digest(caller.tenant, command, month)
         # Once a month's key is destroyed, the id and the principal decide.
         same = digest in ("", outcome.command)
         if not same or outcome.actor != caller.principal:
@@ -408,7 +408,7 @@ class Governor:
             raise_refusal(prepared, outcome.index)
         return msgspec.structs.replace(receipt_of(caller, prepared, outcome), repeated=True)
 
-    def _command_digest(self, tenant: str, command: c.Command, month: str = "") -> str:
+    def command_digest(self, tenant: str, command: c.Command, month: str = "") -> str:
         """Return `<month>/<HMAC>` of a command as the caller sent it, under the month's key."""
         name = month or month_name(self.clock.now())
         key = self.keys.secret(tenant, name, create=not month)
@@ -416,10 +416,6 @@ class Governor:
             return ""
         text = codec.canonical([type(command).__name__, command.model_dump(mode="json")])
         return f"{name}/{hmac.digest(key, text, 'sha256').hex()}"
-
-    def command_digest(self, tenant: str, command: c.Command) -> str:
-        """Return the digest that goes into a record."""
-        return self._command_digest(tenant, command)
 
     def open_content(self, tenant: str, cube: Cube) -> CubeContent:
         """Return a cube's current content, for the process's own use before admission."""
@@ -429,13 +425,10 @@ class Governor:
     def read_content(self, snapshot: Snapshot, tenant: str, cube: Cube) -> CubeContent:
         """Return the sealed payload of a cube's revision, opened."""
         stored = snapshot.content_event(tenant, cube.cube, cube.content.event_index)
-        if stored is None or stored.sealed is None or stored.key_id is None:
+        if stored is None:
             msg = "a cube's content event is missing"
             raise CorruptionError(msg, place=f"{tenant} {cube.cube}")
-        event = codec.decode_stored_header(stored.type, stored.header)
-        return self.sealer.open_content(
-            event, stored.sealed, stored.key_id, tenant=tenant, command_id=stored.command_id
-        )
+        return self.sealer.open_content(stored, tenant)
 
     def close(self) -> None:
         """Release the pool of keys."""

@@ -100,7 +100,7 @@ class Reader:
         self._finder = finder
         self._scopes: dict[tuple[object, ...], Scope] = {}
 
-    def read(self, caller: Caller, command: ReadCommand, *, open_content: bool = True) -> Reading:
+    def read(self, caller: Caller, command: ReadCommand) -> Reading:
         """
         Return what the caller may see, after the read is accepted.
 
@@ -109,13 +109,9 @@ class Reader:
             UnavailableError: Acceptance took longer than READ_DEADLINE_S, or
                 everything kept moving; nothing was returned.
         """
-        return retried(
-            lambda: self._read_once(caller, command, new_command_id(), open_content=open_content)
-        )
+        return retried(lambda: self._read_once(caller, command, new_command_id()))
 
-    def _read_once(
-        self, caller: Caller, command: ReadCommand, command_id: str, *, open_content: bool
-    ) -> Reading:
+    def _read_once(self, caller: Caller, command: ReadCommand, command_id: str) -> Reading:
         governor = self._governor
         if isinstance(command, c.RecallCubes):
             self._follower.catch_up()
@@ -137,7 +133,7 @@ class Reader:
         kept = [cube for cube in chosen.cubes if cube.cube not in struck]
         if isinstance(command, c.ReadCube) and not kept:
             raise OvertakenError
-        opens = open_content and not isinstance(command, c.ListCubes)
+        opens = not isinstance(command, c.ListCubes)
         with governor.tables.snapshot() as snapshot:
             hits = tuple(self._hits(snapshot, caller.tenant, kept, chosen, opens=opens))
         return Reading(

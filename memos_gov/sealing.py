@@ -23,7 +23,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from memos_gov.domain.codec import Envelope, canonical, envelope
+from memos_gov.domain.codec import Envelope, canonical, decode_stored_header, envelope
 from memos_gov.domain.events import CubeContent, Draft, Event, ReadDetail
 from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.ports import ContentKey, KeyStore, Snapshot, StoredEvent
@@ -110,11 +110,15 @@ class Sealer:
             raise NotFoundError(msg)
         return key
 
-    def open_content(
-        self, event: Event, sealed: str, key_id: str, *, tenant: str, command_id: str
-    ) -> CubeContent:
-        """Return a cube's content; errors as `open`."""
-        raw = self.open(event, sealed, key_id, tenant=tenant, command_id=command_id)
+    def open_content(self, stored: StoredEvent, tenant: str) -> CubeContent:
+        """Return the content of a stored content event; errors as `open`."""
+        if stored.sealed is None or stored.key_id is None:
+            msg = "a content event has no sealed payload"
+            raise CorruptionError(msg, place=f"{tenant} {stored.command_id}")
+        event = decode_stored_header(stored.type, stored.header)
+        raw = self.open(
+            event, stored.sealed, stored.key_id, tenant=tenant, command_id=stored.command_id
+        )
         return msgspec.json.decode(raw, type=CubeContent)
 
     def close(self) -> None:

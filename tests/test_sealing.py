@@ -13,6 +13,7 @@ from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.domain.codec import Envelope, canonical
 from memos_gov.domain.events import CubeContent, CubeFrozen, CubesRead, Draft, Event, ReadDetail
 from memos_gov.errors import CorruptionError, NotFoundError
+from memos_gov.ports import StoredEvent
 from memos_gov.sealing import MasterKeys, Sealer, month_name
 from tests.domain.given import CUBE, remembered
 
@@ -49,7 +50,16 @@ def opened(
     """Open an envelope at a place."""
     assert env.sealed is not None
     assert env.key_id is not None
-    return sealer.open_content(event, env.sealed, env.key_id, tenant=tenant, command_id=command_id)
+    stored = StoredEvent(
+        index=0,
+        type=type(event).__name__,
+        stream=event.stream(tenant),
+        header=canonical(event),
+        sealed=env.sealed,
+        key_id=env.key_id,
+        command_id=command_id,
+    )
+    return sealer.open_content(stored, tenant)
 
 
 def test_payload_sealed_opens_at_its_place(sealer: Sealer) -> None:

@@ -63,7 +63,6 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     target: PrincipalFacts | None = None
     matter: MatterFacts | None = None
     case: CaseFacts | None = None
-    case_cube: Cube | None = None
     policy: str = ""
     approval: str | None = None
 

@@ -7,7 +7,7 @@ those streams gains one version. An event of usage touches none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import singledispatch
 from typing import Any, Literal
 
@@ -76,6 +76,12 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
             return ()
         case _:
             return (event.stream(tenant),)
+
+
+def touched_cubes(events: Iterable[e.Event], tenant: str) -> set[str]:
+    """Return the cubes whose facts these events change."""
+    streams = (stream.split("/") for event in events for stream in touched(event, tenant))
+    return {parts[2] for parts in streams if parts[1] == "cube"}
 
 
 def _held_stream(tenant: str, target: HeldTarget) -> str:

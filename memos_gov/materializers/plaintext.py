@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from memos_gov.certify import parse
-from memos_gov.domain import codec, ids
-from memos_gov.domain.evolve import touched
+from memos_gov.domain import ids
+from memos_gov.domain.evolve import touched_cubes
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts
 from memos_gov.domain.history import LogPosition, LogRecord
 from memos_gov.errors import NotFoundError
@@ -48,7 +48,7 @@ class IndexFollower:
             decided = list(_decided(snapshot, records))
             if not decided:
                 return 0
-            entries = list(self._entries(snapshot, set(_touched_cubes(decided))))
+            entries = list(self._entries(snapshot, _touched(decided)))
         put = [entry for entry in entries if isinstance(entry, IndexEntry)]
         remove = [entry for entry in entries if not isinstance(entry, IndexEntry)]
         self._index.apply(decided[-1].offset, put, remove)
@@ -89,10 +89,7 @@ class IndexFollower:
         stored = snapshot.content_event(tenant, cube, content.event_index)
         if stored is None or stored.sealed is None or stored.key_id is None:
             return None
-        event = codec.decode_stored_header(stored.type, stored.header)
-        return self._sealer.open_content(
-            event, stored.sealed, stored.key_id, tenant=tenant, command_id=stored.command_id
-        ).content
+        return self._sealer.open_content(stored, tenant).content
 
 
 def _decided(snapshot: Snapshot, records: Iterable[LogRecord]) -> Iterator[LogRecord]:
@@ -103,11 +100,9 @@ def _decided(snapshot: Snapshot, records: Iterable[LogRecord]) -> Iterator[LogRe
         yield record
 
 
-def _touched_cubes(records: Iterable[LogRecord]) -> Iterator[tuple[str, str]]:
-    for record in records:
-        parsed = parse(record)
-        for event in parsed.events:
-            for stream in touched(event, record.tenant):
-                match stream.split("/"):
-                    case [tenant, "cube", cube, *_]:
-                        yield tenant, cube
+def _touched(records: Iterable[LogRecord]) -> set[tuple[str, str]]:
+    return {
+        (record.tenant, cube)
+        for record in records
+        for cube in touched_cubes(parse(record).events, record.tenant)
+    }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete
 
 from memos_gov.domain import ids
-from memos_gov.domain.evolve import touched
-from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, facts_type
+from memos_gov.domain.evolve import touched_cubes
+from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts
 from memos_gov.domain.history import Decided
-from memos_gov.projections.tables import CubeRow, CubeWordRow, FactsRow, StreamRow, table_of
+from memos_gov.projections.outcomes import newest_facts
+from memos_gov.projections.tables import CubeRow, CubeWordRow, StreamRow, table_of
 from memos_gov.projections.upsert import upsert
 
 _PIECE = 300
@@ -25,38 +25,23 @@ class CubesView:
 
     def apply(self, connection: Connection, batch: Sequence[Decided]) -> None:
         """Write the touched cubes as their facts stand."""
-        cubes = sorted(set(touched_cubes(batch)))
+        cubes = sorted(_touched(batch))
         for start in range(0, len(cubes), _PIECE):
             piece = cubes[start : start + _PIECE]
-            facts = current_facts(connection, _streams(piece))
+            streams = table_of(StreamRow).c.stream
+            facts = newest_facts(connection, streams.in_(list(_streams(piece))))
             rows = [row for tenant, cube in piece if (row := _row(tenant, cube, facts))]
             upsert(connection, table_of(CubeRow), rows)
             _replace_words(connection, piece, facts)
 
 
-def touched_cubes(batch: Iterable[Decided]) -> Iterator[tuple[str, str]]:
-    """Yield (tenant, cube) of every cube whose facts a batch changed."""
-    for item in batch:
-        if item.outcome.code != "accepted":
-            continue
-        for event in item.parsed.events:
-            for stream in touched(event, item.outcome.tenant):
-                match stream.split("/"):
-                    case [tenant, "cube", cube, *_]:
-                        yield tenant, cube
-
-
-def current_facts(connection: Connection, streams: Iterable[str]) -> dict[str, Facts]:
-    """Return the newest facts of streams that were ever written."""
-    facts, stream = table_of(FactsRow), table_of(StreamRow)
-    query = (
-        select(facts.c.stream, facts.c.doc)
-        .join(stream, (stream.c.stream == facts.c.stream) & (stream.c.version == facts.c.version))
-        .where(stream.c.stream.in_(list(streams)))
-    )
+def _touched(batch: Iterable[Decided]) -> set[tuple[str, str]]:
+    """Return (tenant, cube) of every cube whose facts a batch changed."""
+    accepted = (item for item in batch if item.outcome.code == "accepted")
     return {
-        name: msgspec.json.decode(doc, type=facts_type(name))
-        for name, doc in connection.execute(query)
+        (item.outcome.tenant, cube)
+        for item in accepted
+        for cube in touched_cubes(item.parsed.events, item.outcome.tenant)
     }
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
+from memos_gov.domain.facts import Facts, facts_type
 from memos_gov.domain.history import REPEATED, Outcome
 from memos_gov.ports import Checkpoint
-from memos_gov.projections.tables import CheckpointRow, OutcomeRow, table_of
+from memos_gov.projections.tables import (
+    CheckpointRow,
+    FactsRow,
+    OutcomeRow,
+    StreamRow,
+    table_of,
+)
 from memos_gov.projections.upsert import upsert
 
 
@@ -58,3 +65,14 @@ def advance(connection: Connection, follower: str, partition: int, checkpoint: C
         "log_time_ms": checkpoint.log_time_ms,
     }
     upsert(connection, table_of(CheckpointRow), [row])
+
+
+def newest_facts(connection: Connection, condition: ColumnElement[bool]) -> dict[str, Facts]:
+    """Return stream -> facts at its current version; `condition` is on `StreamRow`."""
+    facts, stream = table_of(FactsRow), table_of(StreamRow)
+    current = (stream.c.stream == facts.c.stream) & (stream.c.version == facts.c.version)
+    query = select(facts.c.stream, facts.c.doc).join(stream, current).where(condition)
+    return {
+        name: msgspec.json.decode(doc, type=facts_type(name))
+        for name, doc in connection.execute(query.order_by(facts.c.stream))
+    }

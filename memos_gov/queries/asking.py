@@ -12,11 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-
 from memos_gov.domain import commands as c
 from memos_gov.domain import ids
-from memos_gov.domain.facts import Facts, facts_type
+from memos_gov.domain.facts import Facts
 from memos_gov.domain.questions import Caller
 from memos_gov.follow import Follower
 from memos_gov.governor import Governor
@@ -75,26 +73,14 @@ class Evidence:
 
     def facts(self, kind: str) -> dict[str, Facts]:
         """Return id -> newest facts of every stream `<tenant>/<kind>/<id>`."""
-        from sqlalchemy import select
+        from memos_gov.projections.outcomes import newest_facts
+        from memos_gov.projections.tables import StreamRow, table_of
 
-        from memos_gov.projections.tables import FactsRow, StreamRow, table_of
-
-        facts, stream = table_of(FactsRow), table_of(StreamRow)
-        prefix = f"{self.tenant}/{kind}/"
-        query = (
-            select(facts.c.stream, facts.c.doc)
-            .join(
-                stream, (stream.c.stream == facts.c.stream) & (stream.c.version == facts.c.version)
-            )
-            .where(stream.c.stream >= prefix, stream.c.stream < f"{self.tenant}/{kind}0")
-            .order_by(facts.c.stream)
-        )
-        return {
-            row.stream.removeprefix(prefix): msgspec.json.decode(
-                row.doc, type=facts_type(row.stream)
-            )
-            for row in self.rows(query)
-        }
+        stream, prefix = table_of(StreamRow).c.stream, f"{self.tenant}/{kind}/"
+        inside = (stream >= prefix) & (stream < f"{self.tenant}/{kind}0")
+        with self.governor.tables.connection() as connection:
+            found = newest_facts(connection, inside)
+        return {name.removeprefix(prefix): facts for name, facts in found.items()}
 
 
 class Names(dict[str, str]):
