@@ -1,0 +1,54 @@
+"""Commands that read, and change nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import (
+    AfterValidator,
+    Field,
+)
+
+from memos_gov.domain.commands.command import Command
+from memos_gov.domain.commands.cubes import OnCube
+from memos_gov.domain.commands.fields import (
+    LIST_PAGE_MAX,
+    RECALL_K_MAX,
+    CubeId,
+    Name,
+    Word,
+    _content,
+)
+
+
+class ReadCube(OnCube):
+    """Read one cube."""
+
+    ACTION: ClassVar[str] = "read"
+
+
+class ReadHistory(OnCube):
+    """Read the events of one cube, never its content."""
+
+    ACTION: ClassVar[str] = "history"
+
+
+class RecallCubes(Command):
+    """Find the `k` most relevant cubes that the actor may read."""
+
+    ACTION: ClassVar[str] = "recall"
+
+    query: Annotated[str, Field(max_length=10_000), AfterValidator(_content)] = Field(repr=False)
+    k: int = Field(5, ge=1, le=RECALL_K_MAX)
+
+
+class ListCubes(Command):
+    """List the facts of the cubes that the actor may read, newest first, a page at a time."""
+
+    ACTION: ClassVar[str] = "list"
+
+    subject: Name | None = None
+    label: Word | None = None
+    state: Word | None = None
+    limit: int = Field(50, ge=1, le=LIST_PAGE_MAX)
+    after: CubeId | None = None

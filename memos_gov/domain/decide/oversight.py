@@ -1,0 +1,43 @@
+"""Decisions about reviews, policies and questions."""
+
+from __future__ import annotations
+
+from memos_gov.domain import commands as c
+from memos_gov.domain import events as e
+from memos_gov.domain.decide.deciding import decided, one
+from memos_gov.domain.decide.refusing import refuse
+from memos_gov.domain.decide.situation import Drafts, Situation
+
+
+@decided.register
+def _(command: c.ApproveReview, at: Situation) -> Drafts:
+    if at.case is None or at.case.state != "open":
+        return refuse(command, "case_not_open")
+    approved = e.Draft(e.ReviewApproved(case=command.case))
+    if at.case.action != "admit":
+        return (approved,)
+    return (approved, e.Draft(e.CubeActivated(cube=at.case.target)))
+
+
+@decided.register
+def _(command: c.RejectReview, at: Situation) -> Drafts:
+    if at.case is None or at.case.state != "open":
+        return refuse(command, "case_not_open")
+    return one(e.ReviewRejected(case=command.case))
+
+
+@decided.register
+def _(command: c.ActivatePolicy, at: Situation) -> Drafts:
+    if command.policy == at.policy:
+        return refuse(command, "policy_active")
+    return one(e.PolicyActivated(policy=command.policy))
+
+
+@decided.register
+def _(command: c.AskAudit, at: Situation) -> Drafts:
+    return one(e.AuditAsked(question=command.question, target=command.target))
+
+
+@decided.register
+def _(command: c.ReadHistory, at: Situation) -> Drafts:
+    return one(e.AuditAsked(question="history", target=command.cube))

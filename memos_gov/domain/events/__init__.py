@@ -1,0 +1,137 @@
+"""
+What happened: every event, as the governance metadata that stands in the clear.
+
+Past participle, one class an event, one version a shape. A released version
+is never edited; a new one gets its own class and an upcast. What is personal
+or guessable is not here but in the sealed payload (`payloads`). Every field
+is a closed word, an opaque id, or a number.
+"""
+
+from __future__ import annotations
+
+from memos_gov.domain.events.cubes import (
+    CubeActivated,
+    CubeArchived,
+    CubeFrozen,
+    CubeQuarantined,
+    CubeRelabelled,
+    CubeRemembered,
+    CubeRevised,
+    CubeShared,
+    CubeThawed,
+    CubeUnshared,
+)
+from memos_gov.domain.events.event import (
+    Event,
+    OnCase,
+    OnContent,
+    OnGovernance,
+    OnMatter,
+    OnPrincipal,
+    OnSubject,
+)
+from memos_gov.domain.events.holds import HoldPlaced, HoldReleased
+from memos_gov.domain.events.oversight import (
+    LogFounded,
+    PolicyActivated,
+    PolicyRolledBack,
+    ReviewApproved,
+    ReviewOpened,
+    ReviewRejected,
+    ReviewUsed,
+    TenantFounded,
+)
+from memos_gov.domain.events.payloads import CubeContent, Draft, Payload, ReadDetail
+from memos_gov.domain.events.people import (
+    ConsentGiven,
+    ConsentWithdrawn,
+    PrincipalAdded,
+    RolesGranted,
+    RolesRevoked,
+)
+from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
+
+__all__ = [
+    "EVENT_TYPES",
+    "AuditAsked",
+    "CommandRefused",
+    "ConsentGiven",
+    "ConsentWithdrawn",
+    "CubeActivated",
+    "CubeArchived",
+    "CubeContent",
+    "CubeFrozen",
+    "CubeQuarantined",
+    "CubeRelabelled",
+    "CubeRemembered",
+    "CubeRevised",
+    "CubeShared",
+    "CubeThawed",
+    "CubeUnshared",
+    "CubesRead",
+    "Draft",
+    "Event",
+    "HoldPlaced",
+    "HoldReleased",
+    "LogFounded",
+    "OnCase",
+    "OnContent",
+    "OnGovernance",
+    "OnMatter",
+    "OnPrincipal",
+    "OnSubject",
+    "Payload",
+    "PolicyActivated",
+    "PolicyRolledBack",
+    "PrincipalAdded",
+    "ReadCube",
+    "ReadDetail",
+    "ReviewApproved",
+    "ReviewOpened",
+    "ReviewRejected",
+    "ReviewUsed",
+    "RolesGranted",
+    "RolesRevoked",
+    "TenantFounded",
+    "type_name",
+]
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        AuditAsked,
+        CommandRefused,
+        ConsentGiven,
+        ConsentWithdrawn,
+        CubeActivated,
+        CubeArchived,
+        CubeFrozen,
+        CubeQuarantined,
+        CubeRelabelled,
+        CubeRemembered,
+        CubeRevised,
+        CubeShared,
+        CubeThawed,
+        CubeUnshared,
+        CubesRead,
+        HoldPlaced,
+        HoldReleased,
+        LogFounded,
+        PolicyActivated,
+        PolicyRolledBack,
+        PrincipalAdded,
+        ReviewApproved,
+        ReviewOpened,
+        ReviewRejected,
+        ReviewUsed,
+        RolesGranted,
+        RolesRevoked,
+        TenantFounded,
+    )
+}
+
+
+def type_name(event_type: type[Event]) -> str:
+    """Return the name and version under which a log permits an event."""
+    return f"{event_type.__name__}.v{event_type.VERSION}"

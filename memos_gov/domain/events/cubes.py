@@ -1,0 +1,89 @@
+"""Events of cubes: content, and what rules them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from memos_gov.domain.events.event import OnContent, OnGovernance
+from memos_gov.domain.facts import Form, GrantScope
+from memos_gov.domain.verdicts import IndexDepth, Integer
+
+
+class CubeRemembered(OnContent, frozen=True, kw_only=True):
+    """A cube came to be; its content and metadata are sealed beside."""
+
+    form: Form
+    origin: str
+    semantic_type: str
+    author: str | None
+    conversation: str | None
+    position: Integer | None
+    subjects: tuple[str, ...]
+    owner: str
+    label: str
+    purposes: tuple[str, ...]
+    basis: str
+    region: str
+    retention_class: str
+    priority: str
+    state: Literal["generated", "activated"]
+    quarantined: bool
+    findings: tuple[str, ...]
+    index: IndexDepth
+    size_bytes: Integer
+    valid_from: Integer
+    valid_to: Integer | None
+    sources: tuple[str, ...]
+
+
+class CubeRevised(OnContent, frozen=True, kw_only=True):
+    """A new content revision, sealed whole; `append` says the old text stands before the new."""
+
+    revision: Integer
+    mode: Literal["overwrite", "append"]
+    findings: tuple[str, ...]
+    index: IndexDepth
+    size_bytes: Integer
+    valid_from: Integer
+    valid_to: Integer | None
+
+
+class CubeRelabelled(OnGovernance, frozen=True, kw_only=True):
+    """The label rose."""
+
+    label: str
+
+
+class CubeQuarantined(OnGovernance, frozen=True, kw_only=True):
+    """Nobody reads the cube until a review approves it."""
+
+
+class CubeActivated(OnGovernance, frozen=True, kw_only=True):
+    """The cube may be recalled: admitted by review, or brought back from the archive."""
+
+
+class CubeArchived(OnGovernance, frozen=True, kw_only=True):
+    """The cube is kept but no longer recalled."""
+
+
+class CubeFrozen(OnGovernance, frozen=True, kw_only=True):
+    """The cube admits no change."""
+
+
+class CubeThawed(OnGovernance, frozen=True, kw_only=True):
+    """The cube admits changes again."""
+
+
+class CubeShared(OnGovernance, frozen=True, kw_only=True):
+    """Another principal may read, or read and write."""
+
+    principal: str
+    scope: GrantScope
+    valid_from: Integer
+    valid_to: Integer | None
+
+
+class CubeUnshared(OnGovernance, frozen=True, kw_only=True):
+    """A share ended."""
+
+    principal: str

@@ -1,0 +1,48 @@
+"""Events of usage, which version nothing: reads, questions, refusals."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from memos_gov.domain.events.event import Event
+from memos_gov.domain.verdicts import Integer
+
+
+class ReadCube(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A cube and the revision that was returned."""
+
+    cube: str
+    revision: Integer
+
+
+class CubesRead(Event, frozen=True, kw_only=True):
+    """
+    Content or facts of cubes were returned.
+
+    `snapshot` is the index whose facts were used, `refused` counts hidden
+    candidates by reason; the query and the candidates are sealed.
+    """
+
+    action: Literal["read", "recall", "list"]
+    cubes: tuple[ReadCube, ...]
+    snapshot: Integer
+    refused: dict[str, Integer]
+
+
+class AuditAsked(Event, frozen=True, kw_only=True):
+    """Somebody asked a question of evidence about `target`."""
+
+    question: str
+    target: str | None
+
+
+class CommandRefused(Event, frozen=True, kw_only=True):
+    """A command was refused, by policy or by the domain; `reasons` are codes, sorted."""
+
+    REFUSAL: ClassVar[bool] = True
+
+    action: str
+    targets: tuple[str, ...]
+    reasons: tuple[str, ...]

@@ -1,0 +1,42 @@
+"""Which streams an event touches, so that their facts are loaded before it evolves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from memos_gov.domain import events as e
+from memos_gov.domain import ids
+from memos_gov.domain.facts import (
+    HeldTarget,
+)
+
+
+def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
+    """Return the streams whose facts `evolve` reads and writes for this event."""
+    match event:
+        case e.CubeRemembered() | e.CubeRevised():
+            content = ids.content_stream(tenant, event.cube)
+            return (content, ids.governance_stream(tenant, event.cube))
+        case e.TenantFounded():
+            return (event.stream(tenant), ids.guard_stream(tenant, "policy"))
+        case e.HoldPlaced():
+            return (event.stream(tenant), held_stream(tenant, event.target))
+        case e.HoldReleased():
+            return (event.stream(tenant), *(held_stream(tenant, t) for t in event.targets))
+        case e.CubesRead() | e.AuditAsked() | e.CommandRefused():
+            return ()
+        case _:
+            return (event.stream(tenant),)
+
+
+def touched_cubes(events: Iterable[e.Event], tenant: str) -> set[str]:
+    """Return the cubes whose facts these events change."""
+    streams = (stream.split("/") for event in events for stream in touched(event, tenant))
+    return {parts[2] for parts in streams if parts[1] == "cube"}
+
+
+def held_stream(tenant: str, target: HeldTarget) -> str:
+    """Return the stream of what a matter holds."""
+    if target.kind == "subject":
+        return ids.subject_stream(tenant, target.id)
+    return ids.governance_stream(tenant, target.id)

@@ -1,0 +1,89 @@
+"""Questions of evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from memos_gov.queries.asking import Evidence
+    from memos_gov.queries.audits import Audit
+    from memos_gov.queries.cases import Case
+    from memos_gov.queries.explain import Explanation
+    from memos_gov.queries.history import History
+    from memos_gov.queries.log_pages import Entry, WholeEntry
+    from memos_gov.queries.principals import Principal
+    from memos_gov.queries.standing import Identity
+
+
+from memos_gov.service.acting import Acting
+
+
+class Asking(Acting):
+    """Questions of evidence."""
+
+    def history(self, cube: str) -> History:
+        """Return every change of a cube, oldest first; headers, never content."""
+        from memos_gov.queries.history import history
+
+        return history(self._evidence, cube)
+
+    def explain(self, verdict_id: str) -> Explanation:
+        """Return why a verdict was given; `<command id>[/<target>]`, or an index."""
+        from memos_gov.queries.explain import explain
+
+        return explain(self._evidence, verdict_id)
+
+    def audit(self, name: str, *, subject: str | None = None, cube: str | None = None) -> Audit:
+        """Answer a question of auditors: `subject`, `access`, `holds` or `integrity`."""
+        from memos_gov.queries.audits import audit
+
+        return audit(self._evidence, name, subject=subject, cube=cube)
+
+    def cases(self) -> tuple[Case, ...]:
+        """Return the review cases that are open, oldest first."""
+        from memos_gov.queries.cases import cases
+
+        return cases(self._evidence)
+
+    def principals(self) -> tuple[Principal, ...]:
+        """Return who may act in the tenant, by name; the question is recorded."""
+        from memos_gov.queries.principals import principals
+
+        return principals(self._evidence)
+
+    def log_tail(self, count: int = 20) -> tuple[Entry, ...]:
+        """Return the newest decided records of the tenant, oldest first."""
+        from memos_gov.queries.log_pages import log_tail
+
+        return log_tail(self._evidence, count)
+
+    def log_show(self, index: int) -> WholeEntry:
+        """Return one decided record whole, its payloads as ciphertext."""
+        from memos_gov.queries.log_pages import log_show
+
+        return log_show(self._evidence, index)
+
+    def log_export(self) -> Iterator[WholeEntry]:
+        """Yield every decided record of the tenant; refused at once, not at the first one."""
+        from memos_gov.queries.log_pages import log_export
+
+        return log_export(self._evidence)
+
+    def whoami(self) -> Identity:
+        """Return who this is, as the log knows it; nothing is recorded."""
+        from memos_gov.queries.standing import whoami
+
+        return whoami(self.rooms.governor, self.caller, self.name)
+
+    @property
+    def _evidence(self) -> Evidence:
+        from memos_gov.queries.asking import Evidence
+
+        rooms = self.rooms
+        return Evidence(
+            governor=rooms.governor,
+            follower=rooms.follower,
+            bundles=rooms.bundles,
+            caller=self.caller,
+        )

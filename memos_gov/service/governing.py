@@ -1,0 +1,109 @@
+"""Sharing, consent, holds, reviews, principals and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from memos_gov.domain import commands as c
+from memos_gov.receipts import Receipt
+from memos_gov.service.acting import Acting
+
+
+class Governing(Acting):
+    """Sharing, consent, holds, reviews, principals and policies."""
+
+    def share(
+        self,
+        cube: str,
+        *,
+        with_: str,
+        scope: Literal["read", "write"] = "read",
+        valid_to: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Let another principal read, or read and write."""
+        return self._do(
+            c.ShareCube, dry_run=dry_run, cube=cube, principal=with_, scope=scope, valid_to=valid_to
+        )
+
+    def unshare(self, cube: str, *, with_: str, dry_run: bool = False) -> Receipt:
+        """End a share."""
+        return self._do(c.UnshareCube, dry_run=dry_run, cube=cube, principal=with_)
+
+    def consent(
+        self,
+        subject: str,
+        purpose: str,
+        *,
+        given: bool = True,
+        valid_from: datetime | None = None,
+        valid_to: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Record a consent, or (`given=False`) a refusal or withdrawal."""
+        return self._do(
+            c.GiveConsent if given else c.WithdrawConsent,
+            dry_run=dry_run,
+            subject=subject,
+            purpose=purpose,
+            valid_from=valid_from,
+            valid_to=valid_to,
+        )
+
+    def hold(
+        self,
+        *,
+        matter: str,
+        subject: str | None = None,
+        cube: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Hold a subject or a cube for a legal matter."""
+        return self._do(c.PlaceHold, dry_run=dry_run, matter=matter, subject=subject, cube=cube)
+
+    def release(self, matter: str, *, dry_run: bool = False) -> Receipt:
+        """Release everything a matter holds."""
+        return self._do(c.ReleaseHold, dry_run=dry_run, matter=matter)
+
+    def approve(self, case: str, *, dry_run: bool = False) -> Receipt:
+        """Let an act that waits for review be done."""
+        return self._do(c.ApproveReview, dry_run=dry_run, case=case)
+
+    def reject(self, case: str, *, dry_run: bool = False) -> Receipt:
+        """Refuse an act that waits for review."""
+        return self._do(c.RejectReview, dry_run=dry_run, case=case)
+
+    def add_principal(
+        self,
+        principal: str,
+        *,
+        roles: Sequence[str],
+        clearance: str = "internal",
+        purposes: Sequence[str] | None = None,
+        regions: Sequence[str] = ("*",),
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Let somebody act, with roles and attributes."""
+        return self._do(
+            c.AddPrincipal,
+            dry_run=dry_run,
+            principal=principal,
+            roles=roles,
+            clearance=clearance,
+            purposes=purposes or (self.caller.purpose,),
+            regions=regions,
+        )
+
+    def grant(self, principal: str, *roles: str, dry_run: bool = False) -> Receipt:
+        """Give roles to a principal."""
+        return self._do(c.GrantRoles, dry_run=dry_run, principal=principal, roles=roles)
+
+    def revoke(self, principal: str, *roles: str, dry_run: bool = False) -> Receipt:
+        """Take roles from a principal."""
+        return self._do(c.RevokeRoles, dry_run=dry_run, principal=principal, roles=roles)
+
+    def activate_policy(self, digest: str, *, dry_run: bool = False) -> Receipt:
+        """Let another kept bundle decide from here on."""
+        return self._do(c.ActivatePolicy, dry_run=dry_run, policy=digest)

@@ -1,0 +1,31 @@
+"""Everything that one open data folder consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from memos_gov.domain.bundle import PolicyBundle
+from memos_gov.follow import Follower
+from memos_gov.governor import Governor
+from memos_gov.materializers.plaintext import IndexFollower
+from memos_gov.ports import CubeIndex, PolicyBundles
+from memos_gov.recall import Reader
+from memos_gov.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """Everything `bootstrap` built for one data folder."""
+
+    settings: Settings
+    governor: Governor
+    reader: Reader
+    follower: Follower
+    index_follower: IndexFollower
+    index: CubeIndex
+    bundles: PolicyBundles
+    verifier_key: str
+    recovery_key: Callable[[], str]
+    shipped: Callable[[], PolicyBundle]
+    close: Callable[[], None]

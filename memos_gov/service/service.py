@@ -1,0 +1,145 @@
+"""An open data folder: who may act in it, its tenants, and how it stands."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from memos_gov.domain import commands as c
+from memos_gov.domain.ids import is_tenant
+from memos_gov.domain.questions import Caller
+from memos_gov.errors import NotFoundError
+from memos_gov.founding import VIA, found_tenant, roll_back_policy
+from memos_gov.governor import new_command_id
+from memos_gov.naming import opaque
+
+if TYPE_CHECKING:
+    from memos_gov.queries.standing import Status
+
+
+from memos_gov.service.actor import Actor
+from memos_gov.service.rooms import Rooms
+
+
+class Service:
+    """An open data folder. Use it in a `with`, or call `close`."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release every file; what was acknowledged stays."""
+        try:
+            self.rooms.governor.close()
+        finally:
+            self.rooms.close()
+
+    def acting_as(
+        self,
+        principal: str,
+        *,
+        tenant: str | None = None,
+        purpose: str | None = None,
+        session: str | None = None,
+        channel: str | None = None,
+        region: str | None = None,
+        approval: str | None = None,
+    ) -> Actor:
+        """
+        Return an actor for a principal of a tenant.
+
+        Whoever can read the folder's operator key may act as any principal;
+        each record says so (`via`). A principal that was never added is
+        refused by policy, not here.
+
+        Raises:
+            InvalidCommandError: Names the circumstance that cannot be one.
+            NotFoundError: There is no such tenant.
+        """
+        settings, keys = self.rooms.settings, self.rooms.governor.keys
+        said = c.make(
+            c.Circumstances,
+            principal=principal,
+            tenant=settings.tenant if tenant is None else tenant,
+            purpose=settings.purpose if purpose is None else purpose,
+            session=session,
+            channel=channel,
+            region=region,
+            approval=approval,
+        )
+        self._require_tenant(said.tenant)
+        caller = Caller(
+            tenant=said.tenant,
+            principal=opaque(keys, said.tenant, "principal", said.principal),
+            via=VIA,
+            purpose=said.purpose,
+            correlation=said.session or new_command_id(),
+            session=said.session,
+            channel=said.channel,
+            region=said.region,
+            approval=said.approval,
+        )
+        return Actor(self.rooms, caller, said.principal)
+
+    def add_tenant(self, tenant: str, *, principal: str) -> int:
+        """
+        Found a tenant under the shipped policy; return its first index, 0.
+
+        Raises:
+            InvalidCommandError: Names `tenant` or `principal`; nothing was written.
+            ConflictError: The tenant exists.
+        """
+        said = c.make(
+            c.Circumstances, principal=principal, tenant=tenant, purpose=self.rooms.settings.purpose
+        )
+        bundle = self.rooms.shipped()
+        self.rooms.bundles.put(bundle)
+        words = bundle.vocabulary
+        return found_tenant(
+            self.rooms.governor,
+            said.tenant,
+            said.principal,
+            policy=bundle.digest,
+            clearance=max(words.labels, key=lambda label: words.labels[label]),
+            purposes=tuple(sorted(words.purposes)),
+            verifier_key=self.rooms.verifier_key,
+            recovery_key=self.rooms.recovery_key(),
+        )
+
+    def status(self) -> Status:
+        """Return how the folder stands; nothing is recorded."""
+        from memos_gov.queries.standing import status
+
+        return status(self.rooms.governor, self.rooms.index, self.rooms.settings.data)
+
+    def roll_back_policy(
+        self, policy: str, *, recovery_key: bytes, tenant: str | None = None
+    ) -> int:
+        """
+        Bring a formerly active policy back with the recovery key; return the index.
+
+        Raises:
+            InvalidCommandError: Names `policy` or `recovery_key`: it cannot be one.
+            NotFoundError: There is no such tenant.
+            ConflictError: The key is not the tenant's, or the policy was never active.
+        """
+        tenant = self.rooms.settings.tenant if tenant is None else tenant
+        wanted = c.make(c.ActivatePolicy, policy=policy)
+        self._require_tenant(tenant)
+        return roll_back_policy(self.rooms.governor, tenant, wanted.policy, recovery_key)
+
+    def _require_tenant(self, tenant: str) -> None:
+        with self.rooms.governor.tables.snapshot() as snapshot:
+            if not is_tenant(tenant) or snapshot.index(tenant) < 0:
+                raise NotFoundError("there is no such tenant")
