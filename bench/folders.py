@@ -9,8 +9,8 @@ from typing import Any
 
 import memos_gov
 from memos_gov.domain import commands as c
-from memos_gov.governor import new_command_id
 from memos_gov.naming import Names
+from memos_gov.proposer import new_command_id
 from memos_gov.receipts import Prepared, Receipt
 
 BATCH = 500

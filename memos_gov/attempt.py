@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from memos_gov.domain import ids
 from memos_gov.domain.facts import (
+    WORKER_FACTS,
     CaseFacts,
     ContentFacts,
     Facts,
@@ -92,6 +93,8 @@ class Attempt:
     @property
     def actor(self) -> PrincipalFacts:
         """The facts of who acts; a principal without a role for one that was never added."""
+        if self.caller.principal in ids.WORKERS:
+            return WORKER_FACTS
         stream = ids.principal_stream(self.tenant, self.caller.principal)
         return self.get(stream, PrincipalFacts) or PrincipalFacts()
 

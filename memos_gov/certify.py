@@ -48,6 +48,7 @@ SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
 _NO_ID = bytes(16)
 _NO_HASH = bytes(32)
+_FOUNDING = (e.LogFounded, e.LogExtended, e.TenantFounded)
 
 
 class Rejected(Exception):  # noqa: N818 (not an error: an outcome on its way out of the checks)
@@ -201,6 +202,7 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
     """Known types, permitted by the log, each on its own stream and with its payload."""
     types = {f"{env.type}.v{env.version}" for env in record.data.events}
     permitted = set(known.log.event_types) if known.log else {e.type_name(e.LogFounded)}
+    permitted.add(e.type_name(e.LogExtended))
     if not types <= permitted:
         raise Rejected("unknown_type", types=types - permitted)
     if item.problem == "unknown_type":
@@ -223,6 +225,8 @@ def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
     match item.events:
         case (e.LogFounded() | e.TenantFounded(),) if tenant not in known.trees:
             return
+        case (e.LogExtended(),) if tenant == ids.INSTANCE:
+            return
         case (e.PolicyRolledBack() as event,):
             facts = known.facts.get(event.stream(tenant))
             if isinstance(facts, PolicyFacts) and is_recovery_signature(
@@ -238,7 +242,7 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
     assert verdict is not None
     policy = known.facts.get(ids.guard_stream(record.data.tenant, "policy"))
     refused = any(event.REFUSAL for event in item.events)
-    if any(isinstance(event, e.LogFounded | e.TenantFounded) for event in item.events):
+    if any(isinstance(event, _FOUNDING) for event in item.events):
         raise Rejected("invalid", why=["verdict"])
     if refused:
         if not all(event.REFUSAL or isinstance(event, e.ReviewOpened) for event in item.events):

@@ -9,19 +9,17 @@ checkpoints, and the recovery key, which may only bring a former policy back.
 
 from __future__ import annotations
 
-import secrets
-
-from memos_gov.certify import RULES_VERSION, SALT_BYTES
-from memos_gov.domain import codec, ids
+from memos_gov.certify import RULES_VERSION
 from memos_gov.domain import events as e
+from memos_gov.domain import ids
+from memos_gov.domain.facts import LogFacts
 from memos_gov.domain.recovery import private_key_of, recovery_text, sign_recovery
 from memos_gov.errors import ConflictError, InvalidCommandError
-from memos_gov.governor import Governor, new_command_id
+from memos_gov.governor import Governor
 from memos_gov.naming import opaque
-from memos_gov.ports import Proposal
+from memos_gov.proposer import new_command_id
 
 FIRST_ROLES = ("dpo", "steward")
-VIA = "operator-key"
 _REMEDIES: dict[type[e.Event], str] = {
     e.PolicyRolledBack: "Check that the key is this tenant's and that the policy decided before.",
     e.TenantFounded: "Choose another name; `memos-gov tenant list` shows those taken.",
@@ -34,7 +32,7 @@ def found_log(governor: Governor, instance: str, mac_key_id: str) -> None:
         instance=instance,
         partitions=governor.log.partitions,
         mac_key=mac_key_id,
-        event_types=tuple(sorted(e.type_name(t) for t in e.EVENT_TYPES.values())),
+        event_types=event_types(),
         rules=RULES_VERSION,
     )
     _found(governor, ids.INSTANCE, "instance", founded)
@@ -95,29 +93,34 @@ def roll_back_policy(governor: Governor, tenant: str, policy: str, recovery_key:
     return _found(governor, tenant, "recovery-key", event, command_id)
 
 
+def extend_log(governor: Governor) -> None:
+    """
+    Permit the event types of this program that the log does not permit yet.
+
+    Its own control record says so, at the place from which they may stand: a
+    certifier that lacks them stops there, and not before.
+    """
+    with governor.tables.snapshot() as snapshot:
+        _, facts = snapshot.facts([ids.log_stream()]).get(ids.log_stream(), (0, None))
+    known = event_types()
+    if not isinstance(facts, LogFacts) or set(known) <= set(facts.event_types):
+        return
+    extended = e.LogExtended(event_types=known, rules=RULES_VERSION)
+    _found(governor, ids.INSTANCE, "instance", extended)
+
+
+def event_types() -> tuple[str, ...]:
+    """Return the event types that this program knows, as a log names them."""
+    return tuple(sorted(e.type_name(t) for t in e.EVENT_TYPES.values()))
+
+
 def _found(
     governor: Governor, tenant: str, actor: str, event: e.Event, command_id: str = ""
 ) -> int:
     """Propose a record without a verdict and return its index."""
-    now = governor.clock.now()
-    command_id = command_id or new_command_id()
-    data = codec.RecordData(
-        tenant=tenant,
-        actor=actor,
-        on_behalf_of=None,
-        via=VIA,
-        correlation=command_id,
-        causation=None,
-        command="",
-        context=codec.RequestContext(action="found", purpose=""),
-        relied_on={},
-        verdict=None,
-        events=(codec.envelope(event, tenant, None, None),),
-        salt=secrets.token_hex(SALT_BYTES),
-        mac_key=governor.mac_key_id,
+    outcome = governor.proposer.submit_unjudged(
+        tenant, actor, event, action="found", command_id=command_id
     )
-    body = governor.sign(data, command_id, type(event).__name__, codec.timestamp(now))
-    outcome = governor.propose_raw(Proposal(tenant, round(now.timestamp() * 1000), body))
     if outcome.code != "accepted":
         msg = f"the record was not accepted ({outcome.code})"
         raise ConflictError(msg, remedy=_REMEDIES.get(type(event)))

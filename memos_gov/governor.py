@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
-import uuid_utils
 
 from memos_gov.assess import Assessed, Assessor
 from memos_gov.attempt import Attempt
@@ -59,6 +58,7 @@ from memos_gov.ports import (
     Snapshot,
     Tables,
 )
+from memos_gov.proposer import Proposer, new_command_id
 from memos_gov.receipts import NOT_WRITTEN, Prepared, Receipt, only_asked, raise_refusal, receipt_of
 from memos_gov.sealing import Sealer, month_name
 
@@ -80,8 +80,7 @@ class Governor:
         bundles: PolicyBundles,
         certifier: Certifier,
         clock: Clock,
-        mac_key_id: str,
-        mac_key: bytes,
+        proposer: Proposer,
     ) -> None:
         self.log = log
         self.tables = tables
@@ -91,8 +90,7 @@ class Governor:
         self.sealer = Sealer(keys)
         self._engine = engine
         self._bundles = bundles
-        self.mac_key_id = mac_key_id
-        self._mac_key = mac_key
+        self.proposer = proposer
         self._judges: dict[str, Judge] = {}
         self._vocabularies: dict[str, Vocabulary] = {}
 
@@ -309,54 +307,18 @@ class Governor:
             ),
             events=tuple(self.sealer.seal(d, caller.tenant, command_id, now) for d in drafts),
             salt=secrets.token_hex(SALT_BYTES),
-            mac_key=self.mac_key_id,
+            mac_key=self.proposer.mac_key_id,
         )
-        body = self.sign(data, command_id, type(command).__name__, codec.timestamp(now))
+        body = self.proposer.sign(data, command_id, type(command).__name__, codec.timestamp(now))
         if len(body) > codec.RECORD_BYTES_MAX:
             msg = f"content: the record is over {codec.RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX)"
             raise InvalidCommandError(msg, field="content")
         proposal = Proposal(caller.tenant, round(now.timestamp() * 1000), body)
         return Prepared(command_id=command_id, proposal=proposal, verdict=verdict, drafts=drafts)
 
-    def sign(self, data: codec.RecordData, command_id: str, name: str, time: str) -> bytes:
-        """Return a record's canonical bytes under this proposer's MAC."""
-        record = codec.Record(
-            specversion="1.0",
-            id=command_id,
-            source=codec.SOURCE,
-            type=f"{codec.TYPE_PREFIX}{name}",
-            time=time,
-            datacontenttype="application/json",
-            dataschema=codec.SCHEMA_PREFIX,
-            data=data,
-        )
-        return codec.sign(record, self._mac_key)
-
     def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
         """Append records durably and return their outcomes, each once it is decided."""
-        return self._decided([p.proposal for p in prepared]) if prepared else []
-
-    def propose_raw(self, proposal: Proposal) -> Outcome:
-        """Append one record that needs no verdict (`founding.py`) and return its outcome."""
-        return self._decided([proposal])[0]
-
-    def _decided(self, proposals: Sequence[Proposal]) -> list[Outcome]:
-        positions = self.log.append(proposals)
-        decided = {
-            item.position: item.outcome
-            for batch in self.certifier.batches(max(positions))
-            for item in batch
-        }
-        return [decided.get(position) or self._outcome(position) for position in positions]
-
-    def _outcome(self, position: LogPosition) -> Outcome:
-        """Return the outcome of a record that somebody else certified."""
-        with self.tables.snapshot() as snapshot:
-            outcome = snapshot.outcome(position)
-        if outcome is None:
-            msg = "a certified record has no outcome"
-            raise CorruptionError(msg, place=f"log offset {position.offset}")
-        return outcome
+        return self.proposer.submit([p.proposal for p in prepared])
 
     def conclude(
         self, caller: Caller, command: c.Command, prepared: Prepared, outcome: Outcome
@@ -471,11 +433,6 @@ def retried(act: Callable[[], T]) -> T:
         with attempt:
             return act()
     raise AssertionError
-
-
-def new_command_id() -> str:
-    """Return a fresh idempotency key (UUIDv7, RFC 9562)."""
-    return str(uuid_utils.uuid7())
 
 
 def _context(caller: Caller, command: c.Command) -> codec.RequestContext:

@@ -29,10 +29,11 @@ from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.verdicts import Scope, Verdict
 from memos_gov.domain.vocabulary import check_words
 from memos_gov.errors import OvertakenError, UnavailableError
-from memos_gov.governor import Governor, new_command_id, retried
+from memos_gov.governor import Governor, retried
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.naming import Names
 from memos_gov.ports import CubeIndex, Snapshot
+from memos_gov.proposer import new_command_id
 from memos_gov.queries import CubeFinder
 from memos_gov.receipts import Prepared
 

@@ -151,7 +151,7 @@ class CertifierMachine(RuleBasedStateMachine):
     def _append(self, body: bytes, tenant: str = TENANT) -> Outcome:
         governor = self.gov.rooms.governor
         now_ms = round(governor.clock.now().timestamp() * 1000)
-        return governor.propose_raw(Proposal(tenant, now_ms, body))
+        return governor.proposer.submit([Proposal(tenant, now_ms, body)])[0]
 
     def _records(self) -> list[LogRecord]:
         return self.gov.rooms.governor.log.read(0, 0, 100_000)
@@ -216,7 +216,7 @@ class CertifierMachine(RuleBasedStateMachine):
 
     def _compare_batches(self) -> None:
         governor, records = self.gov.rooms.governor, self._records()
-        name = governor.mac_key_id
+        name = governor.proposer.mac_key_id
         key = governor.keys.secret("_instance", mac_secret(name))
         assert key is not None
         live = self._live_rows()

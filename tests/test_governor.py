@@ -25,8 +25,9 @@ from memos_gov.errors import (
     PolicyUnavailableError,
     UnavailableError,
 )
-from memos_gov.governor import Governor, new_command_id
+from memos_gov.governor import Governor
 from memos_gov.ports import PolicyEngine
+from memos_gov.proposer import new_command_id
 from memos_gov.receipts import NOT_WRITTEN
 from memos_gov.service import Actor, Service
 

@@ -27,10 +27,12 @@ from memos_gov.certify import parse
 from memos_gov.domain.events import LogFounded
 from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.follow import Certifier, Follower, mac_secret
+from memos_gov.founding import extend_log
 from memos_gov.fsck.report import REBUILD, RESTORE
 from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.ports import Clock, EventLog
+from memos_gov.proposer import Proposer
 from memos_gov.queries import CubeFinder
 from memos_gov.recall import Reader
 from memos_gov.sealing import check_vault_age
@@ -77,6 +79,7 @@ def _build(settings: Settings, clock: Clock) -> Service:
         _check_clock(rooms.governor, clock)
         with rooms.governor.tables.snapshot() as snapshot:
             check_vault_age(rooms.governor.keys, snapshot)
+        extend_log(rooms.governor)
     except BaseException:
         opened.close()
         raise
@@ -150,6 +153,14 @@ def build_rooms(
     bundles = FilePolicyBundles(folder / "policies")
     engine = WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s)
     certifier = Certifier(log, tables, vault)
+    proposer = Proposer(
+        log=log,
+        tables=tables,
+        certifier=certifier,
+        clock=clock,
+        mac_key_id=mac[0],
+        mac_key=mac[1],
+    )
     governor = Governor(
         log=log,
         tables=tables,
@@ -158,8 +169,7 @@ def build_rooms(
         bundles=bundles,
         certifier=certifier,
         clock=clock,
-        mac_key_id=mac[0],
-        mac_key=mac[1],
+        proposer=proposer,
     )
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)

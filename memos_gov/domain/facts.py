@@ -75,6 +75,7 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     matters: tuple[str, ...]
     sources: tuple[str, ...]
     recorded_at: int
+    restricted: bool = False
 
 
 class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,6 +110,9 @@ class PrincipalFacts(Facts, frozen=True, kw_only=True):
     clearance: str = "public"
     purposes: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+
+
+WORKER_FACTS = PrincipalFacts(roles=("worker",), regions=("*",))
 
 
 class PolicyFacts(Facts, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ import uuid
 from memos_gov.errors import InvalidCommandError
 
 INSTANCE = "_instance"
+NOTARY, SCHEDULER, ERASER = "w_notary", "w_scheduler", "w_eraser"
+WORKERS = frozenset({NOTARY, SCHEDULER, ERASER})
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 COMMAND_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 OPAQUE = re.compile(r"[a-z]_[a-z0-9]{1,40}")

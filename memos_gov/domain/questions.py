@@ -61,8 +61,8 @@ class Cube(msgspec.Struct, frozen=True):
 
     @property
     def restricted(self) -> bool:
-        """Whether one of its subjects is restricted."""
-        return any(s.restricted for s in self.subjects)
+        """Whether the cube itself or one of its subjects is restricted."""
+        return self.governance.restricted or any(s.restricted for s in self.subjects)
 
 
 def asked(

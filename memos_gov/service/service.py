@@ -9,9 +9,9 @@ from memos_gov.domain import commands as c
 from memos_gov.domain.ids import is_tenant
 from memos_gov.domain.questions import Caller
 from memos_gov.errors import NotFoundError
-from memos_gov.founding import VIA, found_tenant, roll_back_policy
-from memos_gov.governor import new_command_id
+from memos_gov.founding import found_tenant, roll_back_policy
 from memos_gov.naming import opaque
+from memos_gov.proposer import VIA, new_command_id
 
 if TYPE_CHECKING:
     from memos_gov.queries.standing import Status

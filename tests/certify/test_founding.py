@@ -211,3 +211,24 @@ def test_leaf_depends_on_the_outcome_and_on_the_record(history: History) -> None
 
     assert first.leaf != second.leaf
     assert 32 == len(first.leaf)
+
+
+def test_log_is_extended_by_a_further_control_record(history: History) -> None:
+    """An enrolled proposer permits more types; what stood before is not judged again."""
+    event = e.LogExtended(event_types=("CubeVanished.v1",), rules=1)
+    outcome = history.append(a_record(event, tenant=ids.INSTANCE, verdict=None), ids.INSTANCE)
+
+    assert "accepted" == outcome.code
+    assert history.known.log is not None
+    assert "CubeVanished.v1" in history.known.log.event_types
+
+
+@pytest.mark.parametrize("verdict", [None, allowing([""])])
+def test_log_extended_by_a_tenant_is_invalid(
+    history: History, verdict: codec.RecordedVerdict | None
+) -> None:
+    """Only the log's own tenant says what may stand in the log, whatever a policy allows."""
+    event = e.LogExtended(event_types=("CubeVanished.v1",), rules=1)
+    outcome = history.append(a_record(event, tenant=TENANT, verdict=verdict))
+
+    assert "invalid" == outcome.code

@@ -8,7 +8,7 @@ from memos_gov.domain.commands import RecallCubes, make
 from memos_gov.domain.decide import Situation, decide_read
 from memos_gov.domain.events import ReadDetail
 from memos_gov.errors import DeniedError, InvalidCommandError, NotFoundError
-from memos_gov.governor import new_command_id
+from memos_gov.proposer import new_command_id
 from memos_gov.service import Actor, Service
 from tests.lives import OTHER_TENANT, Life
 

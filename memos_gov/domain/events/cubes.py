@@ -66,6 +66,23 @@ class CubeArchived(OnGovernance, frozen=True, kw_only=True):
     """The cube is kept but no longer recalled."""
 
 
+class CubeExpired(OnGovernance, frozen=True, kw_only=True):
+    """The cube's time is over: nobody uses it, and erasure follows."""
+
+
+class CubeRestricted(OnGovernance, frozen=True, kw_only=True):
+    """An erasure cannot be done yet, so the cube is stored and no longer used."""
+
+    erasure: str
+    reasons: tuple[str, ...]
+
+
+class CubeErased(OnGovernance, frozen=True, kw_only=True):
+    """The cube ended: its content keys are destroyed from here on, and it is never read again."""
+
+    erasure: str
+
+
 class CubeFrozen(OnGovernance, frozen=True, kw_only=True):
     """The cube admits no change."""
 

@@ -21,6 +21,17 @@ class LogFounded(Event, frozen=True, kw_only=True):
         return ids.log_stream()
 
 
+class LogExtended(Event, frozen=True, kw_only=True):
+    """A further control record: more event types may stand in the log from here on."""
+
+    event_types: tuple[str, ...]
+    rules: Integer
+
+    def stream(self, tenant: str) -> str:
+        """Return the stream of the log itself."""
+        return ids.log_stream()
+
+
 class TenantFounded(OnPrincipal, frozen=True, kw_only=True):
     """Index 0 of a tenant: first principal, policy and keys; the one command without a verdict."""
 

@@ -109,6 +109,21 @@ def _(event: e.CubeArchived, at: Occurrence, known: Known) -> Changes:
 
 
 @evolve.register
+def _(event: e.CubeExpired, at: Occurrence, known: Known) -> Changes:
+    return governed(event, at, known, state="expired")
+
+
+@evolve.register
+def _(event: e.CubeRestricted, at: Occurrence, known: Known) -> Changes:
+    return governed(event, at, known, restricted=True)
+
+
+@evolve.register
+def _(event: e.CubeErased, at: Occurrence, known: Known) -> Changes:
+    return governed(event, at, known, state="erased", grants=())
+
+
+@evolve.register
 def _(event: e.CubeFrozen, at: Occurrence, known: Known) -> Changes:
     return governed(event, at, known, frozen=True)
 

@@ -29,6 +29,15 @@ def _(event: e.LogFounded, at: Occurrence, known: Known) -> Changes:
 
 
 @evolve.register
+def _(event: e.LogExtended, at: Occurrence, known: Known) -> Changes:
+    facts = known.get(ids.log_stream())
+    if not isinstance(facts, LogFacts):
+        return {}
+    types = tuple(sorted({*facts.event_types, *event.event_types}))
+    return {ids.log_stream(): replace(facts, event_types=types, rules=event.rules)}
+
+
+@evolve.register
 def _(event: e.ReviewOpened, at: Occurrence, known: Known) -> Changes:
     return {
         event.stream(at.tenant): CaseFacts(
