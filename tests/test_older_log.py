@@ -1,4 +1,4 @@
-"""A log of an older program: opened, extended where it stands, and never asked to take back a word."""
+"""A log of an older program: opened, extended where it stands, and nothing in it judged again."""
 
 from pathlib import Path
 

@@ -53,7 +53,7 @@ VERBS = {
     "review": "memos_gov.cli.reviews",
     "history": "memos_gov.cli.evidence",
     "explain": "memos_gov.cli.evidence",
-    "audit": "memos_gov.cli.evidence",
+    "audit": "memos_gov.cli.audits",
     "log": "memos_gov.cli.records",
     "fsck": "memos_gov.cli.upkeep",
     "rebuild": "memos_gov.cli.upkeep",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from memos_gov.errors import InvalidCommandError
+from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
 
 COLUMNS = (
@@ -23,19 +24,17 @@ COLUMNS = (
 )
 
 
-def accesses(
-    evidence: Evidence, subject: str | None, cube: str | None
-) -> tuple[int, list[tuple[Any, ...]]]:
+def accesses(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[Any, ...]]]:
     """
     Return reads, struck reads and refusals of a cube, or of any cube of a person, in order.
 
     Raises:
         InvalidCommandError: Neither is named, or both are; nothing was written.
     """
-    if (subject is None) == (cube is None):
+    if (about.subject is None) == (about.cube is None):
         msg = "cube: name a cube or a subject, one of the two"
         raise InvalidCommandError(msg, field="cube")
-    target = cube if subject is None else evidence.opaque("subject", subject)
+    target = about.cube if about.subject is None else evidence.opaque("subject", about.subject)
     assert target is not None
     index = evidence.ask("access", target=target)
     evidence.follower.catch_up("accesses", "cubes")

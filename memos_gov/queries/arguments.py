@@ -26,11 +26,11 @@ class Arguments(Command):
 
 
 class AuditArguments(Arguments):
-    """A question of auditors, of a person or of a cube."""
+    """A question of auditors, and what it is about; a question refuses what it does not take."""
 
     question: str
-    subject: Name | None
-    cube: CubeId | None
+    subject: Name | None = None
+    cube: CubeId | None = None
 
 
 class ExplainArguments(Arguments):

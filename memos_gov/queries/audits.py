@@ -30,7 +30,7 @@ from memos_gov.queries.integrity import integrity
 from memos_gov.queries.subject_access import COLUMNS as SUBJECT_COLUMNS
 from memos_gov.queries.subject_access import held_about
 
-Answer = Callable[[Evidence, str | None, str | None], tuple[int, Sequence[tuple[Any, ...]]]]
+Answer = Callable[[Evidence, AuditArguments], tuple[int, Sequence[tuple[Any, ...]]]]
 AUDITS: dict[str, tuple[tuple[str, ...], Answer]] = {
     "access": (ACCESS_COLUMNS, accesses),
     "holds": (HOLDS_COLUMNS, held),
@@ -54,22 +54,20 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str
 
 
-def audit(
-    evidence: Evidence, name: str, *, subject: str | None = None, cube: str | None = None
-) -> Audit:
+def audit(evidence: Evidence, name: str, **about: object) -> Audit:
     """
-    Answer a question by name; `AUDITS` lists them.
+    Answer a question by name; `AUDITS` lists them, `AuditArguments` what they take.
 
     Raises:
         InvalidCommandError: No such question, it needs a subject or a cube, or
             one of them can be none; nothing was written.
         DeniedError: Refused; recorded.
     """
-    about = make(AuditArguments, question=name, subject=subject, cube=cube)
+    arguments = make(AuditArguments, question=name, **about)
     if name not in AUDITS:
         msg = f"question: there is no question {name!r}; there are {', '.join(AUDITS)}"
         raise InvalidCommandError(msg, field="question")
     columns, answer = AUDITS[name]
-    index, rows = answer(evidence, about.subject, about.cube)
+    index, rows = answer(evidence, arguments)
     as_of = codec.timestamp(evidence.governor.clock.now())
     return Audit(question=name, columns=columns, rows=tuple(rows), index=index, as_of=as_of)

@@ -10,17 +10,16 @@ import msgspec
 from memos_gov.domain import ids
 from memos_gov.domain.events import HoldPlaced
 from memos_gov.domain.facts import HeldTarget, MatterFacts
+from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
 
 COLUMNS = ("matter", "kind", "target", "cubes", "since", "placed_by")
 
 
-def held(
-    evidence: Evidence, subject: str | None, cube: str | None
-) -> tuple[int, list[tuple[Any, ...]]]:
-    """Return one row a target held now, by matter; of one person or cube only where named."""
-    person = None if subject is None else evidence.opaque("subject", subject)
-    wanted = person or cube
+def held(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[Any, ...]]]:
+    """Return one row a target held now, by matter; of one person or about.cube only where named."""
+    person = None if about.subject is None else evidence.opaque("subject", about.subject)
+    wanted = person or about.cube
     index = evidence.ask("holds", target=wanted)
     evidence.follower.catch_up("cubes")
     targets = [

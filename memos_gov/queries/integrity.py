@@ -15,6 +15,7 @@ from memos_gov.errors import InvalidCommandError
 from memos_gov.follow import read_checkpoint
 from memos_gov.fsck.records import Records, check_records
 from memos_gov.fsck.report import Findings
+from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
 
 COLUMNS = ("check", "place", "result")
@@ -32,9 +33,7 @@ CHECKS = {
 GOOD = "ok"
 
 
-def integrity(
-    evidence: Evidence, subject: str | None, cube: str | None
-) -> tuple[int, list[tuple[Any, ...]]]:
+def integrity(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[Any, ...]]]:
     """
     Return one row a check, and one a finding; the last row has the recomputed root.
 
@@ -42,7 +41,7 @@ def integrity(
         InvalidCommandError: A subject or a cube is named.
         DeniedError: Refused; recorded.
     """
-    if subject is not None or cube is not None:
+    if about.subject is not None or about.cube is not None:
         msg = "subject: this question is about the whole log"
         raise InvalidCommandError(msg, field="subject")
     index, findings = _asked(evidence), Findings()

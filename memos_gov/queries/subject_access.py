@@ -9,6 +9,7 @@ from memos_gov.domain import ids, questions
 from memos_gov.domain.facts import SubjectFacts
 from memos_gov.domain.questions import Cube
 from memos_gov.errors import InvalidCommandError, PolicyUnavailableError
+from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence, Names
 
 COLUMNS = (
@@ -41,9 +42,7 @@ PAGE = 200
 OWN_RECORD = "subject"
 
 
-def held_about(
-    evidence: Evidence, subject: str | None, cube: str | None
-) -> tuple[int, list[tuple[Any, ...]]]:
+def held_about(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[Any, ...]]]:
     """
     Return one row a cube about a person, oldest first.
 
@@ -53,10 +52,10 @@ def held_about(
     Raises:
         InvalidCommandError: No person is named, or a cube is; nothing was written.
     """
-    if subject is None or cube is not None:
+    if about.subject is None or about.cube is not None:
         msg = "subject: name the person this is about, and no cube"
         raise InvalidCommandError(msg, field="subject")
-    person = evidence.opaque("subject", subject)
+    person = evidence.opaque("subject", about.subject)
     index = evidence.ask("subject", target=person)
     evidence.follower.catch_up("cubes", "accesses")
     return index, [*_cube_rows(evidence, person), *_own_row(evidence, person)]

@@ -34,11 +34,11 @@ class Asking(Acting):
 
         return explain(self._evidence, verdict_id)
 
-    def audit(self, name: str, *, subject: str | None = None, cube: str | None = None) -> Audit:
-        """Answer a question of auditors: `subject`, `access`, `holds` or `integrity`."""
+    def audit(self, name: str, **about: object) -> Audit:
+        """Answer a question of auditors by name, about a `subject` or a `cube`."""
         from memos_gov.queries.audits import audit
 
-        return audit(self._evidence, name, subject=subject, cube=cube)
+        return audit(self._evidence, name, **about)
 
     def cases(self) -> tuple[Case, ...]:
         """Return the review cases that are open, oldest first."""
