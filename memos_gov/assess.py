@@ -23,11 +23,13 @@ from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import (
     CaseFacts,
     ConsentFact,
+    ErasureFacts,
     MatterFacts,
     SubjectFacts,
 )
 from memos_gov.domain.questions import Cube, Question
 from memos_gov.domain.verdicts import FindingKind, Verdict, merge
+from memos_gov.naming import unknown
 
 OpenContent = Callable[[str, Cube], CubeContent]
 Contentful = c.RememberCube | c.ReviseCube
@@ -59,6 +61,10 @@ class Assessor:
                 return self._remember(command)
             case c.ReviseCube():
                 return self._revise(command)
+            case c.EraseCube():
+                return self._erase_cube(command)
+            case c.EraseSubject():
+                return self._erase_subject(command)
             case c.OnCube():
                 return self._on_cube(command, command.cube)
             case c.PlaceHold(cube=str() as cube):
@@ -179,6 +185,40 @@ class Assessor:
         return max(
             [label, *(x for x in demanded if x)], key=lambda x: self._words.labels.get(x, 99)
         )
+
+    def _erase_cube(self, command: c.EraseCube) -> Assessed:
+        asked = self._on_cube(command, command.cube)
+        cube = asked.situation.cube
+        if cube is None:
+            return asked
+        situation = replace(
+            asked.situation,
+            erasing=cube.erasing,
+            kept_erasure=self._kept(cube.governance.erasure, cube=command.cube),
+        )
+        return asked._replace(situation=situation)
+
+    def _erase_subject(self, command: c.EraseSubject) -> Assessed:
+        at = self._attempt
+        (facts,) = at.subjects([command.subject])
+        assessed = self._act(command, _subject_target(command.subject, facts))
+        if command.subject == unknown("subject"):
+            verdict = merge(assessed.verdict, at.unknown())
+            return Assessed(assessed.situation, verdict, {command.subject: verdict})
+        kept = self._kept(facts.erasure, subject=command.subject)
+        situation = replace(assessed.situation, erasing=facts.erasing, kept_erasure=kept)
+        return assessed._replace(situation=situation)
+
+    def _kept(
+        self, erasure: str | None, *, subject: str | None = None, cube: str | None = None
+    ) -> str | None:
+        """Return an erasure if it is of exactly this target and had to keep all of it."""
+        at = self._attempt
+        if erasure is None:
+            return None
+        facts = at.get(ids.erasure_stream(at.tenant, erasure), ErasureFacts)
+        found = facts and (facts.state, facts.subject, facts.cube)
+        return erasure if found == ("kept", subject, cube) else None
 
     def _on_case(self, command: c.OnCase) -> Assessed:
         at = self._attempt

@@ -25,8 +25,9 @@ import msgspec
 
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
+from memos_gov.domain.erasing import is_page, is_report
 from memos_gov.domain.evolve import Occurrence, evolve, touched
-from memos_gov.domain.facts import PolicyFacts
+from memos_gov.domain.facts import ErasureFacts, GovernanceFacts, PolicyFacts
 from memos_gov.domain.history import (
     REPEATED,
     Known,
@@ -49,6 +50,8 @@ SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
 _NO_ID = bytes(16)
 _NO_HASH = bytes(32)
 _FOUNDING = (e.LogFounded, e.LogExtended, e.TenantFounded)
+_REPORTS = (e.CustodianErased, e.ErasureCompleted)
+_PAGES = (e.ErasurePlanned, e.SubjectErased)
 
 
 class Rejected(Exception):  # noqa: N818 (not an error: an outcome on its way out of the checks)
@@ -220,13 +223,16 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
 
 
 def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
-    """The records that need no verdict: the control record, a genesis, a recovery."""
+    """The records that need no verdict: control records, a genesis, a recovery, reports."""
     tenant = record.data.tenant
     match item.events:
         case (e.LogFounded() | e.TenantFounded(),) if tenant not in known.trees:
             return
         case (e.LogExtended(),) if tenant == ids.INSTANCE:
             return
+        case (e.CustodianErased() | e.ErasureCompleted() as event,):
+            if is_report(event, record.data.actor, _erasure_of(event, tenant, known)):
+                return
         case (e.PolicyRolledBack() as event,):
             facts = known.facts.get(event.stream(tenant))
             if isinstance(facts, PolicyFacts) and is_recovery_signature(
@@ -236,13 +242,34 @@ def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
     raise Rejected("invalid", why=["verdict"])
 
 
+def _erasure_of(event: e.OnErasure, tenant: str, known: Known) -> ErasureFacts | None:
+    facts = known.facts.get(event.stream(tenant))
+    return facts if isinstance(facts, ErasureFacts) else None
+
+
+def _check_endings(item: Parsed, record: codec.Record, known: Known) -> None:
+    """Only workers end memories, and the eraser only as the plan of an open erasure says."""
+    data = record.data
+    ends = any(isinstance(event, e.CubeErased) for event in item.events)
+    if ends and data.actor not in ids.WORKERS:
+        raise Rejected("invalid", why=["actor"])
+    if not any(isinstance(event, _PAGES) for event in item.events):
+        return
+    planned = item.events[0]
+    facts = None
+    if isinstance(planned, e.ErasurePlanned):
+        facts = _erasure_of(planned, data.tenant, known)
+    if not is_page(item.events, data.actor, facts):
+        raise Rejected("invalid", why=["page"])
+
+
 def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
     """The active policy said yes to every target in time, or only a refusal is proposed."""
     verdict = record.data.verdict
     assert verdict is not None
     policy = known.facts.get(ids.guard_stream(record.data.tenant, "policy"))
     refused = any(event.REFUSAL for event in item.events)
-    if any(isinstance(event, _FOUNDING) for event in item.events):
+    if any(isinstance(event, (*_FOUNDING, *_REPORTS)) for event in item.events):
         raise Rejected("invalid", why=["verdict"])
     if refused:
         if not all(event.REFUSAL or isinstance(event, e.ReviewOpened) for event in item.events):
@@ -255,6 +282,7 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
         raise Rejected("stale", streams=[ids.guard_stream(record.data.tenant, "policy")])
     if known.log_time_ms >= verdict.valid_until * 1000:
         raise Rejected("late")
+    _check_endings(item, record, known)
 
 
 def _cubes_of(events: Iterable[e.Event]) -> set[str]:
@@ -277,17 +305,24 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
     if not must <= data.relied_on.keys():
         raise Rejected("incomplete", streams=must - data.relied_on.keys())
     moved = {s for s, version in data.relied_on.items() if known.versions.get(s, 0) != version}
-    if not moved:
-        return {}
     reads = [event for event in item.events if isinstance(event, e.CubesRead)]
-    if not reads or moved & set(base):
+    if moved and (not reads or moved & set(base)):
         raise Rejected("stale", streams=moved)
     struck = {
         c.cube
-        for c in reads[0].cubes
+        for read in reads
+        for c in read.cubes
         if moved & set(cube_streams(data.tenant, c.cube, known.facts))
+        or _has_ended(read, c.cube, data.tenant, known)
     }
-    return {"struck": sorted(struck)}
+    return {"struck": sorted(struck)} if moved or struck else {}
+
+
+def _has_ended(read: e.CubesRead, cube: str, tenant: str, known: Known) -> bool:
+    """Whether a read is of content that was erased, whatever policy says of it."""
+    facts = known.facts.get(ids.governance_stream(tenant, cube))
+    erased = isinstance(facts, GovernanceFacts) and facts.state == "erased"
+    return erased and read.action != "list"
 
 
 def _repeat(item: Parsed, earlier: Outcome, rows: Rows) -> None:

@@ -14,7 +14,14 @@ import msgspec
 
 from memos_gov.domain import commands as c
 from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED
-from memos_gov.domain.events import AuditAsked, CommandRefused, CubeRemembered, CubeRevised, Draft
+from memos_gov.domain.events import (
+    AuditAsked,
+    CommandRefused,
+    CubeRemembered,
+    CubeRevised,
+    Draft,
+    ErasureRequested,
+)
 from memos_gov.domain.history import Outcome
 from memos_gov.domain.questions import Caller
 from memos_gov.domain.verdicts import FAILED_CLOSED, UNKNOWN_TARGET, IndexDepth, Verdict
@@ -34,6 +41,7 @@ REMEDIES = {
     "case_not_open": "`memos-gov review list` shows the cases that are open.",
     "principal_exists": "Choose another name, or give roles with `memos-gov principal grant`.",
     "policy_active": NOTHING_TO_DO,
+    "erasure_open": "`memos-gov audit requests` shows it; opening the folder goes on with it.",
 }
 
 
@@ -58,6 +66,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     cube_id: str | None = None
     revision: int | None = None
     case_id: str | None = None
+    erasure_id: str | None = None
     repeated: bool = False
     index_depth: IndexDepth | None = None
 
@@ -82,7 +91,8 @@ def only_asked(command: c.Command, drafts: tuple[Draft, ...]) -> tuple[Draft, ..
     if any(draft.event.REFUSAL for draft in drafts):
         return drafts
     question = f"dry-run-{command.ACTION.replace('_', '-')}"
-    return (Draft(AuditAsked(question=question, target=getattr(command, "cube", None))),)
+    target = getattr(command, "subject" if isinstance(command, c.EraseSubject) else "cube", None)
+    return (Draft(AuditAsked(question=question, target=target)),)
 
 
 def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
@@ -92,6 +102,8 @@ def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
         None,
     )
     case = next((e for d in prepared.drafts if (e := getattr(d.event, "case", None))), None)
+    requested = (d.event for d in prepared.drafts if isinstance(d.event, ErasureRequested))
+    erasure = next((event.erasure for event in requested), None)
     return Receipt(
         command_id=prepared.command_id,
         tenant=caller.tenant,
@@ -103,6 +115,7 @@ def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
         cube_id=None if cube is None else cube.cube,
         revision=None if cube is None else getattr(cube, "revision", 1),
         case_id=case,
+        erasure_id=erasure,
         index_depth=None if cube is None else cube.index,
     )
 

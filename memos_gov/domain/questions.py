@@ -64,6 +64,11 @@ class Cube(msgspec.Struct, frozen=True):
         """Whether the cube itself or one of its subjects is restricted."""
         return self.governance.restricted or any(s.restricted for s in self.subjects)
 
+    @property
+    def erasing(self) -> bool:
+        """Whether an erasure decides about the cube right now."""
+        return self.governance.erasing or any(s.erasing for s in self.subjects)
+
 
 def asked(
     caller: Caller, actor: PrincipalFacts, action: str, now: int, *, approved: bool = False
@@ -103,6 +108,7 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
         "quarantined": governance.quarantined,
         "held": cube.held,
         "restricted": cube.restricted,
+        "erasing": cube.erasing,
         "owner": governance.owner,
         "purposes": governance.purposes,
         "basis": governance.basis,
@@ -140,6 +146,7 @@ def missing_cube(cube: str, caller: Caller, now: int) -> Question:
         "quarantined": False,
         "held": False,
         "restricted": False,
+        "erasing": False,
         "owner": caller.principal,
         "purposes": [caller.purpose],
         "basis": "",
@@ -254,6 +261,17 @@ def planned(cube: str, facts: Mapping[str, Any]) -> Question:
         "quarantined": facts["quarantined"],
         "findings": list(facts["findings"]),
     }
+
+
+def erasure_target(kind: str, id: str, *, held: bool, kept: int, last: bool) -> Question:
+    """Return what an erasure was asked for, and how it stands before this page."""
+    return {"kind": kind, "id": id, "held": held, "kept": kept, "last": last}
+
+
+def erased(cube: Cube, target: str) -> Question:
+    """Return a cube whose erasure was asked for by way of `target`."""
+    others = [subject for subject in cube.governance.subjects if subject != target]
+    return {**retained(cube), "others": len(others)}
 
 
 def retained(cube: Cube) -> Question:

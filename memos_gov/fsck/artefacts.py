@@ -11,7 +11,7 @@ from memos_gov.domain.evolve import touched
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts, PolicyFacts
 from memos_gov.fsck.records import batches
 from memos_gov.fsck.report import RESTORE, Findings
-from memos_gov.materializers.plan import is_indexed
+from memos_gov.materializers.plan import has_entry, is_indexed
 from memos_gov.ports import CubeIndex, EventLog, IndexedCube, KeyStore, PolicyBundles, Tables
 
 PAGE_CUBES = 200
@@ -99,7 +99,9 @@ def _wanted(tables: Tables) -> Iterator[IndexedCube]:
         for tenant, cube in page:
             content = facts.get(ids.content_stream(tenant, cube))
             governance = facts.get(ids.governance_stream(tenant, cube))
-            if isinstance(content, ContentFacts) and isinstance(governance, GovernanceFacts):
+            if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+                continue
+            if has_entry(governance):
                 findable = is_indexed(content, governance)
                 yield IndexedCube(tenant, cube, content.revision, findable)
 

@@ -8,6 +8,11 @@ from memos_gov.ports import IndexEntry
 FINDABLE = frozenset({"activated"})
 
 
+def has_entry(governance: GovernanceFacts) -> bool:
+    """Whether the index should know a cube at all: what was erased leaves nothing there."""
+    return governance.state != "erased"
+
+
 def is_indexed(content: ContentFacts, governance: GovernanceFacts) -> bool:
     """Whether a cube's content belongs into the lexical index: in full, admitted, not set aside."""
     return content.index == "full" and governance.state in FINDABLE and not governance.quarantined

@@ -27,6 +27,7 @@ DOMAIN_REASONS = {
     "case_not_open": "the review case is decided already",
     "principal_exists": "the principal exists already",
     "policy_active": "the policy is active already",
+    "erasure_open": "an erasure of this is under way already",
 }
 
 
@@ -42,7 +43,12 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a decision may look at, besides the command and the verdict."""
+    """
+    Everything a decision may look at, besides the command and the verdict.
+
+    `erasing` says that an erasure of the target is under way; `kept_erasure`
+    names one of exactly this target that had to keep all of it.
+    """
 
     tenant: str
     actor: str
@@ -55,3 +61,6 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     case: CaseFacts | None = None
     policy: str = ""
     approval: str | None = None
+    erasing: bool = False
+    kept_erasure: str | None = None
+    descendants: tuple[str, ...] = ()

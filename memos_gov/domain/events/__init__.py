@@ -24,10 +24,18 @@ from memos_gov.domain.events.cubes import (
     CubeThawed,
     CubeUnshared,
 )
+from memos_gov.domain.events.erasures import (
+    CustodianErased,
+    ErasureCompleted,
+    ErasurePlanned,
+    ErasureRequested,
+    SubjectRestricted,
+)
 from memos_gov.domain.events.event import (
     Event,
     OnCase,
     OnContent,
+    OnErasure,
     OnGovernance,
     OnMatter,
     OnPrincipal,
@@ -45,13 +53,20 @@ from memos_gov.domain.events.oversight import (
     ReviewUsed,
     TenantFounded,
 )
-from memos_gov.domain.events.payloads import CubeContent, Draft, Payload, ReadDetail
+from memos_gov.domain.events.payloads import (
+    CubeContent,
+    Draft,
+    ErasureReason,
+    Payload,
+    ReadDetail,
+)
 from memos_gov.domain.events.people import (
     ConsentGiven,
     ConsentWithdrawn,
     PrincipalAdded,
     RolesGranted,
     RolesRevoked,
+    SubjectErased,
 )
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
@@ -76,7 +91,12 @@ __all__ = [
     "CubeThawed",
     "CubeUnshared",
     "CubesRead",
+    "CustodianErased",
     "Draft",
+    "ErasureCompleted",
+    "ErasurePlanned",
+    "ErasureReason",
+    "ErasureRequested",
     "Event",
     "HoldPlaced",
     "HoldReleased",
@@ -84,6 +104,7 @@ __all__ = [
     "LogFounded",
     "OnCase",
     "OnContent",
+    "OnErasure",
     "OnGovernance",
     "OnMatter",
     "OnPrincipal",
@@ -100,6 +121,8 @@ __all__ = [
     "ReviewUsed",
     "RolesGranted",
     "RolesRevoked",
+    "SubjectErased",
+    "SubjectRestricted",
     "TenantFounded",
     "type_name",
 ]
@@ -126,6 +149,10 @@ EVENT_TYPES: dict[str, type[Event]] = {
         CubeThawed,
         CubeUnshared,
         CubesRead,
+        CustodianErased,
+        ErasureCompleted,
+        ErasurePlanned,
+        ErasureRequested,
         HoldPlaced,
         HoldReleased,
         LogExtended,
@@ -139,6 +166,8 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ReviewUsed,
         RolesGranted,
         RolesRevoked,
+        SubjectErased,
+        SubjectRestricted,
         TenantFounded,
     )
 }

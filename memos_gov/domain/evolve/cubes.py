@@ -115,12 +115,15 @@ def _(event: e.CubeExpired, at: Occurrence, known: Known) -> Changes:
 
 @evolve.register
 def _(event: e.CubeRestricted, at: Occurrence, known: Known) -> Changes:
-    return governed(event, at, known, restricted=True)
+    # Without a reason nothing is decided yet: an erasure that was asked for goes on.
+    erasing = not event.reasons
+    return governed(event, at, known, restricted=True, erasing=erasing, erasure=event.erasure)
 
 
 @evolve.register
 def _(event: e.CubeErased, at: Occurrence, known: Known) -> Changes:
-    return governed(event, at, known, state="erased", grants=())
+    erased = {"state": "erased", "grants": (), "erasing": False, "erasure": event.erasure}
+    return governed(event, at, known, **erased)
 
 
 @evolve.register
