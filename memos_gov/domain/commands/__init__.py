@@ -53,6 +53,7 @@ from memos_gov.domain.commands.people import (
     WithdrawConsent,
 )
 from memos_gov.domain.commands.reading import ListCubes, ReadCube, ReadHistory, RecallCubes
+from memos_gov.domain.commands.words import RebaseCube, RelabelCube
 
 __all__ = [
     "COMMAND_TYPES",
@@ -86,8 +87,10 @@ __all__ = [
     "PlaceHold",
     "ReadCube",
     "ReadHistory",
+    "RebaseCube",
     "RecallCubes",
     "RejectReview",
+    "RelabelCube",
     "ReleaseHold",
     "RememberCube",
     "RestoreCube",
@@ -117,8 +120,10 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     PlaceHold,
     ReadCube,
     ReadHistory,
+    RebaseCube,
     RecallCubes,
     RejectReview,
+    RelabelCube,
     ReleaseHold,
     RememberCube,
     RestoreCube,
