@@ -43,6 +43,8 @@ VERBS = {
     "revise": "memos_gov.cli.writing",
     "share": "memos_gov.cli.governing",
     "unshare": "memos_gov.cli.governing",
+    "relabel": "memos_gov.cli.governing",
+    "rebase": "memos_gov.cli.governing",
     "consent": "memos_gov.cli.governing",
     "hold": "memos_gov.cli.governing",
     "release": "memos_gov.cli.governing",

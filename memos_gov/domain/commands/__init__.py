@@ -55,6 +55,7 @@ from memos_gov.domain.commands.people import (
     WithdrawConsent,
 )
 from memos_gov.domain.commands.reading import ListCubes, ReadCube, ReadHistory, RecallCubes
+from memos_gov.domain.commands.words import RebaseCube, RelabelCube
 
 __all__ = [
     "COMMAND_TYPES",
@@ -92,8 +93,10 @@ __all__ = [
     "PlanErasure",
     "ReadCube",
     "ReadHistory",
+    "RebaseCube",
     "RecallCubes",
     "RejectReview",
+    "RelabelCube",
     "ReleaseHold",
     "RememberCube",
     "RestoreCube",
@@ -125,8 +128,10 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     PlaceHold,
     ReadCube,
     ReadHistory,
+    RebaseCube,
     RecallCubes,
     RejectReview,
+    RelabelCube,
     ReleaseHold,
     RememberCube,
     RestoreCube,

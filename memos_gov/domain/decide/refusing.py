@@ -23,7 +23,8 @@ def refused_by_policy(command: c.Command, at: Situation, verdict: Verdict) -> Dr
 
 def act_target(command: c.Command) -> str:
     """Return what a review case is about: exactly this act, so that no other one is approved."""
-    fields = ("cube", "subject", "principal", "scope", "policy", "valid_from", "valid_to")
+    words = ("cube", "subject", "principal", "scope", "policy", "label", "basis")
+    fields = (*words, "valid_from", "valid_to")
     named = [part for field in fields if (part := getattr(command, field, None))]
     return "/".join(part if isinstance(part, str) else str(seconds(part, 0)) for part in named)
 

@@ -22,6 +22,9 @@ DOMAIN_REASONS = {
     "already_frozen": "the cube is frozen already",
     "not_frozen": "the cube is not frozen",
     "not_shared": "the cube is not shared with that principal",
+    "label_unchanged": "the cube has that label already",
+    "basis_unchanged": "the cube rests on that basis already",
+    "validity_over": "the end of what the cube says lies before its beginning",
     "not_held": "the matter holds nothing",
     "already_held": "the matter holds this already",
     "case_not_open": "the review case is decided already",
@@ -48,6 +51,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
     `erasing` says that an erasure of the target is under way; `kept_erasure`
     names one of exactly this target that had to keep all of it.
+    `index` is how deep a cube would be indexed under the label that it is to get.
     """
 
     tenant: str
@@ -64,3 +68,4 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     erasing: bool = False
     kept_erasure: str | None = None
     descendants: tuple[str, ...] = ()
+    index: IndexDepth | None = None

@@ -2,13 +2,15 @@
 What happened: every event, as the governance metadata that stands in the clear.
 
 Past participle, one class an event, one version a shape. A released version
-is never edited; a new one gets its own class and an upcast. What is personal
+is never edited; a new one gets its own class, and the old one moves to the
+file of its version (`v1.py`) with an upcast. What is personal
 or guessable is not here but in the sealed payload (`payloads`). Every field
 is a closed word, an opaque id, or a number.
 """
 
 from __future__ import annotations
 
+from memos_gov.domain.events import v1
 from memos_gov.domain.events.cubes import (
     CubeActivated,
     CubeArchived,
@@ -16,6 +18,7 @@ from memos_gov.domain.events.cubes import (
     CubeExpired,
     CubeFrozen,
     CubeQuarantined,
+    CubeRebased,
     CubeRelabelled,
     CubeRemembered,
     CubeRestricted,
@@ -72,6 +75,8 @@ from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead,
 
 __all__ = [
     "EVENT_TYPES",
+    "EVENT_VERSIONS",
+    "OLDER_VERSIONS",
     "AuditAsked",
     "CommandRefused",
     "ConsentGiven",
@@ -83,6 +88,7 @@ __all__ = [
     "CubeExpired",
     "CubeFrozen",
     "CubeQuarantined",
+    "CubeRebased",
     "CubeRelabelled",
     "CubeRemembered",
     "CubeRestricted",
@@ -141,6 +147,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         CubeExpired,
         CubeFrozen,
         CubeQuarantined,
+        CubeRebased,
         CubeRelabelled,
         CubeRemembered,
         CubeRestricted,
@@ -170,6 +177,14 @@ EVENT_TYPES: dict[str, type[Event]] = {
         SubjectRestricted,
         TenantFounded,
     )
+}
+
+
+OLDER_VERSIONS: tuple[type[Event], ...] = (v1.CubeRelabelled,)
+
+
+EVENT_VERSIONS: dict[tuple[str, int], type[Event]] = {
+    (cls.__name__, cls.VERSION): cls for cls in (*OLDER_VERSIONS, *EVENT_TYPES.values())
 }
 
 
