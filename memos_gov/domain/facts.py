@@ -76,6 +76,8 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     recorded_at: int
     restricted: bool = False
+    triggered_at: int | None = None
+    expires_at: int | None = None
 
 
 class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -256,12 +256,32 @@ def planned(cube: str, facts: Mapping[str, Any]) -> Question:
     }
 
 
-def retained(cube: Cube) -> Question:
-    """Return a cube whose keeping is asked about."""
+def retained(
+    cube: Cube,
+    *,
+    last_used_at: int | None = None,
+    erasure_requested: bool | None = None,
+    approved: bool = False,
+) -> Question:
+    """
+    Return a cube whose keeping is asked about.
+
+    An erasure was asked for where one could not be done and restricted the
+    cube; `erasure_requested` asks as if one were, or were not.
+    """
+    governance = cube.governance
+    requested = governance.restricted if erasure_requested is None else erasure_requested
     return {
         "id": cube.cube,
-        "retention_class": cube.governance.retention_class,
-        "state": cube.governance.state,
-        "recorded_at": cube.governance.recorded_at,
+        "retention_class": governance.retention_class,
+        "state": governance.state,
+        "created_at": governance.recorded_at,
+        "changed_at": cube.content.recorded_at,
+        "last_used_at": last_used_at,
+        "triggered_at": governance.triggered_at,
+        "expires_at": governance.expires_at,
         "held": cube.held,
+        "restricted": cube.restricted,
+        "erasure_requested": requested,
+        "approved": approved,
     }
