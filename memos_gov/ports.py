@@ -102,10 +102,11 @@ class Certification(Protocol):
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
-    """An event as it stands in the tables."""
+    """An event as it stands in the tables, in the version in which it was written."""
 
     index: int
     type: str
+    version: int
     stream: str
     header: bytes
     sealed: str | None

@@ -64,7 +64,7 @@ class Sealer:
             return envelope(draft.event, tenant, None, None)
         key = self._key_for(draft, tenant, now)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        aad = _associated(draft.event, tenant, command_id, key.key_id)
+        aad = _associated(draft.event, draft.event.VERSION, tenant, command_id, key.key_id)
         sealed = nonce + AESGCM(key.key).encrypt(nonce, canonical(draft.payload), aad)
         return envelope(draft.event, tenant, base64.b64encode(sealed).decode(), key.key_id)
 
@@ -82,17 +82,19 @@ class Sealer:
             return self._pool[tenant].pop()
 
     def open(
-        self, event: Event, sealed: str, key_id: str, *, tenant: str, command_id: str
+        self, event: Event, sealed: str, key_id: str, *, tenant: str, command_id: str, version: int
     ) -> bytes:
         """
         Return the payload's canonical bytes.
+
+        `version` is the one in which the event was written, whatever it is read as.
 
         Raises:
             NotFoundError: The key was destroyed.
             CorruptionError: The ciphertext is not the one sealed for this place.
         """
         key = self._open_key(tenant, key_id)
-        aad = _associated(event, tenant, command_id, key_id)
+        aad = _associated(event, version, tenant, command_id, key_id)
         try:
             raw = base64.b64decode(sealed, validate=True)
             return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], aad)
@@ -115,9 +117,14 @@ class Sealer:
         if stored.sealed is None or stored.key_id is None:
             msg = "a content event has no sealed payload"
             raise CorruptionError(msg, place=f"{tenant} {stored.command_id}")
-        event = decode_stored_header(stored.type, stored.header)
+        event = decode_stored_header(stored.type, stored.version, stored.header)
         raw = self.open(
-            event, stored.sealed, stored.key_id, tenant=tenant, command_id=stored.command_id
+            event,
+            stored.sealed,
+            stored.key_id,
+            tenant=tenant,
+            command_id=stored.command_id,
+            version=stored.version,
         )
         return msgspec.json.decode(raw, type=CubeContent)
 
@@ -164,13 +171,13 @@ def month_name(now: datetime) -> str:
     return f"{MONTH}{now:%Y-%m}"
 
 
-def _associated(event: Event, tenant: str, command_id: str, key_id: str) -> bytes:
+def _associated(event: Event, version: int, tenant: str, command_id: str, key_id: str) -> bytes:
     return canonical(
         [
             tenant,
             event.stream(tenant),
             type(event).__name__,
-            event.VERSION,
+            version,
             getattr(event, "revision", 0),
             command_id,
             key_id,

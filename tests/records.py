@@ -25,7 +25,7 @@ from tests.domain.given import NOW, OWNER, POLICY
 TENANT = "acme"
 KEY, KEY_ID = b"k" * 32, "m_one"
 SEALED = "c2VhbGVk"
-TYPES = tuple(sorted(e.type_name(kind) for kind in e.EVENT_TYPES.values()))
+TYPES = tuple(sorted(e.type_name(kind) for kind in e.EVENT_VERSIONS.values()))
 _ids = iter(range(1, 10_000_000))
 
 

@@ -203,7 +203,12 @@ def _check_payloads(keys: KeyStore, parsed: Parsed, findings: Findings) -> None:
         place = f"log offset {parsed.at.offset}"
         try:
             sealer.open(
-                event, env.sealed, env.key_id, tenant=data.tenant, command_id=parsed.record.id
+                event,
+                env.sealed,
+                env.key_id,
+                tenant=data.tenant,
+                command_id=parsed.record.id,
+                version=env.version,
             )
             findings.counts["payloads"] += 1
         except NotFoundError:

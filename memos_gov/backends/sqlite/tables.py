@@ -43,7 +43,7 @@ _INSERT = {
 }
 _OUTCOME = "partition, log_offset, tenant, idx, command_id, code, detail, actor, command, leaf"
 _STORED_EVENT = (
-    "SELECT e.idx, e.type, e.stream, e.header, e.sealed, e.key_id, o.command_id"
+    "SELECT e.idx, e.type, e.version, e.stream, e.header, e.sealed, e.key_id, o.command_id"
     " FROM events e JOIN outcomes o ON o.tenant = e.tenant AND o.idx = e.idx"
 )
 _CERTIFIER = "certifier"

@@ -2,13 +2,15 @@
 What happened: every event, as the governance metadata that stands in the clear.
 
 Past participle, one class an event, one version a shape. A released version
-is never edited; a new one gets its own class and an upcast. What is personal
+is never edited; a new one gets its own class, and the old one moves to the
+file of its version (`v1.py`) with an upcast. What is personal
 or guessable is not here but in the sealed payload (`payloads`). Every field
 is a closed word, an opaque id, or a number.
 """
 
 from __future__ import annotations
 
+from memos_gov.domain.events import v1
 from memos_gov.domain.events.cubes import (
     CubeActivated,
     CubeArchived,
@@ -57,6 +59,8 @@ from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead,
 
 __all__ = [
     "EVENT_TYPES",
+    "EVENT_VERSIONS",
+    "OLDER_VERSIONS",
     "AuditAsked",
     "CommandRefused",
     "ConsentGiven",
@@ -141,6 +145,14 @@ EVENT_TYPES: dict[str, type[Event]] = {
         RolesRevoked,
         TenantFounded,
     )
+}
+
+
+OLDER_VERSIONS: tuple[type[Event], ...] = (v1.CubeRelabelled,)
+
+
+EVENT_VERSIONS: dict[tuple[str, int], type[Event]] = {
+    (cls.__name__, cls.VERSION): cls for cls in (*OLDER_VERSIONS, *EVENT_TYPES.values())
 }
 
 
