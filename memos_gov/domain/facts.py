@@ -101,6 +101,8 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     labels: tuple[TimedWord, ...] = ()
     bases: tuple[TimedWord, ...] = ()
     ended: tuple[Grant, ...] = ()
+    triggered_at: int | None = None
+    expires_at: int | None = None
 
     def label_at(self, moment: int) -> str:
         """Return the label at a moment; of several words about it the newest record wins."""

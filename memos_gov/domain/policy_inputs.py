@@ -158,17 +158,24 @@ class AdmissionVerdict(Asked):
 
 
 class RetainedCube(Question):
-    """What retention looks at."""
+    """What retention looks at: moments from which time is counted, and what else has a say."""
 
     id: str
     retention_class: str
     state: str
-    recorded_at: Seconds
+    created_at: Seconds
+    changed_at: Seconds = Field(description="of the newest content revision")
+    last_used_at: Seconds | None = Field(description="when it was last read or recalled")
+    triggered_at: Seconds | None = Field(description="of the event that its class waits for")
+    expires_at: Seconds | None = Field(description="a cap that the cube itself has")
     held: bool
+    restricted: bool
+    erasure_requested: bool
+    approved: bool = Field(description="a second person approved the disposal that is due")
 
 
 class RetentionVerdicts(Question):
-    """Keep, archive, expire or erase, and when? Answer: `{cube id: retention verdict}`."""
+    """Keep, archive, expire or erase, and when? Answer: `{cube id: retention}`."""
 
     now: Seconds
     tenant: str

@@ -280,18 +280,39 @@ def erasure_target(kind: str, id: str, *, held: bool, kept: int, last: bool) -> 
     return {"kind": kind, "id": id, "held": held, "kept": kept, "last": last}
 
 
-def erased(cube: Cube, target: str) -> Question:
+def erased(cube: Cube, target: str, *, last_used_at: int | None) -> Question:
     """Return a cube whose erasure was asked for by way of `target`."""
     others = [subject for subject in cube.governance.subjects if subject != target]
-    return {**retained(cube), "others": len(others)}
+    asked = retained(cube, last_used_at=last_used_at, erasure_requested=True)
+    return {**asked, "others": len(others)}
 
 
-def retained(cube: Cube) -> Question:
-    """Return a cube whose keeping is asked about."""
+def retained(
+    cube: Cube,
+    *,
+    last_used_at: int | None = None,
+    erasure_requested: bool | None = None,
+    approved: bool = False,
+) -> Question:
+    """
+    Return a cube whose keeping is asked about.
+
+    An erasure was asked for where one could not be done and restricted the
+    cube; `erasure_requested` asks as if one were, or were not.
+    """
+    governance = cube.governance
+    requested = governance.restricted if erasure_requested is None else erasure_requested
     return {
         "id": cube.cube,
-        "retention_class": cube.governance.retention_class,
-        "state": cube.governance.state,
-        "recorded_at": cube.governance.recorded_at,
+        "retention_class": governance.retention_class,
+        "state": governance.state,
+        "created_at": governance.recorded_at,
+        "changed_at": cube.content.recorded_at,
+        "last_used_at": last_used_at,
+        "triggered_at": governance.triggered_at,
+        "expires_at": governance.expires_at,
         "held": cube.held,
+        "restricted": cube.restricted,
+        "erasure_requested": requested,
+        "approved": approved,
     }

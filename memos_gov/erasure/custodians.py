@@ -160,7 +160,14 @@ def _opens_in_log(erased: Erased, sealer: Sealer, payload: Payload) -> bool:
     for env, event in zip(parsed.record.data.events, parsed.events, strict=True):
         if env.key_id == payload.key_id and env.sealed is not None:
             try:
-                sealer.open(event, env.sealed, env.key_id, tenant=tenant, command_id=command_id)
+                sealer.open(
+                    event,
+                    env.sealed,
+                    env.key_id,
+                    tenant=tenant,
+                    command_id=command_id,
+                    version=env.version,
+                )
             except NotFoundError:
                 return False
     return True

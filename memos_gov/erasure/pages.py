@@ -71,7 +71,7 @@ class Pages:
             PolicyUnavailableError: No answer; nothing is erased and it stays open.
             UnavailableError: Everything kept moving, or a backend did not answer.
         """
-        self._follower.catch_up("cubes")
+        self._follower.catch_up("cubes", "usage")
         retried(lambda: self._propose(tenant, erasure))
 
     def _propose(self, tenant: str, erasure: str) -> None:
@@ -98,7 +98,7 @@ class Pages:
         Raises:
             PolicyUnavailableError: Policy gives no answer.
         """
-        self._follower.catch_up("cubes")
+        self._follower.catch_up("cubes", "usage")
         facts = _imagined(subject, cube)
         erased: list[str] = []
         kept: list[Kept] = []
@@ -131,7 +131,8 @@ class Pages:
         named, more = self._after(attempt.tenant, facts)
         cubes = [x for x in attempt.cubes(named).values() if x.governance.state != "erased"]
         target = self._target(attempt, facts, last=not more)
-        asked = [questions.erased(cube, target["id"]) for cube in cubes]
+        used = last_uses(self._governor.tables, attempt.tenant, [x.cube for x in cubes])
+        asked = [questions.erased(x, target["id"], last_used_at=used.get(x.cube)) for x in cubes]
         plan = attempt.judge.erasure(attempt.tenant, attempt.now, target, asked)
         return Page(cubes=tuple(named), more=more, plan=plan)
 
@@ -197,6 +198,20 @@ def about(tables: Tables, tenant: str, subject: str, after: str) -> list[str]:
     )
     with tables.connection() as connection:
         return [row.cube for row in connection.execute(query)]
+
+
+def last_uses(tables: Tables, tenant: str, cubes: Sequence[str]) -> dict[str, int]:
+    """Return cube -> when it was last returned, of those that ever were."""
+    from sqlalchemy import select
+
+    from memos_gov.projections.tables import UsageRow, table_of
+
+    usage = table_of(UsageRow)
+    query = select(usage.c.cube, usage.c.last_read_at).where(
+        usage.c.tenant == tenant, usage.c.cube.in_(cubes)
+    )
+    with tables.connection() as connection:
+        return {row.cube: row.last_read_at for row in connection.execute(query)}
 
 
 def _events(erasure: str, facts: ErasureFacts, page: Page) -> Iterator[e.Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from memos_gov.domain.facts import CustodianReceipt
+from memos_gov.domain.verdicts import Step
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +18,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     cube: str
     reasons: tuple[str, ...]
     rules: tuple[str, ...]
-    steps: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):

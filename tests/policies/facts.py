@@ -75,7 +75,10 @@ def one_of_each() -> dict[str, dict[str, Any]]:
     target |= {"clearance": None, "purposes": []}
     candidate_fields = ("form", "label", "purposes", "basis", "region")
     candidate = {name: cube[name] for name in (*candidate_fields, "retention_class")}
-    retained = ("id", "retention_class", "state", "recorded_at", "held")
+    retained = {"id": "c1", "retention_class": "complaint", "state": "activated"}
+    retained |= dict.fromkeys(("created_at", "changed_at"), NOW - 1000)
+    retained |= dict.fromkeys(("last_used_at", "triggered_at", "expires_at"))
+    retained |= dict.fromkeys(("held", "restricted", "erasure_requested", "approved"), False)
     planned = ("id", "form", "label", "semantic_type", "quarantined", "findings")
     about = {"now": NOW, "tenant": "acme"}
     return {
@@ -92,6 +95,6 @@ def one_of_each() -> dict[str, dict[str, Any]]:
             consent=cube["consent"],
             restricted=False,
         ),
-        "memos_gov/retention/verdicts": {**about, "cubes": [{k: cube[k] for k in retained}]},
+        "memos_gov/retention/verdicts": {**about, "cubes": [retained]},
         "memos_gov/transformation/plans": {**about, "cubes": [{k: cube[k] for k in planned}]},
     }

@@ -119,8 +119,8 @@ def _(event: e.CubeRestricted, at: Occurrence, known: Known) -> Changes:
 def _(event: e.CubeErased, at: Occurrence, known: Known) -> Changes:
     facts = known.get(event.stream(at.tenant))
     grants = facts.grants if isinstance(facts, GovernanceFacts) else ()
-    ended = {"state": "erased", "erasing": False, "erasure": event.erasure}
-    return _shares(event, at, known, ends=grants, **ended)
+    erasure = event.erasure
+    return _shares(event, at, known, ends=grants, state="erased", erasing=False, erasure=erasure)
 
 
 @evolve.register

@@ -71,6 +71,12 @@ allowed_cases := {
 		doing("agent", "revise"),
 		{"grants": [{"principal": "a", "scope": "write"}]},
 	],
+	"worker does what is due, whatever else": [
+		doing("worker", "dispose"),
+		{"frozen": true, "quarantined": true, "restricted": true, "label": "restricted"},
+	],
+	"worker dates what is held": [doing("worker", "schedule"), {"held": true}],
+	"steward dates an event of an expired cube": [doing("steward", "retention_trigger"), {"state": "expired"}],
 	"agent shares its own": [doing("agent", "share"), {"owner": "a"}],
 	"agent shares a confidential one once approved": [
 		object.union(doing("agent", "share"), {"actor": {"clearance": "confidential"}, "context": {"approved": true}}),
@@ -167,6 +173,8 @@ refused_cases := {
 		["region_mismatch"],
 	],
 	"hold": [doing("steward", "archive"), {"held": true}, ["legal_hold"]],
+	"hold against what is due": [doing("worker", "dispose"), {"held": true}, ["legal_hold"]],
+	"what is due, by a person": [doing("steward", "dispose"), {"owner": "a"}, ["role_lacks_action"]],
 	"frozen": [doing("steward", "revise"), {"frozen": true}, ["frozen"]],
 	"quarantined": [asked, {"quarantined": true}, ["quarantined"]],
 	"quarantined in recall": [doing("dpo", "recall"), {"quarantined": true}, ["quarantined"]],

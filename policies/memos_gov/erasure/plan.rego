@@ -34,6 +34,11 @@ plan := {
 }
 
 # METADATA
+# title: Resolved
+# description: What retention makes of each cube, given that its erasure was asked for.
+resolved := data.memos_gov.retention.verdicts
+
+# METADATA
 # title: Actions
 # description: Erased is only what retention says is to be erased by now.
 actions[c.id] := "erase" if {

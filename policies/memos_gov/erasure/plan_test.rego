@@ -7,8 +7,9 @@ year := 31557600
 now := 100 * year
 
 plain := {
-	"id": "c1", "retention_class": "general", "state": "activated", "recorded_at": now - 10, "held": false,
-	"others": 0,
+	"id": "c1", "retention_class": "general", "state": "activated", "created_at": now - 10, "changed_at": now - 10,
+	"last_used_at": null, "triggered_at": null, "expires_at": null, "held": false, "restricted": true,
+	"erasure_requested": true, "approved": false, "others": 0,
 }
 
 subject := {"kind": "subject", "id": "s1", "held": false, "kept": 0, "last": true}
@@ -30,14 +31,27 @@ cases := {
 	"held": [{"held": true}, "keep", ["legal_hold"], "retention/hold"],
 	"held, about others too": [{"held": true, "others": 1}, "keep", ["legal_hold"], "retention/hold"],
 	"held within the minimum": [
-		{"held": true, "retention_class": "mortgage"},
+		{"held": true, "retention_class": "loan"},
 		"keep",
 		["legal_hold"],
 		"retention/hold",
 	],
-	"within the minimum": [{"retention_class": "mortgage"}, "keep", ["statutory_minimum"], "retention/statutory"],
+	"within the law's minimum": [{"retention_class": "loan"}, "keep", ["statutory_minimum"], "retention/statutory"],
+	"within the class's minimum": [
+		{"retention_class": "account", "triggered_at": now - 10},
+		"keep",
+		["class_minimum"],
+		"retention/minimum",
+	],
+	"within a minimum that waits": [
+		{"retention_class": "mortgage"},
+		"keep",
+		["statutory_minimum"],
+		"retention/statutory",
+	],
+	"expired, in its days of grace": [{"state": "expired"}, "erase", ["erasure_requested"], "retention/erasure"],
 	"after the minimum": [
-		{"retention_class": "mortgage", "recorded_at": now - (6 * year)},
+		{"retention_class": "loan", "created_at": now - (6 * year)},
 		"erase",
 		["erasure_requested"],
 		"retention/erasure",
