@@ -52,6 +52,7 @@ from memos_gov.domain.events.people import (
     PrincipalAdded,
     RolesGranted,
     RolesRevoked,
+    SubjectErased,
 )
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
@@ -100,6 +101,7 @@ __all__ = [
     "ReviewUsed",
     "RolesGranted",
     "RolesRevoked",
+    "SubjectErased",
     "TenantFounded",
     "type_name",
 ]
@@ -139,6 +141,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ReviewUsed,
         RolesGranted,
         RolesRevoked,
+        SubjectErased,
         TenantFounded,
     )
 }
