@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
 
+from memos_gov.destroyer import Destroyer
+from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.facts import ErasureFacts, OpenErasures
 from memos_gov.domain.verdicts import Custodian
 from memos_gov.erasure.custodians import Erased, read_back
 from memos_gov.erasure.pages import UNDECIDED, Pages
+from memos_gov.erasure.report import Erasure
 from memos_gov.erasure.statement import digest_of, statement
 from memos_gov.erasure.steps import COMPLETED, step_id
 from memos_gov.erasure.telling import Told, facts_of, told
@@ -29,17 +31,11 @@ from memos_gov.errors import UnavailableError
 from memos_gov.follow import Follower
 from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
+from memos_gov.naming import Names
 from memos_gov.ports import CubeIndex
 
 Progress = Callable[[str, int, int], None]
 ACTION = "erase"
-
-
-class Destroys(Protocol):
-    """What destroys keys and names where the decided history is."""
-
-    def settle(self) -> None:
-        """Destroy everything that was ended so far, and leave no copy of it in a file."""
 
 
 class Eraser:
@@ -52,7 +48,7 @@ class Eraser:
         follower: Follower,
         index: CubeIndex,
         index_follower: IndexFollower,
-        destroyer: Destroys,
+        destroyer: Destroyer,
     ) -> None:
         self._governor = governor
         self._follower = follower
@@ -82,6 +78,18 @@ class Eraser:
             if isinstance(facts, OpenErasures)
             for erasure in facts.erasures
         ]
+
+    def preview(self, tenant: str, command: c.EraseSubject | c.EraseCube) -> Erasure:
+        """
+        Return what an erasure would erase and keep now; nothing is recorded.
+
+        Raises:
+            PolicyUnavailableError: Policy gives no answer.
+        """
+        asked, _ = Names(self._governor.keys, tenant).resolve(command)
+        subject = asked.subject if isinstance(asked, c.EraseSubject) else None
+        cube = asked.cube if isinstance(asked, c.EraseCube) else None
+        return self.pages.preview(tenant, subject=subject, cube=cube)
 
     def go_on(
         self, tenant: str, erasure: str, *, wait: bool = True, progress: Progress | None = None

@@ -91,7 +91,7 @@ class Pages:
         outcome = governor.submit([prepared])[0]
         governor.conclude(attempt.caller, command, prepared, outcome)
 
-    def preview(self, caller: Caller, *, subject: str | None, cube: str | None) -> Erasure:
+    def preview(self, tenant: str, *, subject: str | None, cube: str | None) -> Erasure:
         """
         Return what an erasure would erase and keep now; nothing is recorded.
 
@@ -103,7 +103,7 @@ class Pages:
         erased: list[str] = []
         kept: list[Kept] = []
         with self._governor.tables.snapshot() as snapshot:
-            attempt = self._governor.attempt(snapshot, eraser(caller.tenant, PREVIEW))
+            attempt = self._governor.attempt(snapshot, eraser(tenant, PREVIEW))
             while facts.state in UNDECIDED:
                 page = self.next(attempt, facts)
                 erased += page.erased
