@@ -53,6 +53,29 @@ def holds_question(session: Session, subject: str | None, cube: str | None) -> N
     _ask(session, "holds", subject=subject, cube=cube)
 
 
+@audit_verb.command("erasure")
+@click.argument("erasure", required=False)
+@click.option("--subject", help="Those of this person, by name or id.")
+@click.option("--cube", help="Those of this memory.")
+@pass_session
+def erasure_question(
+    session: Session, erasure: str | None, subject: str | None, cube: str | None
+) -> None:
+    """
+    The evidence of an erasure, or of all.
+
+    What each custodian read back, what was kept and why, what remains.
+    """
+    _ask(session, "erasure", erasure=erasure, subject=subject, cube=cube)
+
+
+@audit_verb.command("requests")
+@pass_session
+def requests_question(session: Session) -> None:
+    """Requests to erase that are not complete, against the deadline."""
+    _ask(session, "requests")
+
+
 @audit_verb.command("integrity")
 @pass_session
 def integrity_question(session: Session) -> int:

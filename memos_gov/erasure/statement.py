@@ -54,7 +54,7 @@ def statement(
         "custodians": [_custodian(receipt) for receipt in facts.receipts],
         "unreadable_live_since": moment(completed_at),
         "unreadable_in_backups_since": None,
-        "remains": _remains(facts, told),
+        "remains": remains(facts, told),
     }
 
 
@@ -78,7 +78,7 @@ def _custodian(receipt: CustodianReceipt) -> dict[str, Any]:
     return {**said, **times}
 
 
-def _remains(facts: ErasureFacts, told: Told) -> list[dict[str, Any]]:
+def remains(facts: ErasureFacts, told: Told) -> list[dict[str, str | None]]:
     """Return what is still there and why, since when it is not found, and when it is gone."""
     ended = {receipt.custodian: moment(receipt.ended_at) for receipt in facts.receipts}
     unread, gone = ended.get("vault"), ended.get("index")

@@ -4,6 +4,8 @@ The questions of auditors, each a name, and their answers as rows.
 `subject`   everything held about a person, in every form
 `access`    who read or tried what, of a cube or of any cube of a person
 `holds`     active legal holds
+`erasure`   the evidence of erasures: custodians, what was kept, what remains
+`requests`  requests to erase that are not complete, by age against the deadline
 `integrity` whether the log proves itself from its beginning (writes no event)
 
 An answer never holds content. Times are seconds since the epoch.
@@ -23,6 +25,12 @@ from memos_gov.queries.access import COLUMNS as ACCESS_COLUMNS
 from memos_gov.queries.access import accesses
 from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
+from memos_gov.queries.erasures import (
+    ERASURE_COLUMNS,
+    REQUESTS_COLUMNS,
+    evidence_of,
+    requests,
+)
 from memos_gov.queries.holds import COLUMNS as HOLDS_COLUMNS
 from memos_gov.queries.holds import held
 from memos_gov.queries.integrity import COLUMNS as INTEGRITY_COLUMNS
@@ -33,8 +41,10 @@ from memos_gov.queries.subject_access import held_about
 Answer = Callable[[Evidence, AuditArguments], tuple[int, Sequence[tuple[Any, ...]]]]
 AUDITS: dict[str, tuple[tuple[str, ...], Answer]] = {
     "access": (ACCESS_COLUMNS, accesses),
+    "erasure": (ERASURE_COLUMNS, evidence_of),
     "holds": (HOLDS_COLUMNS, held),
     "integrity": (INTEGRITY_COLUMNS, integrity),
+    "requests": (REQUESTS_COLUMNS, requests),
     "subject": (SUBJECT_COLUMNS, held_about),
 }
 
@@ -67,6 +77,9 @@ def audit(evidence: Evidence, name: str, **about: object) -> Audit:
     if name not in AUDITS:
         msg = f"question: there is no question {name!r}; there are {', '.join(AUDITS)}"
         raise InvalidCommandError(msg, field="question")
+    if arguments.erasure is not None and name != "erasure":
+        msg = "erasure: this question is not about one"
+        raise InvalidCommandError(msg, field="erasure")
     columns, answer = AUDITS[name]
     index, rows = answer(evidence, arguments)
     as_of = codec.timestamp(evidence.governor.clock.now())

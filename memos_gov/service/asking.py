@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memos_gov.erasure import Erasure
     from memos_gov.queries.asking import Evidence
     from memos_gov.queries.audits import Audit
     from memos_gov.queries.cases import Case
@@ -39,6 +40,12 @@ class Asking(Acting):
         from memos_gov.queries.audits import audit
 
         return audit(self._evidence, name, **about)
+
+    def erasure(self, erasure: str) -> Erasure:
+        """Return an erasure as it stands; ids and reasons, never content."""
+        from memos_gov.queries.erasures import erasure as answered
+
+        return answered(self._evidence, erasure)
 
     def cases(self) -> tuple[Case, ...]:
         """Return the review cases that are open, oldest first."""
