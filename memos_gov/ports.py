@@ -144,6 +144,9 @@ class Snapshot(Protocol):
     def content_event(self, tenant: str, cube: str, index: int) -> StoredEvent | None:
         """Return the content event of `cube` at `index`."""
 
+    def content_keys(self, tenant: str, cube: str, index: int) -> set[str]:
+        """Return the ids of the keys that accepted content of `cube` names, up to `index`."""
+
 
 class Tables(Protocol):
     """
@@ -180,12 +183,27 @@ class ContentKey(msgspec.Struct, frozen=True):
     key: bytes
 
 
+class Destroying(Protocol):
+    """One exclusive transaction of the destroyer; durable, all or nothing, when the `with` ends."""
+
+    def destroy(self, tenant: str, key_ids: Iterable[str]) -> None:
+        """End content keys for ever; one that is not there is passed over."""
+
+    def forget_names(self, tenant: str, opaque: Iterable[str]) -> None:
+        """End directory entries for ever: a name among them is unknown from here on."""
+
+    def advance(self, partition: int, checkpoint: Checkpoint) -> None:
+        """Move the destroyer's checkpoint; one that another process moved further stays."""
+
+
 class KeyStore(Protocol):
     """
     The vault: content keys, named secrets, and the directory of names.
 
     Everything it returns as made is durable. Keys are wrapped under the
-    tenant's key-encryption key; a key of another tenant does not open.
+    tenant's key-encryption key; a key of another tenant does not open. The
+    destroyer's checkpoint lies here and nowhere else, so that a vault that
+    was put back knows what it has not destroyed yet.
     """
 
     @property
@@ -224,6 +242,27 @@ class KeyStore(Protocol):
 
     def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
         """Return opaque id -> name of those that are known."""
+
+    def checkpoint(self, partition: int) -> Checkpoint:
+        """Return how far the destroyer has come with this vault; the beginning at first."""
+
+    def destroying(self) -> AbstractContextManager[Destroying]:
+        """
+        Enter a transaction that destroys.
+
+        Raises:
+            UnavailableError: From the end of the `with`: everything is
+                destroyed, but a reader kept a copy from being overwritten;
+                `sweep` does it later.
+        """
+
+    def sweep(self) -> None:
+        """
+        Leave no copy of anything destroyed in any file; quick where nothing was.
+
+        Raises:
+            UnavailableError: Somebody reads for too long; sweep again.
+        """
 
     def damaged(self) -> Iterator[str]:
         """

@@ -24,6 +24,7 @@ from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.backends.wasm import WasmPolicyEngine
 from memos_gov.certify import parse
+from memos_gov.destroyer import Destroyer
 from memos_gov.domain.events import LogFounded
 from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.follow import Certifier, Follower, mac_secret
@@ -77,6 +78,7 @@ def _build(settings: Settings, clock: Clock) -> Service:
         rooms = build_rooms(settings, clock, opened, _proposer(settings.data, clock))
         rooms.governor.certifier.catch_up()
         _check_clock(rooms.governor, clock)
+        rooms.destroyer.catch_up()
         with rooms.governor.tables.snapshot() as snapshot:
             check_vault_age(rooms.governor.keys, snapshot)
         extend_log(rooms.governor)
@@ -153,10 +155,12 @@ def build_rooms(
     bundles = FilePolicyBundles(folder / "policies")
     engine = WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s)
     certifier = Certifier(log, tables, vault)
+    destroyer = Destroyer(log, tables, vault)
     proposer = Proposer(
         log=log,
         tables=tables,
         certifier=certifier,
+        destroyer=destroyer,
         clock=clock,
         mac_key_id=mac[0],
         mac_key=mac[1],
@@ -177,6 +181,7 @@ def build_rooms(
     return Rooms(
         settings=settings,
         governor=governor,
+        destroyer=destroyer,
         reader=reader,
         follower=follower,
         index_follower=index_follower,

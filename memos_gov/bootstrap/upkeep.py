@@ -36,6 +36,7 @@ from memos_gov.bootstrap.opening import (
     VAULT,
     control_record,
 )
+from memos_gov.destroyer import Destroyer
 from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
 from memos_gov.fsck import Examined, Findings, FsckReport, examine, verify
 from memos_gov.fsck.report import REBUILD, RESTORE, Progress
@@ -167,7 +168,8 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
     Raises:
         SettingsError: There is no such folder, or a newer program wrote it.
         CorruptionError: The log is damaged, the vault or its keys are missing,
-            or the log gives other roots than those in use: nothing was switched.
+            the vault followed another log, or the log gives other roots than
+            those in use: nothing was switched.
         UnavailableError: It is open elsewhere, or cannot be written; nothing was
             switched.
     """
@@ -191,6 +193,7 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
         fresh = _fresh_tables(made, stack)
         replayed = replay(log, vault, fresh, progress)
         compared = [_compared(former, fresh) for former in formers]
+        Destroyer(log, fresh, vault).settle()
         _sync(made)
         unfinished.pop_all()
         _switch(folder, made.name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from memos_gov.certify import parse
+from memos_gov.destroyer import read_followed
 from memos_gov.domain import ids
 from memos_gov.domain.evolve import touched
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts, PolicyFacts
@@ -23,6 +24,13 @@ def check_vault(keys: KeyStore, findings: Findings) -> None:
     for place in keys.damaged():
         message = "does not open: the vault was changed, or is of another log"
         findings.add(f"vault.db {place}", "vault", message, RESTORE)
+
+
+def check_followed(log: EventLog, keys: KeyStore, findings: Findings) -> None:
+    """Compare the vault's checkpoint with the log."""
+    for partition in range(log.partitions):
+        with findings.guarded("vault.db", "vault", RESTORE):
+            read_followed(log, partition, keys.checkpoint(partition))
 
 
 def check_policies(tables: Tables, bundles: PolicyBundles, findings: Findings) -> None:

@@ -194,7 +194,7 @@ class SettingRow(OperationsModel, table=True):
 
 
 class ContentKeyRow(VaultModel, table=True):
-    """A content key, wrapped under the tenant's key-encryption key of `epoch`."""
+    """A content key, wrapped under the tenant's key-encryption key of `epoch`; zeros once ended."""
 
     __tablename__ = "content_keys"
 
@@ -228,8 +228,18 @@ class DirectoryRow(VaultModel, table=True):
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class DestroyerRow(VaultModel, table=True):
+    """How far the destroyer has come in a partition; `digest` is that of the last record it saw."""
+
+    __tablename__ = "destroyer"
+
+    partition: int = Field(primary_key=True)
+    next_offset: int = Field(sa_type=BigInteger)
+    digest: bytes = Field(sa_type=LargeBinary)
+
+
 class VaultMetaRow(VaultModel, table=True):
-    """Which instance this vault belongs to."""
+    """Which instance this vault belongs to, and whether something destroyed is to be swept."""
 
     __tablename__ = "meta"
 

@@ -1,6 +1,7 @@
 """SqliteKeyStore keeps the contract, and what only a file can get wrong."""
 
 import multiprocessing
+import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from multiprocessing.queues import Queue
@@ -197,6 +198,55 @@ def test_key_discarded_leaves_no_byte_in_any_file(keys: SqliteKeyStore, path: Pa
     files = kept(path)
     assert [] == [key_id for key_id in gone if rows[key_id][:40] in files]
     assert len(gone) == len(keys.open(TENANT, set(issued) - set(gone)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_key_destroyed_long_after_others_leaves_no_copy_of_it(
+    keys: SqliteKeyStore, path: Path, seed: int
+) -> None:
+    """SQLite copies the neighbours of a row that is taken out, so no row is taken out."""
+    chance, gone = random.Random(seed), []
+    issued = [key.key_id for _ in range(24) for key in keys.issue(TENANT, 100)]
+    rows = dict(raw_keys(path))
+    for start in range(0, 2400, 200):
+        stretch = issued[start : start + 200]
+        chance.shuffle(stretch)
+        for first, last in ((0, 150), (150, 180), (180, 190), (190, 195), (195, 198)):
+            keys.discard(TENANT, stretch[first : first + 1])
+            with keys.destroying() as vault:
+                vault.destroy(TENANT, stretch[first + 1 : last])
+        gone += stretch[:198]
+
+    files = kept(path)
+    assert [] == [key_id for key_id in gone if rows[key_id][:40] in files]
+    assert len(issued) - len(gone) == len(keys.open(TENANT, issued))
+
+
+def test_vault_that_is_read_meanwhile_is_swept_later(
+    keys: SqliteKeyStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Destroyed is destroyed; that a copy may lie in the write-ahead log is said, not hidden."""
+    (key,) = keys.issue(TENANT, 1)
+    row = dict(raw_keys(path))[key.key_id]
+    keys._db.execute("PRAGMA busy_timeout=10")
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM content_keys").fetchall()
+
+    def destroy() -> None:
+        with keys.destroying() as vault:
+            vault.destroy(TENANT, [key.key_id])
+
+    with pytest.raises(UnavailableError, match="is being read"):
+        destroy()
+    assert {} == keys.open(TENANT, [key.key_id])
+    with pytest.raises(UnavailableError, match="is being read"):
+        keys.sweep()
+    assert row[:40] in kept(path)
+
+    reader.close()
+    keys.sweep()
+    assert row[:40] not in kept(path)
 
 
 def raw_keys(path: Path) -> list[tuple[str, bytes]]:

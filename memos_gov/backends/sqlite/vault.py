@@ -4,8 +4,13 @@
 Every key lies wrapped (AES-256-GCM) under the tenant's key-encryption key of
 its epoch, which is derived (HKDF-SHA256) from a master key in a file outside
 the vault and outside every backup of it. `synchronous=FULL`: a key is on the
-disk before anything is sealed with it. `secure_delete=ON`: a destroyed key
-leaves no byte behind in this file.
+disk before anything is sealed with it.
+
+A key ends by zeros over the bytes it had. Its row stays: SQLite moves the
+neighbours of a row that is taken out, and leaves a copy where they were, which
+no later deletion would reach, `secure_delete` or not. Names are taken out, and
+the file is then written anew (`sweep`). The write-ahead log is emptied both
+times.
 """
 
 from __future__ import annotations
@@ -13,8 +18,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +37,17 @@ from memos_gov.backends.sqlite.connection import (
     translated,
 )
 from memos_gov.domain import ids
-from memos_gov.errors import CorruptionError
-from memos_gov.ports import ContentKey
+from memos_gov.errors import CorruptionError, UnavailableError
+from memos_gov.ports import Checkpoint, ContentKey
 from memos_gov.sealing import KEY_BYTES, MasterKeys
 
 NONCE_BYTES = 12
+WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16
 _IN_LIST_MAX = 500
+_UNSWEPT = "unswept"
+_DESTROY = (
+    "UPDATE content_keys SET wrapped = zeroblob(length(wrapped)) WHERE key_id = ? AND tenant = ?"
+)
 
 
 class SqliteKeyStore:
@@ -109,11 +121,48 @@ class SqliteKeyStore:
 
     def discard(self, tenant: str, key_ids: Iterable[str]) -> None:
         """See `KeyStore.discard`; the write-ahead log is emptied too, unless somebody reads it."""
-        rows = [(key_id, tenant) for key_id in key_ids]
         with self._lock, transaction(self._db, self._path, write=True):
-            self._db.executemany("DELETE FROM content_keys WHERE key_id = ? AND tenant = ?", rows)
+            self._db.executemany(_DESTROY, [(key_id, tenant) for key_id in key_ids])
+        self._empty_log()
+
+    def checkpoint(self, partition: int) -> Checkpoint:
+        """See `KeyStore.checkpoint`."""
+        query = "SELECT next_offset, digest FROM destroyer WHERE partition = ?"
         with self._lock, translated(self._path):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            row = self._db.execute(query, (partition,)).fetchone()
+        return Checkpoint() if row is None else Checkpoint(*row)
+
+    @contextmanager
+    def destroying(self) -> Iterator[_Destroying]:
+        """See `KeyStore.destroying`; opened names are forgotten with those that are kept."""
+        with self._lock, transaction(self._db, self._path, write=True):
+            acts = _Destroying(self._db)
+            yield acts
+        if acts.forgotten:
+            self._referred = {k: i for k, i in self._referred.items() if i not in acts.forgotten}
+        if acts.destroys and not self._empty_log():
+            msg = f"{self._path.name} is being read, so that its log still holds what was destroyed"
+            raise UnavailableError(msg, backend="sqlite")
+
+    def sweep(self) -> None:
+        """See `KeyStore.sweep`; after names were forgotten the whole file is written anew."""
+        marked = self._one("SELECT 1 FROM meta WHERE name = ?", (_UNSWEPT,)) is not None
+        if marked:
+            with self._lock, translated(self._path):
+                self._db.execute("PRAGMA temp_store=MEMORY")
+                self._db.execute("VACUUM")
+        if not self._empty_log():
+            msg = f"{self._path.name} is being read and cannot be swept"
+            raise UnavailableError(msg, backend="sqlite")
+        if marked:
+            with self._lock, transaction(self._db, self._path, write=True):
+                self._db.execute("DELETE FROM meta WHERE name = ?", (_UNSWEPT,))
+
+    def _empty_log(self) -> bool:
+        """Empty the write-ahead log; return whether nobody reads it."""
+        with self._lock, translated(self._path):
+            (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def open(self, tenant: str, key_ids: Iterable[str]) -> dict[str, bytes]:
         """See `KeyStore.open`."""
@@ -128,7 +177,8 @@ class SqliteKeyStore:
             with self._lock, translated(self._path):
                 rows = self._db.execute(query, (tenant, *piece)).fetchall()
             for key_id, epoch, wrapped in rows:
-                found[key_id] = self._unwrap(tenant, key_id, epoch, wrapped)
+                if not _is_destroyed(wrapped):
+                    found[key_id] = self._unwrap(tenant, key_id, epoch, wrapped)
         return found
 
     def secret(self, tenant: str, name: str, *, create: bool = False) -> bytes | None:
@@ -242,6 +292,8 @@ class SqliteKeyStore:
         secrets_ = "SELECT name, tenant, epoch, wrapped, 'secret ' || name FROM secrets"
         for query in (keys, secrets_):
             for name, tenant, epoch, wrapped, place in self._pages(query):
+                if query is keys and _is_destroyed(wrapped):
+                    continue
                 try:
                     self._unwrap(tenant, name, epoch, wrapped)
                 except (CorruptionError, TypeError, ValueError):
@@ -275,3 +327,40 @@ class SqliteKeyStore:
         """See `KeyStore.close`."""
         with self._lock:
             self._db.close()
+
+
+def _is_destroyed(wrapped: object) -> bool:
+    return isinstance(wrapped, bytes) and len(wrapped) == WRAPPED_BYTES and not any(wrapped)
+
+
+class _Destroying:
+    """See `Destroying`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self.destroys = False
+        self.forgotten: set[str] = set()
+
+    def destroy(self, tenant: str, key_ids: Iterable[str]) -> None:
+        """See `Destroying.destroy`."""
+        self._db.executemany(_DESTROY, [(key_id, tenant) for key_id in key_ids])
+        self.destroys = True
+
+    def forget_names(self, tenant: str, opaque: Iterable[str]) -> None:
+        """See `Destroying.forget_names`."""
+        ended = set(opaque)
+        self._db.executemany(
+            "DELETE FROM directory WHERE tenant = ? AND opaque = ?", [(tenant, o) for o in ended]
+        )
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (_UNSWEPT,))
+        self.destroys = True
+        self.forgotten |= ended
+
+    def advance(self, partition: int, checkpoint: Checkpoint) -> None:
+        """See `Destroying.advance`."""
+        self._db.execute(
+            "INSERT INTO destroyer VALUES (?,?,?) ON CONFLICT (partition) DO UPDATE SET"
+            " next_offset = excluded.next_offset, digest = excluded.digest"
+            " WHERE excluded.next_offset > next_offset",
+            (partition, checkpoint.next_offset, checkpoint.digest),
+        )
