@@ -12,7 +12,7 @@ from memos_gov.domain.evolve import touched
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts, PolicyFacts
 from memos_gov.fsck.records import batches
 from memos_gov.fsck.report import RESTORE, Findings
-from memos_gov.materializers.plan import is_indexed
+from memos_gov.materializers.plan import has_entry, is_indexed
 from memos_gov.ports import CubeIndex, EventLog, IndexedCube, KeyStore, PolicyBundles, Tables
 
 PAGE_CUBES = 200
@@ -107,7 +107,9 @@ def _wanted(tables: Tables) -> Iterator[IndexedCube]:
         for tenant, cube in page:
             content = facts.get(ids.content_stream(tenant, cube))
             governance = facts.get(ids.governance_stream(tenant, cube))
-            if isinstance(content, ContentFacts) and isinstance(governance, GovernanceFacts):
+            if not isinstance(governance, GovernanceFacts) or not has_entry(governance):
+                continue
+            if isinstance(content, ContentFacts):
                 findable = is_indexed(content, governance)
                 yield IndexedCube(tenant, cube, content.revision, findable)
 
