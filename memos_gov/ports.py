@@ -201,7 +201,8 @@ class KeyStore(Protocol):
     The vault: content keys, named secrets, and the directory of names.
 
     Everything it returns as made is durable. Keys are wrapped under the
-    tenant's key-encryption key; a key of another tenant does not open. The
+    tenant's key-encryption key; a key of another tenant does not open. What it
+    opened it keeps for OPENED_S_MAX (`opened.py`) at most. The
     destroyer's checkpoint lies here and nowhere else, so that a vault that
     was put back knows what it has not destroyed yet.
     """
@@ -242,6 +243,9 @@ class KeyStore(Protocol):
 
     def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
         """Return opaque id -> name of those that are known."""
+
+    def forget_opened(self) -> None:
+        """Drop every key, secret and name that was opened; the next use opens it again."""
 
     def checkpoint(self, partition: int) -> Checkpoint:
         """Return how far the destroyer has come with this vault; the beginning at first."""

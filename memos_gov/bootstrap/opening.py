@@ -103,7 +103,7 @@ def _proposer(folder: Path, clock: Clock) -> tuple[str, bytes]:
         log = SqliteEventLog(folder / LOG, clock)
         stack.callback(log.close)
         control = control_record(log)
-        vault = SqliteKeyStore(folder / VAULT, keys.master())
+        vault = SqliteKeyStore(folder / VAULT, keys.master)
         if vault.instance != control.instance:
             vault.close()
             msg = "the vault belongs to another log"
@@ -148,7 +148,7 @@ def build_rooms(
     files = KeyFiles(folder / "keys")
     log = SqliteEventLog(folder / LOG, clock)
     stack.callback(log.close)
-    vault = SqliteKeyStore(folder / VAULT, files.master())
+    vault = SqliteKeyStore(folder / VAULT, files.master)
     stack.callback(vault.close)
     tables = SqliteTables(current_tables(folder))
     stack.callback(tables.close)

@@ -106,9 +106,7 @@ def _opened_to_read(
             stack.callback(log.close)
     if _is_sound(folder / VAULT, RESTORE, findings, whole=whole):
         with findings.guarded(VAULT, "damaged", RESTORE):
-            vault = SqliteKeyStore(
-                folder / VAULT, KeyFiles(folder / "keys").master(), read_only=True
-            )
+            vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master, read_only=True)
             stack.callback(vault.close)
     if _is_sound(folder / name, REBUILD, findings, whole=whole):
         with findings.guarded(name, "damaged", REBUILD):
@@ -182,7 +180,7 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
             raise CorruptionError(f"{VAULT} is missing", place=VAULT, remedy=RESTORE)
         log = SqliteEventLog(folder / LOG, SystemClock())
         stack.callback(log.close)
-        vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master())
+        vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master)
         stack.callback(vault.close)
         _check_instance(vault.instance, control_record(log).instance)
         formers = _formers(folder)

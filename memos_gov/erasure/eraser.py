@@ -120,6 +120,7 @@ class Eraser:
         self._destroyer.settle()
         self._index_follower.catch_up()
         self._follower.catch_up("cubes")
+        self._governor.keys.forget_opened()  # custodians look into the vault, not into memory
         told = at.told
         for custodian in at.facts.unreported:
             at.propose(self._read_back(at, custodian, told), custodian)

@@ -107,9 +107,9 @@ def _wanted(tables: Tables) -> Iterator[IndexedCube]:
         for tenant, cube in page:
             content = facts.get(ids.content_stream(tenant, cube))
             governance = facts.get(ids.governance_stream(tenant, cube))
-            if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+            if not isinstance(governance, GovernanceFacts) or not has_entry(governance):
                 continue
-            if has_entry(governance):
+            if isinstance(content, ContentFacts):
                 findable = is_indexed(content, governance)
                 yield IndexedCube(tenant, cube, content.revision, findable)
 

@@ -66,18 +66,28 @@ class IndexFollower:
         for tenant, cube in wanted:
             content = facts.get(ids.content_stream(tenant, cube))
             governance = facts.get(ids.governance_stream(tenant, cube))
-            if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+            if (
+                isinstance(content, ContentFacts)
+                and isinstance(governance, GovernanceFacts)
+                and has_entry(governance)
+            ):
+                yield self._entry(snapshot, tenant, cube, content, governance)
+            else:
                 yield tenant, cube
-                continue
-            if not has_entry(governance):
-                yield tenant, cube
-                continue
-            try:
-                text = self._text(snapshot, tenant, cube, content, governance)
-            except NotFoundError:
-                yield tenant, cube
-                continue
-            yield index_entry(tenant, cube, content, governance, text)
+
+    def _entry(
+        self,
+        snapshot: Snapshot,
+        tenant: str,
+        cube: str,
+        content: ContentFacts,
+        governance: GovernanceFacts,
+    ) -> IndexEntry | tuple[str, str]:
+        try:
+            text = self._text(snapshot, tenant, cube, content, governance)
+        except NotFoundError:
+            return tenant, cube
+        return index_entry(tenant, cube, content, governance, text)
 
     def _text(
         self,

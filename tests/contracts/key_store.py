@@ -136,6 +136,19 @@ class KeyStoreContract:
         again = keys.refer(TENANT, "subject", ["ann"], create=True)
         assert again["ann"] not in known.values()
 
+    def test_name_forgotten_elsewhere_is_unknown_here_once_what_was_opened_is_dropped(
+        self, open_keys: OpenKeys
+    ) -> None:
+        """What another process ended is not kept alive by what this one opened before."""
+        one, two = open_keys(), open_keys()
+        known = one.refer(TENANT, "subject", ["ann"], create=True)
+        with two.destroying() as vault:
+            vault.forget_names(TENANT, known.values())
+
+        one.forget_opened()
+
+        assert {} == one.refer(TENANT, "subject", ["ann"])
+
     def test_destroyed_leaves_no_byte_once_it_is_swept(self, keys: KeyStore) -> None:
         """What was kept of a key and of a name is in no file, nor in a copy of one."""
         issued = keys.issue(TENANT, 600)

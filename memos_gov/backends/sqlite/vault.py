@@ -20,7 +20,8 @@ import hmac
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from memos_gov.backends.sqlite.connection import (
 )
 from memos_gov.domain import ids
 from memos_gov.errors import CorruptionError, UnavailableError
+from memos_gov.opened import Opened
 from memos_gov.ports import Checkpoint, ContentKey
 from memos_gov.sealing import KEY_BYTES, MasterKeys
 
@@ -53,13 +55,25 @@ _DESTROY = (
 class SqliteKeyStore:
     """One `vault.db`; see `KeyStore` for what it keeps."""
 
-    def __init__(self, path: Path, master: MasterKeys, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        master: Callable[[], MasterKeys],
+        *,
+        read_only: bool = False,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Open a vault.
+
+        Args:
+            master: Reads the master keys, again whenever what was read is too old.
+            now: The clock by which everything opened here ends.
+        """
         self._path = path
-        self._master = master
+        self._read_master = master
         self._lock = threading.Lock()
-        self._wrapping: dict[tuple[str, int], AESGCM] = {}
-        self._secrets: dict[tuple[str, str], bytes] = {}
-        self._referred: dict[tuple[str, str, str], str] = {}
+        self._opened = Opened(now)
         self._db = open_read_only(path) if read_only else open_file(path, secure_delete=True)
 
     @property
@@ -81,21 +95,31 @@ class SqliteKeyStore:
             row: tuple[object, ...] | None = self._db.execute(query, values).fetchone()
         return row
 
-    def _kek(self, tenant: str, epoch: int) -> AESGCM:
-        found = self._wrapping.get((tenant, epoch))
+    def _master(self) -> MasterKeys:
+        found = self._opened.get(("master",))
         if found is None:
-            if epoch not in self._master.epochs:
+            found = self._read_master()
+            self._opened.put(("master",), found)
+        assert isinstance(found, MasterKeys)
+        return found
+
+    def _kek(self, tenant: str, epoch: int) -> AESGCM:
+        found = self._opened.get(("kek", tenant, epoch))
+        if found is None:
+            master = self._master()
+            if epoch not in master.epochs:
                 msg = f"no key-encryption key of epoch {epoch}"
                 raise CorruptionError(msg, place="keys/kek")
             info = f"memos-gov/kek/v1/{tenant}/{epoch}".encode()
             hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info)
-            found = AESGCM(hkdf.derive(bytes.fromhex(self._master.epochs[epoch])))
-            self._wrapping[(tenant, epoch)] = found
+            found = AESGCM(hkdf.derive(bytes.fromhex(master.epochs[epoch])))
+            self._opened.put(("kek", tenant, epoch), found)
+        assert isinstance(found, AESGCM)
         return found
 
     def _wrap(self, tenant: str, name: str, key: bytes) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        kek = self._kek(tenant, self._master.current)
+        kek = self._kek(tenant, self._master().current)
         return nonce + kek.encrypt(nonce, key, f"{tenant}/{name}".encode())
 
     def _unwrap(self, tenant: str, name: str, epoch: int, wrapped: bytes) -> bytes:
@@ -113,7 +137,7 @@ class SqliteKeyStore:
             ContentKey(f"k_{ids.short(secrets.token_bytes(16))}", secrets.token_bytes(KEY_BYTES))
             for _ in range(count)
         ]
-        epoch = self._master.current
+        epoch = self._master().current
         rows = [(k.key_id, tenant, epoch, self._wrap(tenant, k.key_id, k.key)) for k in keys]
         with self._lock, transaction(self._db, self._path, write=True):
             self._db.executemany("INSERT INTO content_keys VALUES (?,?,?,?)", rows)
@@ -139,7 +163,7 @@ class SqliteKeyStore:
             acts = _Destroying(self._db)
             yield acts
         if acts.forgotten:
-            self._referred = {k: i for k, i in self._referred.items() if i not in acts.forgotten}
+            self._opened.drop(lambda value: isinstance(value, str) and value in acts.forgotten)
         if acts.destroys and not self._empty_log():
             msg = f"{self._path.name} is being read, so that its log still holds what was destroyed"
             raise UnavailableError(msg, backend="sqlite")
@@ -183,7 +207,7 @@ class SqliteKeyStore:
 
     def secret(self, tenant: str, name: str, *, create: bool = False) -> bytes | None:
         """See `KeyStore.secret`; two that create at once get the same one."""
-        cached = self._secrets.get((tenant, name))
+        cached: bytes | None = self._opened.get(("secret", tenant, name))
         if cached is not None:
             return cached
         query = "SELECT epoch, wrapped FROM secrets WHERE tenant = ? AND name = ?"
@@ -193,7 +217,7 @@ class SqliteKeyStore:
             with self._lock, transaction(self._db, self._path, write=True):
                 self._db.execute(
                     "INSERT INTO secrets VALUES (?,?,?,?) ON CONFLICT DO NOTHING",
-                    (tenant, name, self._master.current, wrapped),
+                    (tenant, name, self._master().current, wrapped),
                 )
             row = self._one(query, (tenant, name))
         if row is None:
@@ -201,7 +225,8 @@ class SqliteKeyStore:
         epoch, stored = row
         assert isinstance(epoch, int)
         assert isinstance(stored, bytes)
-        self._secrets[(tenant, name)] = key = self._unwrap(tenant, name, epoch, stored)
+        key = self._unwrap(tenant, name, epoch, stored)
+        self._opened.put(("secret", tenant, name), key)
         return key
 
     def refer(
@@ -209,15 +234,17 @@ class SqliteKeyStore:
     ) -> dict[str, str]:
         """See `KeyStore.refer`; all new names of a call share one fsync."""
         wanted = set(names)
-        known = {n: i for n in wanted if (i := self._referred.get((tenant, kind, n)))}
+        known: dict[str, str] = {
+            n: i for n in wanted if (i := self._opened.get(("name", tenant, kind, n)))
+        }
         lookups = {n: self._lookup(tenant, kind, n) for n in wanted - known.keys()}
-        if lookups:
-            known |= self._referred_rows(tenant, kind, lookups)
-        if create and (missing := wanted - known.keys()):
+        found = self._referred_rows(tenant, kind, lookups) if lookups else {}
+        if create and (missing := lookups.keys() - found.keys()):
             fresh = {name: ids.opaque_id(kind, secrets.token_bytes(16)) for name in missing}
-            known |= self.enter(tenant, kind, fresh)
-        self._referred |= {(tenant, kind, n): i for n, i in known.items()}
-        return known
+            found |= self.enter(tenant, kind, fresh)
+        for name, opaque in found.items():
+            self._opened.put(("name", tenant, kind, name), opaque)
+        return known | found
 
     def enter(self, tenant: str, kind: str, names: Mapping[str, str]) -> dict[str, str]:
         """See `KeyStore.enter`."""
@@ -286,6 +313,10 @@ class SqliteKeyStore:
             msg = f"the directory entry of {opaque} does not open: the vault was changed"
             raise CorruptionError(msg, place=f"{self._path.name} {opaque}") from error
 
+    def forget_opened(self) -> None:
+        """See `KeyStore.forget_opened`."""
+        self._opened.clear()
+
     def damaged(self) -> Iterator[str]:
         """See `KeyStore.damaged`."""
         keys = "SELECT key_id, tenant, epoch, wrapped, 'key ' || key_id FROM content_keys"
@@ -325,6 +356,7 @@ class SqliteKeyStore:
 
     def close(self) -> None:
         """See `KeyStore.close`."""
+        self._opened.clear()
         with self._lock:
             self._db.close()
 
