@@ -279,6 +279,30 @@ class KeyStore(Protocol):
         """Release the vault."""
 
 
+class Leases(Protocol):
+    """
+    Who has the folder open, and how far each had seen the history when it last began anew.
+
+    A lease is its holder's word: nothing that it still has open was opened
+    before the indexes it names, and nothing stays open after the lease
+    expires. Leases outlive a killed holder until they expire, and a crash of the
+    machine ends them with all holders, so they need not be durable. Times are
+    milliseconds of the one clock of all holders.
+    """
+
+    def renew(self, holder: str, seen: Mapping[str, int], *, now_ms: int, expires_ms: int) -> None:
+        """Replace the holder's lease, visible to everybody at once; `seen` is index by tenant."""
+
+    def release(self, holder: str) -> None:
+        """End the holder's lease: it has nothing open any more."""
+
+    def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
+        """Return the holders but one that may have open what ended at `index`, sorted."""
+
+    def close(self) -> None:
+        """Release the file; leases stay."""
+
+
 class PolicyBundles(Protocol):
     """Content-addressed bundles; what `get` returns always has the digest it was asked for."""
 

@@ -2,7 +2,7 @@
 Every table, as SQLModel: the shapes that backends create, migrations move, and questions read.
 
 Three sets, one a database: `TablesModel` (made by the certifier and the views,
-thrown away and rebuilt at will), `OperationsModel` (pointers and attempts),
+thrown away and rebuilt at will), `OperationsModel` (pointers and leases),
 `VaultModel` (keys and the directory; the only one besides the log that
 cannot be made again). Hot paths write tuples in the order of these columns;
 SQLModel gives DDL and typed reads.
@@ -191,6 +191,17 @@ class SettingRow(OperationsModel, table=True):
 
     name: str = Field(primary_key=True)
     value: str
+
+
+class LeaseRow(OperationsModel, table=True):
+    """Up to which index of a tenant a holder had seen the history when it last began anew."""
+
+    __tablename__ = "leases"
+
+    holder: str = Field(primary_key=True)
+    tenant: str = Field(primary_key=True)
+    seen: int = Field(sa_type=BigInteger)
+    expires_ms: int = Field(sa_type=BigInteger)
 
 
 class ContentKeyRow(VaultModel, table=True):
