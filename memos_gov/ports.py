@@ -135,6 +135,26 @@ class Snapshot(Protocol):
     def facts_at(self, stream: str, version: int) -> Facts | None:
         """Return the facts of a stream at a version."""
 
+    def facts_as_of(self, streams: Iterable[str], index: int) -> dict[str, tuple[int, Facts]]:
+        """
+        Return stream -> (version, facts) as they stood once `index` was decided.
+
+        Streams first written later are missing; `index` is one of their own tenant.
+        """
+
+    def versions(self, stream: str, index: int) -> list[tuple[int, Facts]]:
+        """Return every (version, facts) of a stream up to an index, newest first."""
+
+    def index_at(self, tenant: str, time_ms: int) -> int:
+        """
+        Return the newest index of a tenant at or before a time of the log; -1 before the first.
+
+        Measured by log time, so the answer for a time that has passed stays the same.
+        """
+
+    def time_ms_of(self, tenant: str, index: int) -> int:
+        """Return the log time at an index; 0 for an index that is not there."""
+
     def outcome(self, position: LogPosition) -> Outcome | None:
         """Return the outcome of the record at `position`; of a duplicate the earlier one."""
 

@@ -33,7 +33,11 @@ class VaultModel(SQLModel):
 
 
 class OutcomeRow(TablesModel, table=True):
-    """One row a record of the log: what became of it. A duplicate has no index and no leaf."""
+    """
+    One row a record of the log: what became of it. A duplicate has no index and no leaf.
+
+    `log_time_ms` is the highest time of any record so far, so it never steps back.
+    """
 
     __tablename__ = "outcomes"
     __table_args__ = (
@@ -52,6 +56,7 @@ class OutcomeRow(TablesModel, table=True):
     command: str
     time_ms: int | None = Field(sa_type=BigInteger)
     leaf: bytes | None = Field(sa_type=LargeBinary)
+    log_time_ms: int = Field(sa_type=BigInteger)
 
 
 class EventRow(TablesModel, table=True):
