@@ -197,9 +197,7 @@ class Assessor:
     def _strictest(self, label: str, verdict: Verdict) -> str:
         """Return the highest of the asked label and those that policy demands."""
         demanded = (o.label for o in verdict.obligations if o.kind == "label")
-        return max(
-            [label, *(x for x in demanded if x)], key=lambda x: self._words.labels.get(x, 99)
-        )
+        return self._words.strictest(label, *(x for x in demanded if x))
 
     def _erase_cube(self, command: c.EraseCube) -> Assessed:
         asked = self._on_cube(command, command.cube)

@@ -15,13 +15,19 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 OPENED_S_MAX = 60.0
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def elapsed_s() -> float:
+    """Return seconds of a clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(_CLOCK)
 
 
 class Opened:
     """Values by name, each for a time after it was opened; safe to use from many threads."""
 
     def __init__(
-        self, now: Callable[[], float] = time.monotonic, lifetime_s: float = OPENED_S_MAX
+        self, now: Callable[[], float] = elapsed_s, lifetime_s: float = OPENED_S_MAX
     ) -> None:
         self._now = now
         self._lifetime_s = lifetime_s

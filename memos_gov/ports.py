@@ -135,6 +135,26 @@ class Snapshot(Protocol):
     def facts_at(self, stream: str, version: int) -> Facts | None:
         """Return the facts of a stream at a version."""
 
+    def facts_as_of(self, streams: Iterable[str], index: int) -> dict[str, tuple[int, Facts]]:
+        """
+        Return stream -> (version, facts) as they stood once `index` was decided.
+
+        Streams first written later are missing; `index` is one of their own tenant.
+        """
+
+    def versions(self, stream: str, index: int) -> list[tuple[int, Facts]]:
+        """Return every (version, facts) of a stream up to an index, newest first."""
+
+    def index_at(self, tenant: str, time_ms: int) -> int:
+        """
+        Return the newest index of a tenant at or before a time of the log; -1 before the first.
+
+        Measured by log time, so the answer for a time that has passed stays the same.
+        """
+
+    def time_ms_of(self, tenant: str, index: int) -> int:
+        """Return the log time at an index; 0 for an index that is not there."""
+
     def outcome(self, position: LogPosition) -> Outcome | None:
         """Return the outcome of the record at `position`; of a duplicate the earlier one."""
 
@@ -277,6 +297,30 @@ class KeyStore(Protocol):
 
     def close(self) -> None:
         """Release the vault."""
+
+
+class Leases(Protocol):
+    """
+    Who has the folder open, and how far each had seen the history when it last began anew.
+
+    A lease is its holder's word: nothing that it still has open was opened
+    before the indexes it names, and nothing stays open after the lease
+    expires. Leases outlive a killed holder until they expire, and a crash of the
+    machine ends them with all holders, so they need not be durable. Times are
+    milliseconds of the one clock of all holders.
+    """
+
+    def renew(self, holder: str, seen: Mapping[str, int], *, now_ms: int, expires_ms: int) -> None:
+        """Replace the holder's lease, visible to everybody at once; `seen` is index by tenant."""
+
+    def release(self, holder: str) -> None:
+        """End the holder's lease: it has nothing open any more."""
+
+    def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
+        """Return the holders but one that may have open what ended at `index`, sorted."""
+
+    def close(self) -> None:
+        """Release the file; leases stay."""
 
 
 class PolicyBundles(Protocol):

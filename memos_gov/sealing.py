@@ -16,7 +16,7 @@ import base64
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -51,10 +51,17 @@ class MasterKeys(msgspec.Struct, frozen=True):
 
 
 class Sealer:
-    """Seals drafts into envelopes and opens what stands in the tables."""
+    """
+    Seals drafts into envelopes and opens what stands in the tables.
 
-    def __init__(self, keys: KeyStore) -> None:
+    Args:
+        hold: Called before anything is opened, see `leasing.py`; nobody waits
+            for a sealer without one.
+    """
+
+    def __init__(self, keys: KeyStore, hold: Callable[[], None] = lambda: None) -> None:
         self._keys = keys
+        self._hold = hold
         self._pool: dict[str, list[ContentKey]] = defaultdict(list)
         self._refill: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -94,6 +101,7 @@ class Sealer:
             NotFoundError: The key was destroyed.
             CorruptionError: The ciphertext is not the one sealed for this place.
         """
+        self._hold()
         key = self._open_key(tenant, key_id)
         aad = _associated(event, version, tenant, command_id, key_id)
         try:

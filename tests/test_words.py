@@ -163,7 +163,10 @@ def test_label_that_forbids_the_index_takes_the_words_out_of_it(gov: Service, ow
 
 def test_basis_moved_to_consent_asks_every_subject(gov: Service, owner: Actor) -> None:
     """What nobody agreed to does not rest on consent; what does ends with it."""
-    ann, cube = newcomer(gov, "ann", "analyst"), kept(owner, subjects=["customer-1"], basis="contract")
+    ann, cube = (
+        newcomer(gov, "ann", "analyst"),
+        kept(owner, subjects=["customer-1"], basis="contract"),
+    )
     with pytest.raises(DeniedError) as caught:
         owner.rebase(cube, "consent")
     assert ("basis_needs_consent",) == caught.value.verdict.public_reasons

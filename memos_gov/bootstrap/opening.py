@@ -18,6 +18,7 @@ from memos_gov.backends.folder_lock import folder_held
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.index import SqliteCubeIndex
+from memos_gov.backends.sqlite.leases import SqliteLeases
 from memos_gov.backends.sqlite.log import SqliteEventLog
 from memos_gov.backends.sqlite.operations import SqlitePointers
 from memos_gov.backends.sqlite.tables import SqliteTables
@@ -32,6 +33,7 @@ from memos_gov.follow import Certifier, Follower, mac_secret
 from memos_gov.founding import extend_log
 from memos_gov.fsck.report import REBUILD, RESTORE
 from memos_gov.governor import Governor
+from memos_gov.leasing import Leasing
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.ports import Clock, EventLog
 from memos_gov.proposer import Proposer
@@ -83,6 +85,7 @@ def _build(settings: Settings, clock: Clock) -> Service:
         with rooms.governor.tables.snapshot() as snapshot:
             check_vault_age(rooms.governor.keys, snapshot)
         extend_log(rooms.governor)
+        rooms.governor.leasing.hold()
         rooms.eraser.resume()
     except BaseException:
         opened.close()
@@ -150,6 +153,8 @@ def build_rooms(
     stack.callback(log.close)
     vault = SqliteKeyStore(folder / VAULT, files.master)
     stack.callback(vault.close)
+    leases = SqliteLeases(folder / OPERATIONS)
+    stack.callback(leases.close)
     tables = SqliteTables(current_tables(folder))
     stack.callback(tables.close)
     index = SqliteCubeIndex(folder / INDEX)
@@ -176,6 +181,7 @@ def build_rooms(
         certifier=certifier,
         clock=clock,
         proposer=proposer,
+        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock),
     )
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)

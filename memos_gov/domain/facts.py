@@ -38,6 +38,10 @@ class ContentFacts(Facts, frozen=True, kw_only=True):
     event_index: int
     key_id: str
 
+    def holds_at(self, moment: int) -> bool:
+        """Whether what this revision says is about the moment."""
+        return self.valid_from <= moment and (self.valid_to is None or moment < self.valid_to)
+
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A share with one principal and the time it is good for."""

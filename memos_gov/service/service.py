@@ -53,6 +53,7 @@ class Service:
         try:
             self.rooms.governor.close()
             self.rooms.destroyer.settle()
+            self.rooms.governor.leasing.release()
         finally:
             self.rooms.close()
 

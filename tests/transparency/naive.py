@@ -6,6 +6,11 @@ import hashlib
 from collections.abc import Sequence
 
 
+def sha(raw: bytes) -> bytes:
+    """Return SHA-256."""
+    return hashlib.sha256(raw).digest()
+
+
 def node(left: bytes, right: bytes) -> bytes:
     """Return the hash of an inner node."""
     return hashlib.sha256(b"\x01" + left + right).digest()

@@ -20,7 +20,6 @@ import hmac
 import secrets
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +38,7 @@ from memos_gov.backends.sqlite.connection import (
 )
 from memos_gov.domain import ids
 from memos_gov.errors import CorruptionError, UnavailableError
-from memos_gov.opened import Opened
+from memos_gov.opened import Opened, elapsed_s
 from memos_gov.ports import Checkpoint, ContentKey
 from memos_gov.sealing import KEY_BYTES, MasterKeys
 
@@ -61,7 +60,7 @@ class SqliteKeyStore:
         master: Callable[[], MasterKeys],
         *,
         read_only: bool = False,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = elapsed_s,
     ) -> None:
         """
         Open a vault.
