@@ -3,7 +3,8 @@ The eraser: goes on with what was asked for until it is complete or has to wait.
 
     requested, erasing   the next page of the plan
     checking             keys and names destroyed, index emptied, custodians read
-                         back one by one, then completion
+                         back one by one; then, once no other process may have
+                         an opened key any more, completion
     kept, completed      nothing more to do
 
 Where it stands is read from the log after each step, never remembered, so a
@@ -12,6 +13,7 @@ process that was killed, or another one beside it, goes on from the same place.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -36,6 +38,7 @@ from memos_gov.ports import CubeIndex
 
 Progress = Callable[[str, int, int], None]
 ACTION = "erase"
+WAIT_S = 0.25
 
 
 class Eraser:
@@ -112,7 +115,8 @@ class Eraser:
             at.tell("pages", len(at.facts.pages))
         if at.facts.state == "checking":
             self._check(at)
-            self._complete(at)
+            if self._is_let_go(at, wait=wait):
+                self._complete(at)
         return at.facts
 
     def _check(self, at: Step) -> None:
@@ -157,6 +161,18 @@ class Eraser:
             started_at=started_at,
             ended_at=at.now,
         )
+
+    def _is_let_go(self, at: Step, *, wait: bool) -> bool:
+        """Whether no other process may have open what ended; wait until it is so."""
+        leasing, ended = self._governor.leasing, at.facts.pages[-1]
+        leasing.begin_anew()  # who goes on with the same erasure need not wait for this one
+        while holders := leasing.waiting(at.tenant, ended):
+            if not wait:
+                return False
+            at.tell("other processes", len(holders))
+            time.sleep(WAIT_S)
+            leasing.hold()
+        return True
 
     def _complete(self, at: Step) -> None:
         facts, now = at.facts, at.now

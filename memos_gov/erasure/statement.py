@@ -47,7 +47,7 @@ def statement(
         "cube": facts.cube,
         "requested_at": moment(facts.requested_at),
         "completed_at": moment(completed_at),
-        "indexes": [facts.requested_index, facts.receipts[-1].index],
+        "indexes": [facts.requested_index, _last_index(facts)],
         "policies": list(told.policies),
         "erased": list(told.erased),
         "kept": [_kept(kept) for kept in told.kept],
@@ -66,6 +66,11 @@ def digest_of(said: Statement) -> str:
 def moment(seconds: int) -> str:
     """Return a moment in UTC, to the second (RFC 3339)."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _last_index(facts: ErasureFacts) -> int:
+    """Return the index of the last step before the completion."""
+    return max((*facts.pages, *(receipt.index for receipt in facts.receipts)))
 
 
 def _kept(kept: Kept) -> dict[str, Any]:
