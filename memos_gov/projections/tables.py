@@ -33,7 +33,11 @@ class VaultModel(SQLModel):
 
 
 class OutcomeRow(TablesModel, table=True):
-    """One row a record of the log: what became of it. A duplicate has no index and no leaf."""
+    """
+    One row a record of the log: what became of it. A duplicate has no index and no leaf.
+
+    `entry` is the leaf entry, `leaf` its hash.
+    """
 
     __tablename__ = "outcomes"
     __table_args__ = (
@@ -52,6 +56,7 @@ class OutcomeRow(TablesModel, table=True):
     command: str
     time_ms: int | None = Field(sa_type=BigInteger)
     leaf: bytes | None = Field(sa_type=LargeBinary)
+    entry: bytes | None = Field(sa_type=LargeBinary)
 
 
 class EventRow(TablesModel, table=True):

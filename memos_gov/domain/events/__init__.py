@@ -53,11 +53,13 @@ from memos_gov.domain.events.people import (
     RolesGranted,
     RolesRevoked,
 )
+from memos_gov.domain.events.signing import CheckpointSigned, RecordedOutcome
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
 __all__ = [
     "EVENT_TYPES",
     "AuditAsked",
+    "CheckpointSigned",
     "CommandRefused",
     "ConsentGiven",
     "ConsentWithdrawn",
@@ -94,6 +96,7 @@ __all__ = [
     "PrincipalAdded",
     "ReadCube",
     "ReadDetail",
+    "RecordedOutcome",
     "ReviewApproved",
     "ReviewOpened",
     "ReviewRejected",
@@ -109,6 +112,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
         AuditAsked,
+        CheckpointSigned,
         CommandRefused,
         ConsentGiven,
         ConsentWithdrawn,
