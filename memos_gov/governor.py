@@ -49,6 +49,7 @@ from memos_gov.follow import Certifier
 from memos_gov.judge import Judge
 from memos_gov.leasing import Leasing
 from memos_gov.naming import Names
+from memos_gov.notary import Notary
 from memos_gov.ports import (
     Clock,
     EventLog,
@@ -83,6 +84,7 @@ class Governor:
         clock: Clock,
         proposer: Proposer,
         leasing: Leasing,
+        notary: Notary,
     ) -> None:
         self.log = log
         self.tables = tables
@@ -94,6 +96,7 @@ class Governor:
         self._engine = engine
         self._bundles = bundles
         self.proposer = proposer
+        self._notary = notary
         self._judges: dict[str, Judge] = {}
         self._vocabularies: dict[str, Vocabulary] = {}
 
@@ -321,8 +324,16 @@ class Governor:
         return Prepared(command_id=command_id, proposal=proposal, verdict=verdict, drafts=drafts)
 
     def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
-        """Append records durably and return their outcomes, each once it is decided."""
-        return self.proposer.submit([p.proposal for p in prepared])
+        """
+        Append records durably and return their outcomes, each once it is decided.
+
+        Raises:
+            CorruptionError: A signed head was due and the log contradicts the
+                one before; what was accepted stands.
+        """
+        outcomes = self.proposer.submit([p.proposal for p in prepared])
+        self._notary.after(outcomes)
+        return outcomes
 
     def conclude(
         self, caller: Caller, command: c.Command, prepared: Prepared, outcome: Outcome

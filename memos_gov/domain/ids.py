@@ -21,7 +21,7 @@ COMMAND_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 OPAQUE = re.compile(r"[a-z]_[a-z0-9]{1,40}")
 _ID = r"[a-z]_[a-z0-9]{1,40}"
 STREAM = re.compile(
-    rf"[a-z0-9_-]+/(cube/{_ID}(/governance)?|(subject|principal|matter|case)/{_ID}|guard/[a-z]+|log)"
+    rf"[a-z0-9_-]+/(cube/{_ID}(/governance)?|(subject|principal|matter|case)/{_ID}|guard/[a-z]+|log|checkpoint)"
 )
 
 PREFIXES = {
@@ -113,6 +113,11 @@ def case_stream(tenant: str, case: str) -> str:
 def usage_stream(tenant: str) -> str:
     """Return the stream of reads, refusals and questions; it versions nothing."""
     return f"{tenant}/usage"
+
+
+def checkpoint_stream(tenant: str) -> str:
+    """Return the stream of the signed checkpoints of a tenant's tree."""
+    return f"{tenant}/checkpoint"
 
 
 def log_stream() -> str:

@@ -13,3 +13,4 @@ def upgrade() -> None:
     """Add what is new; facts have more fields, so that rows of the first format are made again."""
     with op.batch_alter_table("outcomes", recreate="always") as outcomes:
         outcomes.add_column(sa.Column("log_time_ms", sa.BigInteger(), nullable=False))
+        outcomes.add_column(sa.Column("entry", sa.LargeBinary(), nullable=True))

@@ -57,6 +57,7 @@ from memos_gov.domain.events.people import (
     RolesRevoked,
     SubjectErased,
 )
+from memos_gov.domain.events.signing import CheckpointSigned, RecordedOutcome
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "EVENT_VERSIONS",
     "OLDER_VERSIONS",
     "AuditAsked",
+    "CheckpointSigned",
     "CommandRefused",
     "ConsentGiven",
     "ConsentWithdrawn",
@@ -101,6 +103,7 @@ __all__ = [
     "PrincipalAdded",
     "ReadCube",
     "ReadDetail",
+    "RecordedOutcome",
     "ReviewApproved",
     "ReviewOpened",
     "ReviewRejected",
@@ -117,6 +120,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
         AuditAsked,
+        CheckpointSigned,
         CommandRefused,
         ConsentGiven,
         ConsentWithdrawn,
