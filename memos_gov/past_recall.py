@@ -2,8 +2,9 @@
 Recall as of a moment of the past, when the index was another one.
 
 The index knows only the present, so what the caller may see is ranked anew:
-every cube within today's scope that could be recalled then, newest first, at
-most PAST_CUBES_MAX that policy allows. Their content of then is opened, masked
+every cube within today's scope that could be recalled then, and that policy
+lets be found by its words today, newest first, at most PAST_CUBES_MAX of those
+that the caller may see. Their content of then is opened, masked
 as it would be returned, and put into an index in memory that is dropped
 before anything is answered. This opens content before the read is accepted,
 for ranking alone and only under an allowing verdict; it leaves this module as
@@ -93,7 +94,7 @@ class PastRecall:
         while batch := list(islice(found, BATCH)):
             shown = [cube for cube in past.cubes(batch).values() if _was_findable(cube, past)]
             today = attempt.cubes(cube.cube for cube in shown)
-            there = [cube for cube in shown if cube.cube in today]
+            there = [cube for cube in shown if _may_be_ranked(today.get(cube.cube))]
             verdicts = attempt.judged(asked, [past.as_judged(today[x.cube], x) for x in there])
             for cube in there:
                 candidates.append(cube.cube)
@@ -122,6 +123,11 @@ class PastRecall:
                 continue
             text, _ = detectors.mask(payload.content, verdict.masks)
             yield index_entry(attempt.tenant, cube.cube, cube.content, cube.governance, text)
+
+
+def _may_be_ranked(today: Cube | None) -> bool:
+    """Whether policy lets the words of a cube be looked for today."""
+    return today is not None and today.content.index == "full"
 
 
 def _was_findable(cube: Cube, past: Past) -> bool:

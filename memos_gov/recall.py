@@ -5,7 +5,8 @@ Reading: candidates, verdicts, an accepted read event, and only then content.
     accepted? -> struck cubes out -> open -> mask -> return
 
 A read as of the past is judged by today, and shows what was known then
-(`past.py`); a recall of the past ranks anew (`past_recall.py`).
+(`past.py`); a recall of the past ranks anew, and opens content for that before
+acceptance (`past_recall.py`).
 
 A refused cube is invisible: it takes no place among the `k` hits, however
 many refused ones rank above, and no count of them is returned. Cubes that

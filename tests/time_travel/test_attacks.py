@@ -46,6 +46,18 @@ def test_past_is_no_way_around_a_raised_label(owner: Actor, ann: Actor, clock: S
     refused_of(ann, cube, AsOf(valid=then))
 
 
+def test_past_is_no_way_to_find_what_may_not_be_found_by_its_words(
+    owner: Actor, clock: SetClock
+) -> None:
+    """A label that keeps words out of the index keeps them out of this one, too."""
+    cube = kept(owner, "a heron")
+    then = clock.later()
+    owner.relabel(cube, "restricted")
+
+    assert "a heron" == owner.get(cube, as_of=then).content
+    assert () == owner.recall("heron", as_of=then).hits
+
+
 def test_lowered_label_opens_no_revision_that_stood_under_the_higher_one(
     gov: Service, owner: Actor, ann: Actor, clock: SetClock
 ) -> None:
