@@ -47,6 +47,7 @@ from memos_gov.errors import (
 )
 from memos_gov.follow import Certifier
 from memos_gov.judge import Judge
+from memos_gov.leasing import Leasing
 from memos_gov.naming import Names
 from memos_gov.ports import (
     Clock,
@@ -81,13 +82,15 @@ class Governor:
         certifier: Certifier,
         clock: Clock,
         proposer: Proposer,
+        leasing: Leasing,
     ) -> None:
         self.log = log
         self.tables = tables
         self.keys = keys
         self.clock = clock
         self.certifier = certifier
-        self.sealer = Sealer(keys)
+        self.leasing = leasing
+        self.sealer = Sealer(keys, leasing.hold)
         self._engine = engine
         self._bundles = bundles
         self.proposer = proposer
@@ -215,7 +218,8 @@ class Governor:
             raise OvertakenError
 
     def attempt(self, snapshot: Snapshot, caller: Caller) -> Attempt:
-        """Return an attempt on a snapshot, judged by the tenant's active policy."""
+        """Return an attempt on a snapshot, judged by the tenant's active policy, under a lease."""
+        self.leasing.hold()
         return Attempt(snapshot, caller, self.now(snapshot), self.judge)
 
     def now(self, snapshot: Snapshot) -> int:

@@ -126,8 +126,8 @@ class PastRecall:
 
 
 def _may_be_ranked(today: Cube | None) -> bool:
-    """Whether policy lets the words of a cube be looked for today."""
-    return today is not None and today.content.index == "full"
+    """Whether the words of a cube may be looked for today."""
+    return today is not None and is_indexed(today.content, today.governance)
 
 
 def _was_findable(cube: Cube, past: Past) -> bool:

@@ -164,6 +164,9 @@ class Snapshot(Protocol):
     def content_event(self, tenant: str, cube: str, index: int) -> StoredEvent | None:
         """Return the content event of `cube` at `index`."""
 
+    def content_keys(self, tenant: str, cube: str, index: int) -> set[str]:
+        """Return the ids of the keys that accepted content of `cube` names, up to `index`."""
+
 
 class Tables(Protocol):
     """
@@ -200,12 +203,28 @@ class ContentKey(msgspec.Struct, frozen=True):
     key: bytes
 
 
+class Destroying(Protocol):
+    """One exclusive transaction of the destroyer; durable, all or nothing, when the `with` ends."""
+
+    def destroy(self, tenant: str, key_ids: Iterable[str]) -> None:
+        """End content keys for ever; one that is not there is passed over."""
+
+    def forget_names(self, tenant: str, opaque: Iterable[str]) -> None:
+        """End directory entries for ever: a name among them is unknown from here on."""
+
+    def advance(self, partition: int, checkpoint: Checkpoint) -> None:
+        """Move the destroyer's checkpoint; one that another process moved further stays."""
+
+
 class KeyStore(Protocol):
     """
     The vault: content keys, named secrets, and the directory of names.
 
     Everything it returns as made is durable. Keys are wrapped under the
-    tenant's key-encryption key; a key of another tenant does not open.
+    tenant's key-encryption key; a key of another tenant does not open. What it
+    opened it keeps for OPENED_S_MAX (`opened.py`) at most. The
+    destroyer's checkpoint lies here and nowhere else, so that a vault that
+    was put back knows what it has not destroyed yet.
     """
 
     @property
@@ -245,6 +264,30 @@ class KeyStore(Protocol):
     def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
         """Return opaque id -> name of those that are known."""
 
+    def forget_opened(self) -> None:
+        """Drop every key, secret and name that was opened; the next use opens it again."""
+
+    def checkpoint(self, partition: int) -> Checkpoint:
+        """Return how far the destroyer has come with this vault; the beginning at first."""
+
+    def destroying(self) -> AbstractContextManager[Destroying]:
+        """
+        Enter a transaction that destroys.
+
+        Raises:
+            UnavailableError: From the end of the `with`: everything is
+                destroyed, but a reader kept a copy from being overwritten;
+                `sweep` does it later.
+        """
+
+    def sweep(self) -> None:
+        """
+        Leave no copy of anything destroyed in any file; quick where nothing was.
+
+        Raises:
+            UnavailableError: Somebody reads for too long; sweep again.
+        """
+
     def damaged(self) -> Iterator[str]:
         """
         Yield the place of each key, secret and name that does not open.
@@ -254,6 +297,30 @@ class KeyStore(Protocol):
 
     def close(self) -> None:
         """Release the vault."""
+
+
+class Leases(Protocol):
+    """
+    Who has the folder open, and how far each had seen the history when it last began anew.
+
+    A lease is its holder's word: nothing that it still has open was opened
+    before the indexes it names, and nothing stays open after the lease
+    expires. Leases outlive a killed holder until they expire, and a crash of the
+    machine ends them with all holders, so they need not be durable. Times are
+    milliseconds of the one clock of all holders.
+    """
+
+    def renew(self, holder: str, seen: Mapping[str, int], *, now_ms: int, expires_ms: int) -> None:
+        """Replace the holder's lease, visible to everybody at once; `seen` is index by tenant."""
+
+    def release(self, holder: str) -> None:
+        """End the holder's lease: it has nothing open any more."""
+
+    def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
+        """Return the holders but one that may have open what ended at `index`, sorted."""
+
+    def close(self) -> None:
+        """Release the file; leases stay."""
 
 
 class PolicyBundles(Protocol):

@@ -57,6 +57,7 @@ VERBS = {
     "explain": "memos_gov.cli.evidence",
     "audit": "memos_gov.cli.audits",
     "log": "memos_gov.cli.records",
+    "evidence": "memos_gov.cli.proofs",
     "fsck": "memos_gov.cli.upkeep",
     "rebuild": "memos_gov.cli.upkeep",
     "policy": "memos_gov.cli.policies",

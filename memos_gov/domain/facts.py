@@ -137,6 +137,7 @@ class SubjectFacts(Facts, frozen=True, kw_only=True):
     consents: tuple[ConsentFact, ...] = ()
     matters: tuple[str, ...] = ()
     restricted: bool = False
+    erased: bool = False
 
     def consent_at(self, now: int) -> dict[str, bool]:
         """Return purpose -> given for each word in force; the newest record wins."""

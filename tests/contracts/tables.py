@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from memos_gov.certify import certify, needs, parse
+from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.events import CubeRelabelled
 from memos_gov.domain.facts import Facts, GovernanceFacts
@@ -85,6 +86,30 @@ class TablesContract:
             event = snapshot.content_event(TENANT, CUBE, 1)
         assert event is not None
         assert ("CubeRemembered", cid) == (event.type, event.command_id)
+
+    def test_content_keys_of_a_cube_are_those_of_its_accepted_content(self, tables: Tables) -> None:
+        """Every revision up to an index, no other cube's, and none of what was rejected."""
+        history = a_history(cubes=2)
+        revise = e.CubeRevised(
+            cube=CUBE,
+            revision=2,
+            mode="overwrite",
+            findings=(),
+            index="full",
+            size_bytes=5,
+            valid_from=NOW,
+            valid_to=None,
+        )
+        history.propose(revise, key_id="k_two")
+        history.propose(revise, key_id="k_lost", relied_on={})
+        put(tables, history)
+
+        with tables.snapshot() as snapshot:
+            assert {"k_one", "k_two"} == snapshot.content_keys(TENANT, CUBE, 9)
+            assert {"k_one"} == snapshot.content_keys(TENANT, CUBE, 2)
+            assert set() == snapshot.content_keys(TENANT, CUBE, 0)
+            assert set() == snapshot.content_keys("other", CUBE, 9)
+            assert set() == snapshot.content_keys(TENANT, "c_none", 9)
 
     def test_newest_events_come_newest_first_and_no_more_than_asked(self, tables: Tables) -> None:
         """The end of a tenant's history, without reading the rest of it."""

@@ -322,6 +322,12 @@ class _Snapshot(_Reading):
         row = self._connection.execute(query, (tenant, index, stream)).fetchone()
         return None if row is None else StoredEvent(*row)
 
+    def content_keys(self, tenant: str, cube: str, index: int) -> set[str]:
+        """See `Snapshot.content_keys`."""
+        query = "SELECT key_id FROM events WHERE stream = ? AND idx <= ? AND key_id IS NOT NULL"
+        rows = self._connection.execute(query, (ids.content_stream(tenant, cube), index))
+        return {str(key_id) for (key_id,) in rows}
+
 
 def _document(stream: str, doc: bytes) -> Facts:
     """Return the facts of a row of `facts`."""

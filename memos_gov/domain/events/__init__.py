@@ -55,6 +55,7 @@ from memos_gov.domain.events.people import (
     PrincipalAdded,
     RolesGranted,
     RolesRevoked,
+    SubjectErased,
 )
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
@@ -106,6 +107,7 @@ __all__ = [
     "ReviewUsed",
     "RolesGranted",
     "RolesRevoked",
+    "SubjectErased",
     "TenantFounded",
     "type_name",
 ]
@@ -146,6 +148,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ReviewUsed,
         RolesGranted,
         RolesRevoked,
+        SubjectErased,
         TenantFounded,
     )
 }
