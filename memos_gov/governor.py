@@ -223,9 +223,13 @@ class Governor:
     def attempt(self, snapshot: Snapshot, caller: Caller) -> Attempt:
         """Return an attempt on a snapshot, judged by the tenant's active policy, under a lease."""
         self.leasing.hold()
+        return Attempt(snapshot, caller, self.now(snapshot), self.judge)
+
+    def now(self, snapshot: Snapshot) -> int:
+        """Return the second that questions about a snapshot are asked at."""
         # A clock that stepped back must not make a revocation lie in the future.
         now_ms = max(round(self.clock.now().timestamp() * 1000), snapshot.log_time_ms())
-        return Attempt(snapshot, caller, now_ms // 1000, self.judge)
+        return now_ms // 1000
 
     def judge(self, digest: str) -> Judge:
         """Return the judge of a bundle."""

@@ -17,7 +17,7 @@ from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.folder_lock import folder_held
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.backends.sqlite import migrate
-from memos_gov.backends.sqlite.index import SqliteCubeIndex
+from memos_gov.backends.sqlite.index import SqliteCubeIndex, in_memory
 from memos_gov.backends.sqlite.leases import SqliteLeases
 from memos_gov.backends.sqlite.log import SqliteEventLog
 from memos_gov.backends.sqlite.operations import SqlitePointers
@@ -195,7 +195,8 @@ def build_rooms(
     )
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)
-    reader = Reader(governor, index, index_follower, CubeFinder(tables, follower))
+    finder = CubeFinder(tables, follower)
+    reader = Reader(governor, index, index_follower, finder, in_memory)
     return Rooms(
         settings=settings,
         governor=governor,

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from memos_gov.domain.as_of import AsOf
     from memos_gov.proving import Proof
     from memos_gov.queries.asking import Evidence
     from memos_gov.queries.audits import Audit
@@ -24,11 +27,23 @@ from memos_gov.service.acting import Acting
 class Asking(Acting):
     """Questions of evidence."""
 
-    def history(self, cube: str) -> History:
-        """Return every change of a cube, oldest first; headers, never content."""
+    def history(
+        self, cube: str, *, as_of: AsOf | datetime | int | None = None, diff: bool = False
+    ) -> History:
+        """
+        Return every change of a cube, oldest first; headers, never content.
+
+        With `diff` also its revisions and how each differs from the one before,
+        as far as the content may be read: that is a read of its own.
+        """
+        if diff:
+            from memos_gov.domain.as_of import as_of as moment_of
+            from memos_gov.timeline import timeline
+
+            return timeline(self._evidence, self.rooms.reader, cube, moment_of(as_of))
         from memos_gov.queries.history import history
 
-        return history(self._evidence, cube)
+        return history(self._evidence.as_of(as_of), cube)
 
     def explain(self, verdict_id: str) -> Explanation:
         """Return why a verdict was given; `<command id>[/<target>]`, or an index."""
@@ -36,11 +51,13 @@ class Asking(Acting):
 
         return explain(self._evidence, verdict_id)
 
-    def audit(self, name: str, **about: object) -> Audit:
+    def audit(
+        self, name: str, *, as_of: AsOf | datetime | int | None = None, **about: object
+    ) -> Audit:
         """Answer a question of auditors by name, about a `subject` or a `cube`."""
         from memos_gov.queries.audits import audit
 
-        return audit(self._evidence, name, **about)
+        return audit(self._evidence, name, as_of=as_of, **about)
 
     def cases(self) -> tuple[Case, ...]:
         """Return the review cases that are open, oldest first."""

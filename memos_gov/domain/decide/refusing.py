@@ -35,7 +35,12 @@ def refuse(command: c.Command, *reasons: str) -> Drafts:
         for field in ("cube", "subject", "principal", "matter", "case")
     )
     targets = tuple(t for t in named if isinstance(t, str) and ids.is_opaque(t))
+    of = command if isinstance(command, c.OfThen) else c.OfThen()
     refusal = e.CommandRefused(
-        action=command.ACTION, targets=targets, reasons=tuple(sorted(set(reasons)))
+        action=command.ACTION,
+        targets=targets,
+        reasons=tuple(sorted(set(reasons))),
+        recorded=of.recorded,
+        valid=of.valid,
     )
     return (e.Draft(refusal),)

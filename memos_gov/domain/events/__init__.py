@@ -158,7 +158,12 @@ EVENT_TYPES: dict[str, type[Event]] = {
 }
 
 
-OLDER_VERSIONS: tuple[type[Event], ...] = (v1.CubeRelabelled,)
+OLDER_VERSIONS: tuple[type[Event], ...] = (
+    v1.AuditAsked,
+    v1.CommandRefused,
+    v1.CubeRelabelled,
+    v1.CubesRead,
+)
 
 
 EVENT_VERSIONS: dict[tuple[str, int], type[Event]] = {
