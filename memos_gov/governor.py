@@ -33,7 +33,7 @@ from memos_gov.domain.events import (
 )
 from memos_gov.domain.history import LogPosition, Outcome
 from memos_gov.domain.questions import Caller, Cube
-from memos_gov.domain.reliance import required_streams
+from memos_gov.domain.reliance import required_streams, session_streams
 from memos_gov.domain.vocabulary import check_times, check_words
 from memos_gov.errors import (
     ConflictError,
@@ -59,7 +59,15 @@ from memos_gov.ports import (
     Tables,
 )
 from memos_gov.proposer import Proposer, new_command_id
-from memos_gov.receipts import NOT_WRITTEN, Prepared, Receipt, only_asked, raise_refusal, receipt_of
+from memos_gov.receipts import (
+    NOT_WRITTEN,
+    Prepared,
+    Receipt,
+    only_asked,
+    raise_refusal,
+    receipt_of,
+    whole_verdict,
+)
 from memos_gov.sealing import Sealer, month_name
 
 T = TypeVar("T")
@@ -285,8 +293,7 @@ class Governor:
         drafts: tuple[Draft, ...],
     ) -> Prepared:
         """Return drafts as a signed record that names everything it relies on."""
-        for draft in drafts:
-            attempt.load(required_streams(draft.event, attempt.tenant, attempt.known))
+        self._rely(attempt, drafts)
         now, caller = self.clock.now(), attempt.caller
         verdict = assessed.verdict
         data = codec.RecordData(
@@ -315,6 +322,14 @@ class Governor:
             raise InvalidCommandError(msg, field="content")
         proposal = Proposal(caller.tenant, round(now.timestamp() * 1000), body)
         return Prepared(command_id=command_id, proposal=proposal, verdict=verdict, drafts=drafts)
+
+    def _rely(self, attempt: Attempt, drafts: tuple[Draft, ...]) -> None:
+        """Load, and so rely on, everything that the record of these drafts must name."""
+        tenant, caller = attempt.tenant, attempt.caller
+        for draft in drafts:
+            attempt.load(required_streams(draft.event, tenant, attempt.known))
+        events = (draft.event for draft in drafts)
+        attempt.load(session_streams(events, tenant, caller.principal, caller.correlation))
 
     def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
         """Append records durably and return their outcomes, each once it is decided."""
@@ -359,11 +374,10 @@ class Governor:
         recorded = record.data.verdict
         assert recorded is not None
         drafts = tuple(Draft(codec.decode_header(env)) for env in record.data.events)
-        verdict = next(iter(recorded.by_target.values()))
         prepared = Prepared(
             command_id=record.id,
             proposal=Proposal(caller.tenant, 0, b""),
-            verdict=verdict,
+            verdict=whole_verdict(recorded, drafts),
             drafts=drafts,
         )
         if outcome.code == "refused":

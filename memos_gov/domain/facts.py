@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from memos_gov.domain.lifecycle import State
-from memos_gov.domain.verdicts import IndexDepth
+from memos_gov.domain.verdicts import IndexDepth, Integer
 
 Form = Literal["plaintext", "activation", "parametric"]
 GrantScope = Literal["read", "write"]
@@ -51,8 +51,20 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.valid_from <= now and (self.valid_to is None or now < self.valid_to)
 
 
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A cube that was read or that something was made of, at the revision of then."""
+
+    cube: str
+    revision: Integer
+
+
 class GovernanceFacts(Facts, frozen=True, kw_only=True):
-    """`<tenant>/cube/<id>/governance`: everything that rules a cube except its content."""
+    """
+    `<tenant>/cube/<id>/governance`: everything that rules a cube except its content.
+
+    What was made of other cubes is kept no longer than `expires_at` and is
+    valid no longer than `valid_to`, whatever its class and content say.
+    """
 
     form: Form
     state: State
@@ -76,6 +88,31 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     recorded_at: int
     restricted: bool = False
+    expires_at: int | None = None
+    valid_to: int | None = None
+
+
+class LineageFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/cube/<id>/lineage`: how many cubes were made of this one directly.
+
+    Which ones, the certifier's `lineage` table says: a list in here would be
+    written anew with every further one.
+    """
+
+    descendants: int = 0
+
+
+class CorrelationFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/correlation/<id>`: the cubes whose content one actor was given in one session.
+
+    Each stands once, at the newest revision given; `full` says that there were
+    more than are kept.
+    """
+
+    reads: tuple[Source, ...] = ()
+    full: bool = False
 
 
 class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -171,6 +208,8 @@ def facts_type(stream: str) -> type[Facts]:
             return ContentFacts
         case [_, "cube", _, "governance"]:
             return GovernanceFacts
+        case [_, "cube", _, "lineage"]:
+            return LineageFacts
         case [_, "guard", "policy"]:
             return PolicyFacts
         case [_, "guard", _]:
@@ -189,4 +228,5 @@ _BY_KIND: dict[str, type[Facts]] = {
     "principal": PrincipalFacts,
     "matter": MatterFacts,
     "case": CaseFacts,
+    "correlation": CorrelationFacts,
 }

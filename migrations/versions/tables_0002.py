@@ -1,5 +1,8 @@
 """Tables of the second format: what is new here is made fresh with all the rest by a rebuild."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "tables_0002"
 down_revision = "tables_0001"
 branch_labels = None
@@ -7,4 +10,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Change nothing: facts have more fields, so that rows of the first format are made again."""
+    """Add what cubes were made of; facts have more fields, so that all rows are made again."""
+    op.create_table(
+        "lineage",
+        sa.Column("tenant", sa.String(), primary_key=True),
+        sa.Column("source", sa.String(), primary_key=True),
+        sa.Column("cube", sa.String(), primary_key=True),
+        sa.Column("pathway", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("idx", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("lineage_by_cube", "lineage", ["tenant", "cube"])
