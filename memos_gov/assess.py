@@ -77,11 +77,13 @@ class Assessor:
             labels=self._labels,
             known=at.known,
             descendants=at.descendants,
+            depth=at.depth,
         )
 
     def _on_cube(self, command: c.Command, cube_id: str) -> Assessed:
         act = act_target(command)
-        cube, verdict = self._attempt.weigh(command.ACTION, cube_id, act)
+        becomes = questions.becomes(command)
+        cube, verdict = self._attempt.weigh(command.ACTION, cube_id, act, becomes)
         situation = self._with_others(replace(self._situation(), cube=cube), command)
         return Assessed(situation, verdict, {cube_id: verdict})
 
@@ -91,6 +93,8 @@ class Assessor:
             return replace(situation, target=self._attempt.principal(command.principal))
         if isinstance(command, c.PlaceHold):
             return replace(situation, matter=self._matter(command.matter))
+        if isinstance(command, c.RelabelCube) and situation.cube is not None:
+            return replace(situation, index=self._attempt.depth(command.cube, command.label))
         return situation
 
     def _matter(self, matter: str) -> MatterFacts | None:
@@ -210,7 +214,7 @@ def _with_consents(facts: SubjectFacts, command: c.RememberCube, now: int) -> Su
             purpose=word.purpose,
             given=word.given,
             valid_from=seconds(word.valid_from, now),
-            valid_to=None,
+            valid_to=None if word.valid_to is None else seconds(word.valid_to, now),
         )
         for word in command.consents
     )

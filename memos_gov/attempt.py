@@ -28,6 +28,7 @@ from memos_gov.domain.facts import (
 )
 from memos_gov.domain.lineage import DESCENDANTS_MAX, is_live, walk
 from memos_gov.domain.questions import (
+    STAYS,
     Caller,
     Cube,
     Question,
@@ -35,9 +36,10 @@ from memos_gov.domain.questions import (
     cube_facts,
     missing_cube,
     next_edge,
+    planned,
 )
 from memos_gov.domain.reliance import base_streams, cube_streams
-from memos_gov.domain.verdicts import UNKNOWN_TARGET, Verdict, merge, refusal
+from memos_gov.domain.verdicts import UNKNOWN_TARGET, IndexDepth, Verdict, merge, refusal
 from memos_gov.errors import NotFoundError
 from memos_gov.judge import Judge
 from memos_gov.ports import Snapshot
@@ -138,8 +140,7 @@ class Attempt:
     def revision(self, cube: Cube, revision: int) -> Cube | None:
         """Return a cube as its content was at a revision; None where it never had it."""
         stream = ids.content_stream(self.tenant, cube.cube)
-        for version in range(revision, self.relied_on[stream] + 1):
-            facts = self.snapshot.facts_at(stream, version)
+        for _, facts in self.snapshot.versions(stream, self.index):
             if isinstance(facts, ContentFacts) and facts.revision == revision:
                 return replace(cube, content=facts)
         return None
@@ -154,9 +155,25 @@ class Attempt:
     def descendants(self, cube: str) -> tuple[str, ...]:
         """Return the live descendants of a cube, loaded; some of them if over DESCENDANTS_MAX."""
         found = walk(cube, self._live_children, DESCENDANTS_MAX)
-        self.load(ids.governance_stream(self.tenant, x) for x in found)
+        for stream_of in (ids.content_stream, ids.governance_stream):
+            self.load(stream_of(self.tenant, x) for x in found)
         self.load(ids.lineage_stream(self.tenant, x) for x in (cube, *found))
         return found
+
+    def depth(self, cube: str, label: str) -> IndexDepth | None:
+        """Return how deep a cube that is loaded would be indexed under a label."""
+        content = self.get(ids.content_stream(self.tenant, cube), ContentFacts)
+        governance = self.get(ids.governance_stream(self.tenant, cube), GovernanceFacts)
+        if content is None or governance is None:
+            return None
+        facts = {
+            "form": governance.form,
+            "label": label,
+            "semantic_type": governance.semantic_type,
+            "quarantined": False,
+            "findings": content.findings,
+        }
+        return self.judge.index_depth(self.tenant, self.now, planned(cube, facts))
 
     def _live_children(self, cubes: Sequence[str]) -> list[str]:
         """Return what was made of `cubes` and can be narrowed; what cannot is not relied on."""
@@ -197,14 +214,21 @@ class Attempt:
             self.approval = self.caller.approval
         return approved
 
-    def weigh(self, action: str, cube_id: str, act: str = "") -> tuple[Cube | None, Verdict]:
-        """Return a cube and the verdict on it; a missing one is refused like a hidden one."""
+    def weigh(
+        self, action: str, cube_id: str, act: str = "", becomes: Question = STAYS
+    ) -> tuple[Cube | None, Verdict]:
+        """
+        Return a cube and the verdict on it; a missing one is refused like a hidden one.
+
+        Args:
+            becomes: What the act would make of the cube.
+        """
         cube = self.cubes([cube_id]).get(cube_id)
         asked = self.asked(action, act)
         if cube is not None:
-            return cube, self.judged(asked, [cube])[cube_id]
+            return cube, self.judged(asked, [cube], becomes)[cube_id]
         facts = missing_cube(cube_id, self.caller, self.now)
-        answer = self.judge.cubes(asked, [facts])[cube_id]
+        answer = self.judge.cubes(asked, [facts], becomes)[cube_id]
         return None, merge(answer, self.unknown())
 
     def weigh_all(
@@ -216,7 +240,7 @@ class Attempt:
         missing = [missing_cube(cube, self.caller, self.now) for cube in absent]
         verdicts: dict[str, Verdict] = {}
         for action in actions:
-            answers = self.judged(self.asked(action, act), found.values(), missing)
+            answers = self.judged(self.asked(action, act), found.values(), missing=missing)
             for cube, answer in answers.items():
                 verdicts[cube] = merge(verdicts[cube], answer) if cube in verdicts else answer
         for cube in absent:
@@ -224,7 +248,11 @@ class Attempt:
         return found, verdicts
 
     def judged(
-        self, asked: Question, cubes: Collection[Cube], missing: Sequence[Question] = ()
+        self,
+        asked: Question,
+        cubes: Collection[Cube],
+        becomes: Question = STAYS,
+        missing: Sequence[Question] = (),
     ) -> dict[str, Verdict]:
         """
         Return the verdict on each cube, and on those that are `missing`.
@@ -233,7 +261,7 @@ class Attempt:
         cube begins or ends: those were resolved at `now`.
         """
         facts = [*(cube_facts(cube, self.tenant, self.now) for cube in cubes), *missing]
-        verdicts = self.judge.cubes(asked, facts)
+        verdicts = self.judge.cubes(asked, facts, becomes)
         for cube in cubes:
             edge = next_edge(cube, self.now)
             verdict = verdicts[cube.cube]

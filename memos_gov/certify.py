@@ -143,7 +143,7 @@ def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Row
     try:
         _check_prefixes(record)
         if earlier is not None and earlier.final and _same_command(earlier, record):
-            _repeat(item, earlier, rows)
+            _repeat(item, earlier, known, rows)
             return
         code, detail = _judge(item, record, earlier, known)
     except Rejected as rejected:
@@ -324,7 +324,7 @@ def _check_lineage(item: Parsed, record: codec.Record, known: Known) -> None:
         raise Rejected(fault.code, **fault.detail)
 
 
-def _repeat(item: Parsed, earlier: Outcome, rows: Rows) -> None:
+def _repeat(item: Parsed, earlier: Outcome, known: Known, rows: Rows) -> None:
     """A duplicate gets the earlier outcome, no index and no leaf."""
     rows.by_offset[item.at.offset] = earlier
     rows.repeats.add(item.at.offset)
@@ -341,6 +341,7 @@ def _repeat(item: Parsed, earlier: Outcome, rows: Rows) -> None:
             earlier.command,
             None,
             None,
+            known.log_time_ms,
         )
     )
 
@@ -373,6 +374,7 @@ def _close(
             outcome.command,
             time_ms,
             outcome.leaf,
+            known.log_time_ms,
         )
     )
     if record is not None and outcome.final:

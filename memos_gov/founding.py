@@ -110,8 +110,8 @@ def extend_log(governor: Governor) -> None:
 
 
 def event_types() -> tuple[str, ...]:
-    """Return the event types that this program knows, as a log names them."""
-    return tuple(sorted(e.type_name(t) for t in e.EVENT_TYPES.values()))
+    """Return the event types that this program knows, every version, as a log names them."""
+    return tuple(sorted(e.type_name(t) for t in e.EVENT_VERSIONS.values()))
 
 
 def _found(

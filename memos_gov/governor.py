@@ -33,6 +33,7 @@ from memos_gov.domain.events import (
 )
 from memos_gov.domain.history import LogPosition, Outcome
 from memos_gov.domain.questions import Caller, Cube
+from memos_gov.domain.lineage import may_narrow
 from memos_gov.domain.reliance import required_streams, session_streams
 from memos_gov.domain.vocabulary import check_times, check_words
 from memos_gov.errors import (
@@ -47,6 +48,7 @@ from memos_gov.errors import (
 )
 from memos_gov.follow import Certifier
 from memos_gov.judge import Judge
+from memos_gov.leasing import Leasing
 from memos_gov.naming import Names
 from memos_gov.ports import (
     Clock,
@@ -89,13 +91,15 @@ class Governor:
         certifier: Certifier,
         clock: Clock,
         proposer: Proposer,
+        leasing: Leasing,
     ) -> None:
         self.log = log
         self.tables = tables
         self.keys = keys
         self.clock = clock
         self.certifier = certifier
-        self.sealer = Sealer(keys)
+        self.leasing = leasing
+        self.sealer = Sealer(keys, leasing.hold)
         self._engine = engine
         self._bundles = bundles
         self.proposer = proposer
@@ -223,7 +227,8 @@ class Governor:
             raise OvertakenError
 
     def attempt(self, snapshot: Snapshot, caller: Caller) -> Attempt:
-        """Return an attempt on a snapshot, judged by the tenant's active policy."""
+        """Return an attempt on a snapshot, judged by the tenant's active policy, under a lease."""
+        self.leasing.hold()
         # A clock that stepped back must not make a revocation lie in the future.
         now_ms = max(round(self.clock.now().timestamp() * 1000), snapshot.log_time_ms())
         return Attempt(snapshot, caller, now_ms // 1000, self.judge)
@@ -326,10 +331,11 @@ class Governor:
     def _rely(self, attempt: Attempt, drafts: tuple[Draft, ...]) -> None:
         """Load, and so rely on, everything that the record of these drafts must name."""
         tenant, caller = attempt.tenant, attempt.caller
-        for draft in drafts:
-            attempt.load(required_streams(draft.event, tenant, attempt.known))
-        events = (draft.event for draft in drafts)
+        events = [draft.event for draft in drafts]
+        for event in events:
+            attempt.load(required_streams(event, tenant, attempt.known))
         attempt.load(session_streams(events, tenant, caller.principal, caller.correlation))
+        attempt.load(ids.lineage_stream(tenant, x) for x in map(may_narrow, events) if x)
 
     def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
         """Append records durably and return their outcomes, each once it is decided."""

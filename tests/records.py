@@ -27,7 +27,7 @@ TENANT = "acme"
 KEY, KEY_ID = b"k" * 32, "m_one"
 SEALED = "c2VhbGVk"
 SESSION = "session-1"
-TYPES = tuple(sorted(e.type_name(kind) for kind in e.EVENT_TYPES.values()))
+TYPES = tuple(sorted(e.type_name(kind) for kind in e.EVENT_VERSIONS.values()))
 _ids = iter(range(1, 10_000_000))
 
 
@@ -76,6 +76,7 @@ def a_record(
     verdict: codec.RecordedVerdict | str | None = "allow",
     time_s: float = NOW,
     sealed: str = SEALED,
+    key_id: str = "k_one",
     key: bytes = KEY,
     **data: Any,
 ) -> bytes:
@@ -83,7 +84,7 @@ def a_record(
     if isinstance(verdict, str):
         verdict = allowing(targets_of(events) | {""})
     command_id = command_id or an_id()
-    envelopes = tuple(_envelope(event, tenant, sealed) for event in events)
+    envelopes = tuple(_envelope(event, tenant, sealed, key_id) for event in events)
     fields = codec.RecordData(
         tenant=tenant,
         actor=actor,
@@ -112,9 +113,9 @@ def a_record(
     return codec.sign(record, key)
 
 
-def _envelope(event: e.Event, tenant: str, sealed: str) -> codec.Envelope:
+def _envelope(event: e.Event, tenant: str, sealed: str, key_id: str) -> codec.Envelope:
     seals = isinstance(event, e.CubeRemembered | e.CubeRevised | e.CubeRolledBack)
-    return codec.envelope(event, tenant, sealed if seals else None, "k_one" if seals else None)
+    return codec.envelope(event, tenant, sealed if seals else None, key_id if seals else None)
 
 
 LOG_FOUNDED = e.LogFounded(instance="one", partitions=1, mac_key=KEY_ID, event_types=TYPES, rules=1)
@@ -183,7 +184,7 @@ class History:
 
     def _lineage(self, events: Iterable[e.Event]) -> Iterator[str]:
         """Yield the lineage of every cube that is narrowed, with its descendants."""
-        frontier = [cube for event in events if (cube := may_narrow(event))]
+        frontier = [cube for event in events if (cube := may_narrow(event.newest()))]
         while frontier:
             stream = ids.lineage_stream(TENANT, frontier.pop())
             frontier += self.known.children.get(stream, ())

@@ -28,7 +28,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteKeyStore]:
     """Return a vault."""
     path: Path = tmp_path_factory.mktemp("sealing") / "vault.db"
     migrate.upgrade(path, "vault")
-    vault = SqliteKeyStore(path, MasterKeys({1: "11" * 32}))
+    vault = SqliteKeyStore(path, lambda: MasterKeys({1: "11" * 32}))
     yield vault
     vault.close()
 
@@ -53,6 +53,7 @@ def opened(
     stored = StoredEvent(
         index=0,
         type=type(event).__name__,
+        version=event.VERSION,
         stream=event.stream(tenant),
         header=canonical(event),
         sealed=env.sealed,
@@ -103,6 +104,17 @@ def test_payload_moved_elsewhere_does_not_open(sealer: Sealer, place: dict[str, 
         opened(sealer, env, **place)  # type: ignore[arg-type]
 
     assert "charged" not in str(caught.value)
+
+
+def test_payload_read_as_another_version_does_not_open(sealer: Sealer) -> None:
+    """It is bound to the version in which its event was written."""
+    env = sealer.seal(DRAFT, TENANT, COMMAND, NOW)
+    assert env.sealed is not None
+    assert env.key_id is not None
+    place = {"tenant": TENANT, "command_id": COMMAND}
+
+    with pytest.raises(CorruptionError):
+        sealer.open(DRAFT.event, env.sealed, env.key_id, **place, version=env.version + 1)  # type: ignore[arg-type]
 
 
 def test_payload_of_another_tenant_does_not_open(sealer: Sealer) -> None:
@@ -157,7 +169,14 @@ def test_query_of_a_read_is_sealed_under_the_months_key(sealer: Sealer) -> None:
     env = sealer.seal(Draft(read, detail), TENANT, COMMAND, NOW)
 
     assert "month:2026-11" == env.key_id == month_name(NOW)
-    raw = sealer.open(read, env.sealed or "", env.key_id, tenant=TENANT, command_id=COMMAND)
+    raw = sealer.open(
+        read,
+        env.sealed or "",
+        env.key_id,
+        tenant=TENANT,
+        command_id=COMMAND,
+        version=read.VERSION,
+    )
     assert canonical(detail) == raw
 
 

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from memos_gov.domain.events import EVENT_TYPES, Event
+from memos_gov.domain.events import EVENT_VERSIONS, Event
 from memos_gov.domain.verdicts import Effect, Integer, Verdict
 
 RECORD_BYTES_MAX = 1_000_000
@@ -102,7 +102,7 @@ class Record(_Closed, frozen=True, kw_only=True):
 
 
 _DECODER = msgspec.json.Decoder(Record)
-_HEADERS = {name: msgspec.json.Decoder(event_type) for name, event_type in EVENT_TYPES.items()}
+_HEADERS = {shape: msgspec.json.Decoder(kind) for shape, kind in EVENT_VERSIONS.items()}
 
 
 def canonical(value: object) -> bytes:
@@ -124,23 +124,23 @@ def envelope(event: Event, tenant: str, sealed: str | None, key_id: str | None) 
 
 def decode_header(env: Envelope) -> Event:
     """
-    Return the event of an envelope.
+    Return the event of an envelope, as the newest version of its type says it.
 
     Raises:
-        ValueError: The header is not the canonical form of that event.
-        KeyError: The type is not known to this program.
+        ValueError: The header is not the canonical form of its type and version.
+        KeyError: The type or the version is not known to this program.
     """
-    event: Event = _HEADERS[env.type].decode(env.header)
+    event: Event = _HEADERS[env.type, env.version].decode(env.header)
     if canonical(event) != bytes(env.header):
         msg = "the header is not canonical"
         raise ValueError(msg)
-    return event
+    return event.newest()
 
 
-def decode_stored_header(type_name: str, header: bytes) -> Event:
-    """Return the event of a header that certification accepted before."""
-    event: Event = _HEADERS[type_name].decode(header)
-    return event
+def decode_stored_header(type_name: str, version: int, header: bytes) -> Event:
+    """Return the event of a header that certification accepted before, in its newest version."""
+    event: Event = _HEADERS[type_name, version].decode(header)
+    return event.newest()
 
 
 def sign(record: Record, key: bytes) -> bytes:
@@ -206,21 +206,30 @@ def milliseconds(text: str) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def header_hash(record: Record) -> tuple[bytes, bytes]:
+def stripped(record: Record) -> tuple[Record, list[bytes]]:
     """
-    Return (header hash, sealed hash) of a record's leaf.
+    Return a record with each `sealed` replaced by its SHA-256 in hex, and those digests.
 
-    The first is SHA-256 of the canonical record with each `sealed` replaced
-    by its own SHA-256 in hex, the second SHA-256 of those digests in order.
-    So a leaf can be checked after the ciphertext is gone.
+    It has one digest an event, of nothing where nothing is sealed. What is
+    returned can be shown to anybody, and hashes to the header hash.
     """
     digests = [hashlib.sha256((env.sealed or "").encode()).digest() for env in record.data.events]
     events = tuple(
         replace(env, sealed=None if env.sealed is None else digest.hex())
         for env, digest in zip(record.data.events, digests, strict=True)
     )
-    stripped = replace(record, data=replace(record.data, events=events))
+    return replace(record, data=replace(record.data, events=events)), digests
+
+
+def header_hash(record: Record) -> tuple[bytes, bytes]:
+    """
+    Return (header hash, sealed hash) of a record's leaf.
+
+    The first is SHA-256 of the canonical stripped record, the second SHA-256
+    of its digests in order. So a leaf can be checked after the ciphertext is gone.
+    """
+    bare, digests = stripped(record)
     return (
-        hashlib.sha256(canonical(stripped)).digest(),
+        hashlib.sha256(canonical(bare)).digest(),
         hashlib.sha256(b"".join(digests)).digest(),
     )

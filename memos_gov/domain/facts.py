@@ -37,6 +37,10 @@ class ContentFacts(Facts, frozen=True, kw_only=True):
     event_index: int
     key_id: str
 
+    def holds_at(self, moment: int) -> bool:
+        """Whether what this revision says is about the moment."""
+        return self.valid_from <= moment and (self.valid_to is None or moment < self.valid_to)
+
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A share with one principal and the time it is good for."""
@@ -58,12 +62,28 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     revision: Integer
 
 
+class TimedWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A label or a basis over its valid time; without a beginning it held from the first."""
+
+    word: str
+    valid_from: int | None = None
+    valid_to: int | None = None
+
+    def holds_at(self, moment: int) -> bool:
+        """Whether this word says something about the moment."""
+        begun = self.valid_from is None or self.valid_from <= moment
+        return begun and (self.valid_to is None or moment < self.valid_to)
+
+
 class GovernanceFacts(Facts, frozen=True, kw_only=True):
     """
     `<tenant>/cube/<id>/governance`: everything that rules a cube except its content.
 
     What was made of other cubes is kept no longer than `expires_at` and is
     valid no longer than `valid_to`, whatever its class and content say.
+    `label` and `basis` are those in force, which only an event changes; what
+    was ever said of them, in order of record, is in `labels` and `bases`,
+    which are empty while the first word stands. `ended` are former shares.
     """
 
     form: Form
@@ -90,6 +110,27 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     restricted: bool = False
     expires_at: int | None = None
     valid_to: int | None = None
+    labels: tuple[TimedWord, ...] = ()
+    bases: tuple[TimedWord, ...] = ()
+    ended: tuple[Grant, ...] = ()
+
+    def label_at(self, moment: int) -> str:
+        """Return the label at a moment; of several words about it the newest record wins."""
+        return word_at(self.labels, moment, self.label)
+
+    def basis_at(self, moment: int) -> str:
+        """Return the basis at a moment; of several words about it the newest record wins."""
+        return word_at(self.bases, moment, self.basis)
+
+    def grants_at(self, moment: int) -> tuple[Grant, ...]:
+        """Return the shares in force at a moment, one a principal: the newest record wins."""
+        words = (*self.ended, *self.grants)
+        return tuple({g.principal: g for g in words if g.holds_at(moment)}.values())
+
+
+def word_at(words: tuple[TimedWord, ...], moment: int, otherwise: str) -> str:
+    """Return the newest word about a moment; `otherwise` where none says anything."""
+    return next((w.word for w in reversed(words) if w.holds_at(moment)), otherwise)
 
 
 class LineageFacts(Facts, frozen=True, kw_only=True):
@@ -130,6 +171,7 @@ class SubjectFacts(Facts, frozen=True, kw_only=True):
     consents: tuple[ConsentFact, ...] = ()
     matters: tuple[str, ...] = ()
     restricted: bool = False
+    erased: bool = False
 
     def consent_at(self, now: int) -> dict[str, bool]:
         """Return purpose -> given for each word in force; the newest record wins."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from memos_gov.domain.commands import Command, RebaseCube, RelabelCube
 from memos_gov.domain.facts import (
     ConsentFact,
     ContentFacts,
@@ -23,6 +24,7 @@ from memos_gov.domain.facts import (
 )
 
 Question = dict[str, Any]
+STAYS: Question = {"label": None, "basis": None}
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +128,17 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
         "valid_from": max(content.valid_from, 0),
         "valid_to": cube.valid_to,
     }
+
+
+def becomes(command: Command) -> Question:
+    """Return what a command would make of a cube's words."""
+    match command:
+        case RelabelCube():
+            return {**STAYS, "label": command.label}
+        case RebaseCube():
+            return {**STAYS, "basis": command.basis}
+        case _:
+            return STAYS
 
 
 def missing_cube(cube: str, caller: Caller, now: int) -> Question:

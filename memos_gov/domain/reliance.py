@@ -68,7 +68,7 @@ def required_streams(event: e.Event, tenant: str, facts: Mapping[str, Facts]) ->
             return (*cube_streams(tenant, event.cube, facts), grantee)
         case e.CubeNarrowed():
             # (Its source says what befalls it; who it is about plays no part.)
-            return (event.stream(tenant),)
+            return touched(event, tenant)
         case e.OnContent() | e.OnGovernance():
             return cube_streams(tenant, event.cube, facts)
         case e.HoldPlaced(target=target) if target.kind == "cube":

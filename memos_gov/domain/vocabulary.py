@@ -54,14 +54,40 @@ def _check(field: str, values: Iterable[str], allowed: Collection[str]) -> None:
 
 def check_times(command: c.Command, now: datetime) -> None:
     """
-    Refuse content that would begin to be true in the future.
+    Refuse times that cannot be.
+
+    Content, labels and bases do not begin in the future; a label or a basis
+    does not end there either, since only an event changes what is in force;
+    and nothing ends before it begins, which is now where nothing else is said.
 
     Raises:
-        InvalidCommandError: Names `valid_from`.
+        InvalidCommandError: Names `valid_from` or `valid_to`.
     """
-    start = getattr(command, "valid_from", None)
-    if not isinstance(command, c.RememberCube | c.ReviseCube) or start is None:
-        return
-    if (start - now).total_seconds() > AHEAD_MAX_S:
-        msg = "valid_from: lies in the future"
-        raise InvalidCommandError(msg, field="valid_from")
+    if isinstance(command, _OF_NOW):
+        _check_past(command, "valid_from", now)
+    if isinstance(command, _IN_FORCE):
+        _check_past(command, "valid_to", now)
+    if not isinstance(command, c.ReviseCube) or command.mode == "overwrite":
+        _check_order(command, now)
+    for word in getattr(command, "consents", ()):
+        _check_order(word, now, "consents.")
+
+
+_OF_NOW = (c.RememberCube, c.ReviseCube, c.RelabelCube, c.RebaseCube)
+_IN_FORCE = (c.RelabelCube, c.RebaseCube)
+
+
+def _check_past(command: c.Command, field: str, now: datetime) -> None:
+    moment = getattr(command, field)
+    if moment is not None and (moment - now).total_seconds() > AHEAD_MAX_S:
+        msg = f"{field}: lies in the future"
+        raise InvalidCommandError(msg, field=field)
+
+
+def _check_order(command: c.Command, now: datetime, place: str = "") -> None:
+    """Refuse an end before now where no beginning is named; else the command was checked."""
+    begins, ends = getattr(command, "valid_from", None), getattr(command, "valid_to", None)
+    if begins is None and ends is not None and (ends <= now or isinstance(command, _IN_FORCE)):
+        field = f"{place}valid_to"
+        msg = f"{field}: is over already; name valid_from too"
+        raise InvalidCommandError(msg, field=field)

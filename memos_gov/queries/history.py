@@ -8,6 +8,7 @@ import msgspec
 
 from memos_gov.domain import codec, ids
 from memos_gov.domain import commands as c
+from memos_gov.domain.events import Event
 from memos_gov.domain.evolve import touched
 from memos_gov.queries.asking import Evidence, ids_in
 
@@ -50,7 +51,7 @@ def history(evidence: Evidence, cube: str) -> History:
     found = [
         (row, msgspec.json.decode(row.header))
         for row in _events(evidence, streams)
-        if streams & set(touched(codec.decode_stored_header(row.type, row.header), tenant))
+        if streams & set(touched(_event(row), tenant))
     ]
     opaque = {x for row, header in found for x in (*ids_in(header), row.actor)} - {cube}
     named = {x for x in opaque if not x.startswith(_MATTER)}
@@ -71,6 +72,10 @@ def history(evidence: Evidence, cube: str) -> History:
     return History(cube_id=cube, changes=tuple(changes), index=index)
 
 
+def _event(row: Any) -> Event:
+    return codec.decode_stored_header(row.type, row.version, row.header)
+
+
 def _events(evidence: Evidence, streams: set[str]) -> list[Any]:
     """Return the events of every record that made a version of these streams, in order."""
     from sqlalchemy import select
@@ -80,7 +85,14 @@ def _events(evidence: Evidence, streams: set[str]) -> list[Any]:
     event, facts, outcome = table_of(EventRow), table_of(FactsRow), table_of(OutcomeRow)
     indices = select(facts.c.idx).where(facts.c.stream.in_(streams)).distinct()
     query = (
-        select(event.c.idx, event.c.type, event.c.header, outcome.c.actor, outcome.c.time_ms)
+        select(
+            event.c.idx,
+            event.c.type,
+            event.c.version,
+            event.c.header,
+            outcome.c.actor,
+            outcome.c.time_ms,
+        )
         .join(outcome, (outcome.c.tenant == event.c.tenant) & (outcome.c.idx == event.c.idx))
         .where(event.c.tenant == evidence.tenant, event.c.idx.in_(indices))
         .order_by(event.c.idx, event.c.seq)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from memos_gov.domain import ids
+from memos_gov.domain.codec import decode_stored_header
 from memos_gov.domain.events import HoldPlaced
 from memos_gov.domain.facts import HeldTarget, MatterFacts
 from memos_gov.queries.arguments import AuditArguments
@@ -49,14 +48,15 @@ def _placed(evidence: Evidence, matter: str, target: HeldTarget) -> tuple[int, s
 
     event, outcome = table_of(EventRow), table_of(OutcomeRow)
     query = (
-        select(event.c.header, outcome.c.time_ms, outcome.c.actor)
+        select(event.c.version, event.c.header, outcome.c.time_ms, outcome.c.actor)
         .join(outcome, (outcome.c.tenant == event.c.tenant) & (outcome.c.idx == event.c.idx))
         .where(event.c.stream == ids.matter_stream(evidence.tenant, matter))
         .where(event.c.type == HoldPlaced.__name__)
         .order_by(event.c.idx.desc(), event.c.seq.desc())
     )
     for row in evidence.rows(query):
-        if msgspec.json.decode(row.header, type=HoldPlaced).target == target:
+        placed = decode_stored_header(HoldPlaced.__name__, row.version, row.header)
+        if isinstance(placed, HoldPlaced) and placed.target == target:
             return row.time_ms // 1000, row.actor
     return 0, ""
 

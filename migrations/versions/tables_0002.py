@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add what cubes were made of; facts have more fields, so that all rows are made again."""
+    """Add what is new; facts have more fields, so that rows of the first format are made again."""
     op.create_table(
         "lineage",
         sa.Column("tenant", sa.String(), primary_key=True),
@@ -21,3 +21,5 @@ def upgrade() -> None:
         sa.Column("idx", sa.BigInteger(), nullable=False),
     )
     op.create_index("lineage_by_cube", "lineage", ["tenant", "cube"])
+    with op.batch_alter_table("outcomes", recreate="always") as outcomes:
+        outcomes.add_column(sa.Column("log_time_ms", sa.BigInteger(), nullable=False))

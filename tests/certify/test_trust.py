@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
+from memos_gov.domain.events import v1
 from memos_gov.domain.facts import GovernanceFacts
 from memos_gov.errors import SettingsError
 from tests.certify.cases import (
@@ -352,14 +353,33 @@ def test_event_version_that_the_log_does_not_permit_is_unknown(lived: History) -
     assert ("unknown_type", {"types": ["CubeFrozen.v2"]}) == why(outcome)
 
 
-def test_permitted_type_that_this_program_lacks_stops_it() -> None:
+def test_older_version_of_an_event_says_what_it_always_said() -> None:
+    """A log that an older program began is certified alike: the header stays, the facts follow."""
+    history = History(founded=False)
+    history.found_log(event_types=tuple(t for t in TYPES if t != "CubeRelabelled.v2"))
+    history.found_tenant()
+    history.propose(remembered_event())
+    written = v1.CubeRelabelled(cube=CUBE, label="restricted")
+
+    outcome = history.propose(written)
+
+    assert "accepted" == outcome.code
+    assert ("CubeRelabelled", 1) == history.rows[-1].events[0][3:5]
+    assert codec.canonical(written) == history.rows[-1].events[0][6]
+    facts = history.known.facts[GOVERNANCE]
+    assert isinstance(facts, GovernanceFacts)
+    assert "restricted" == facts.label
+
+
+@pytest.mark.parametrize("lacks", [{"type": "CubeDreamed"}, {"version": 99}])
+def test_permitted_type_that_this_program_lacks_stops_it(lacks: dict[str, Any]) -> None:
     """The one stop: an old program must not decide what it cannot read."""
     history = History(founded=False)
-    history.found_log(event_types=(*TYPES, "CubeDreamed.v1"))
+    history.found_log(event_types=(*TYPES, "CubeDreamed.v1", "CubeFrozen.v99"))
     history.found_tenant()
     record = codec.decode(a_record(FROZEN))
     (env,) = record.data.events
-    dreamed = replace(env, type="CubeDreamed")
+    dreamed = replace(env, **lacks)
     body = codec.sign(replace(record, data=replace(record.data, events=(dreamed,))), KEY)
 
     with pytest.raises(SettingsError):

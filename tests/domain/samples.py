@@ -1,7 +1,7 @@
 """
-Events by chance and by heart: strategies for every type, and one fixed sample each.
+Events by chance and by heart: strategies for every type, and one fixed sample a version.
 
-`python -m tests.domain.samples` writes the golden files of types that have
+`python -m tests.domain.samples` writes the golden files of versions that have
 none. A golden file that exists is never written again: a released event must
 decode for ever.
 """
@@ -15,7 +15,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from memos_gov.domain import codec
-from memos_gov.domain.events import EVENT_TYPES, Event
+from memos_gov.domain.events import EVENT_TYPES, EVENT_VERSIONS, Event
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.verdicts import INTEGER_MAX
 
@@ -98,14 +98,14 @@ def golden_text(event: Event) -> bytes:
 
 
 def golden_file(kind: type[Event]) -> Path:
-    """Return the golden file of a type."""
+    """Return the golden file of a version of a type."""
     return GOLDEN / f"{kind.__name__}.v{kind.VERSION}.json"
 
 
 def write_missing() -> None:
     """Write the golden files that are not there yet."""
     GOLDEN.mkdir(parents=True, exist_ok=True)
-    for kind in EVENT_TYPES.values():
+    for kind in EVENT_VERSIONS.values():
         if not golden_file(kind).exists():
             golden_file(kind).write_bytes(golden_text(sample(kind)))
 

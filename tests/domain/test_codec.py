@@ -13,11 +13,27 @@ from msgspec.structs import replace
 
 from memos_gov.certify import parse
 from memos_gov.domain import codec
-from memos_gov.domain.events import EVENT_TYPES, Event
+from memos_gov.domain import events as e
+from memos_gov.domain.events import (
+    EVENT_TYPES,
+    EVENT_VERSIONS,
+    OLDER_VERSIONS,
+    Event,
+    type_name,
+)
 from memos_gov.domain.history import LogRecord
 from memos_gov.domain.verdicts import INTEGER_MAX
-from tests.domain.given import NOW, remembered
-from tests.domain.samples import REGENERATE, TENANT, WORDS, events, golden_file, golden_text
+from tests.domain.given import CUBE, NOW, remembered
+from tests.domain.samples import (
+    GOLDEN,
+    REGENERATE,
+    TENANT,
+    WORDS,
+    events,
+    golden_file,
+    golden_text,
+    sample,
+)
 from tests.records import KEY, a_record
 
 JSON = st.recursive(
@@ -55,17 +71,49 @@ def test_header_is_canonical_to_the_oracle(event: Event) -> None:
     assert rfc8785.dumps(json.loads(header)) == header
 
 
-@pytest.mark.parametrize("kind", EVENT_TYPES.values(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", EVENT_VERSIONS.values(), ids=type_name)
 def test_golden_event_decodes_for_ever(kind: type[Event]) -> None:
     """A released version is never edited: its first golden file still decodes to its bytes."""
     path = golden_file(kind)
     assert path.exists(), f"{path.name} is missing; {REGENERATE}"
     kept = path.read_bytes()
+    envelope = msgspec.json.decode(kept, type=codec.Envelope)
 
-    event = codec.decode_header(msgspec.json.decode(kept, type=codec.Envelope))
+    written = msgspec.json.decode(envelope.header, type=kind)
 
-    assert type(event) is kind
-    assert kept == golden_text(event), f"{path.name}: bump VERSION and upcast instead; {REGENERATE}"
+    assert type(codec.decode_header(envelope)) is EVENT_TYPES[kind.__name__]
+    assert kept == golden_text(written), f"{path.name}: add a version instead; {REGENERATE}"
+
+
+def test_golden_file_is_there_for_every_version_that_ever_was() -> None:
+    """A version that is no longer known could not be decoded any more."""
+    kept = {path.stem for path in GOLDEN.iterdir()}
+
+    assert {type_name(kind) for kind in EVENT_VERSIONS.values()} == kept
+
+
+@pytest.mark.parametrize("older", OLDER_VERSIONS, ids=type_name)
+def test_older_version_becomes_the_newest_on_the_same_stream(older: type[Event]) -> None:
+    """What was written is read in today's words, about the same thing."""
+    written = sample(older)
+
+    event = codec.decode_header(codec.envelope(written, TENANT, None, None))
+
+    assert type(event) is EVENT_TYPES[older.__name__]
+    assert event == codec.decode_stored_header(
+        older.__name__, older.VERSION, codec.canonical(written)
+    )
+    assert (older.VERSION < event.VERSION, written.stream(TENANT)) == (True, event.stream(TENANT))
+
+
+def test_header_of_a_version_under_another_number_is_invalid() -> None:
+    """The version says the shape."""
+    newest = codec.envelope(e.CubeRelabelled(cube=CUBE, label="internal"), TENANT, None, None)
+
+    with pytest.raises(msgspec.ValidationError):
+        codec.decode_header(replace(newest, version=1))
+    with pytest.raises(KeyError):
+        codec.decode_header(replace(newest, version=99))
 
 
 def test_record_decoded_and_signed_again_has_the_same_bytes() -> None:

@@ -62,6 +62,7 @@ from memos_gov.domain.commands.people import (
     WithdrawConsent,
 )
 from memos_gov.domain.commands.reading import ListCubes, ReadCube, ReadHistory, RecallCubes
+from memos_gov.domain.commands.words import RebaseCube, RelabelCube
 
 __all__ = [
     "COMMAND_TYPES",
@@ -99,8 +100,10 @@ __all__ = [
     "PlaceHold",
     "ReadCube",
     "ReadHistory",
+    "RebaseCube",
     "RecallCubes",
     "RejectReview",
+    "RelabelCube",
     "ReleaseHold",
     "RememberCube",
     "RestoreCube",
@@ -134,8 +137,10 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     PlaceHold,
     ReadCube,
     ReadHistory,
+    RebaseCube,
     RecallCubes,
     RejectReview,
+    RelabelCube,
     ReleaseHold,
     RememberCube,
     RestoreCube,

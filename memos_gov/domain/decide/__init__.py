@@ -17,6 +17,7 @@ from memos_gov.domain.decide import (  # noqa: F401 (each registers its decision
     holds,
     oversight,
     people,
+    words,
 )
 from memos_gov.domain.decide.deciding import decided
 from memos_gov.domain.decide.reading import decide_read
@@ -75,6 +76,7 @@ def _reached(drafts: Drafts, at: Situation) -> tuple[e.Event, ...] | Barred:
         known=at.known,
         descendants=at.descendants,
         labels=at.labels,
+        depth=at.depth,
         now=at.now,
         command_id=at.command_id,
     )

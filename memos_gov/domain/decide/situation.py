@@ -25,6 +25,9 @@ DOMAIN_REASONS = {
     "already_frozen": "the cube is frozen already",
     "not_frozen": "the cube is not frozen",
     "not_shared": "the cube is not shared with that principal",
+    "label_unchanged": "the cube has that label already",
+    "basis_unchanged": "the cube rests on that basis already",
+    "validity_over": "the end of what the cube says lies before its beginning",
     "not_held": "the matter holds nothing",
     "already_held": "the matter holds this already",
     "case_not_open": "the review case is decided already",
@@ -67,13 +70,19 @@ def _no_descendants(cube: str) -> tuple[str, ...]:
     return ()
 
 
+def _no_depth(cube: str, label: str) -> IndexDepth | None:
+    return None
+
+
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """
     Everything a decision may look at, besides the command and the verdict.
 
     `known` are all facts loaded for it; `descendants` returns the live
     descendants of a cube as of the same snapshot, whose facts are then among
-    them. `barred` are the domain's reasons for which there is no new cube.
+    them, and `depth` how deep one would be indexed under a label. `barred` are
+    the domain's reasons for which there is no new cube. `index` is how deep a
+    cube would be indexed under the label that it is to get.
     """
 
     tenant: str
@@ -90,8 +99,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, int] = {}
     known: Mapping[str, Facts] = {}
     descendants: Callable[[str], tuple[str, ...]] = _no_descendants
+    depth: Callable[[str, str], IndexDepth | None] = _no_depth
     cubes: tuple[Cube, ...] = ()
     parts: tuple[Admitted, ...] = ()
     earlier: Cube | None = None
     ancestry: Ancestry | None = None
     barred: tuple[str, ...] = ()
+    index: IndexDepth | None = None

@@ -2,13 +2,15 @@
 What happened: every event, as the governance metadata that stands in the clear.
 
 Past participle, one class an event, one version a shape. A released version
-is never edited; a new one gets its own class and an upcast. What is personal
+is never edited; a new one gets its own class, and the old one moves to the
+file of its version (`v1.py`) with an upcast. What is personal
 or guessable is not here but in the sealed payload (`payloads`). Every field
 is a closed word, an opaque id, or a number.
 """
 
 from __future__ import annotations
 
+from memos_gov.domain.events import v1
 from memos_gov.domain.events.cubes import (
     CubeActivated,
     CubeArchived,
@@ -16,6 +18,7 @@ from memos_gov.domain.events.cubes import (
     CubeExpired,
     CubeFrozen,
     CubeQuarantined,
+    CubeRebased,
     CubeRelabelled,
     CubeRemembered,
     CubeRestricted,
@@ -54,11 +57,14 @@ from memos_gov.domain.events.people import (
     PrincipalAdded,
     RolesGranted,
     RolesRevoked,
+    SubjectErased,
 )
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
 __all__ = [
     "EVENT_TYPES",
+    "EVENT_VERSIONS",
+    "OLDER_VERSIONS",
     "AuditAsked",
     "CommandRefused",
     "ConsentGiven",
@@ -73,6 +79,7 @@ __all__ = [
     "CubeMerged",
     "CubeNarrowed",
     "CubeQuarantined",
+    "CubeRebased",
     "CubeRelabelled",
     "CubeRemembered",
     "CubeRestricted",
@@ -107,6 +114,7 @@ __all__ = [
     "ReviewUsed",
     "RolesGranted",
     "RolesRevoked",
+    "SubjectErased",
     "TenantFounded",
     "type_name",
 ]
@@ -128,6 +136,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         CubeMerged,
         CubeNarrowed,
         CubeQuarantined,
+        CubeRebased,
         CubeRelabelled,
         CubeRemembered,
         CubeRestricted,
@@ -150,8 +159,17 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ReviewUsed,
         RolesGranted,
         RolesRevoked,
+        SubjectErased,
         TenantFounded,
     )
+}
+
+
+OLDER_VERSIONS: tuple[type[Event], ...] = (v1.CubeRelabelled,)
+
+
+EVENT_VERSIONS: dict[tuple[str, int], type[Event]] = {
+    (cls.__name__, cls.VERSION): cls for cls in (*OLDER_VERSIONS, *EVENT_TYPES.values())
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from memos_gov.domain.events.event import OnContent, OnGovernance
 from memos_gov.domain.facts import Form, GrantScope
@@ -61,9 +61,27 @@ class CubeRolledBack(OnContent, frozen=True, kw_only=True):
 
 
 class CubeRelabelled(OnGovernance, frozen=True, kw_only=True):
-    """The label rose."""
+    """
+    The label is another one, over its valid time; from its record on where no beginning is said.
+
+    Without an end it is the label in force. `index` is how deep content is
+    indexed under it, None where that stays as it was.
+    """
+
+    VERSION: ClassVar[int] = 2
 
     label: str
+    index: IndexDepth | None = None
+    valid_from: Integer | None = None
+    valid_to: Integer | None = None
+
+
+class CubeRebased(OnGovernance, frozen=True, kw_only=True):
+    """The legal basis is another one, over its valid time; without an end it is in force."""
+
+    basis: str
+    valid_from: Integer
+    valid_to: Integer | None
 
 
 class CubeQuarantined(OnGovernance, frozen=True, kw_only=True):

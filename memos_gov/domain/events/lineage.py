@@ -6,7 +6,7 @@ from typing import Literal
 
 from memos_gov.domain.events.event import OnGovernance
 from memos_gov.domain.facts import Source
-from memos_gov.domain.verdicts import Integer
+from memos_gov.domain.verdicts import IndexDepth, Integer
 
 Pathway = Literal["merge", "summarise", "split", "correlation"]
 
@@ -35,13 +35,16 @@ class CubeNarrowed(OnGovernance, frozen=True, kw_only=True):
     """
     What befell `source` in the same record holds for this cube too, which was made of it.
 
-    `label` is the cube's new label, None where its own is as strict; the
-    times are the latest that it may be kept and be valid, None where neither
-    moved.
+    `label` is the cube's new label, None where its own is as strict, and
+    `index` how deep content is indexed under it; `basis` is consent where the
+    source came to rest on it. The times are the latest that it may be kept
+    and be valid, None where neither moved.
     """
 
     source: str
     label: str | None
+    index: IndexDepth | None
+    basis: str | None
     quarantined: bool
     restricted: bool
     expires_at: Integer | None

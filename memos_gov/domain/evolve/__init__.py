@@ -8,7 +8,14 @@ read adds to what its actor read in the session.
 
 from __future__ import annotations
 
-from memos_gov.domain.evolve import cubes, holds, lineage, oversight, people  # noqa: F401 (each registers its events)
+from memos_gov.domain.evolve import (  # noqa: F401 (each registers its events)
+    cubes,
+    holds,
+    lineage,
+    oversight,
+    people,
+    words,
+)
 from memos_gov.domain.evolve.evolving import Changes, Known, Occurrence, evolve
 from memos_gov.domain.evolve.touching import touched, touched_cubes
 

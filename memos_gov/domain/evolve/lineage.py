@@ -8,11 +8,13 @@ from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.evolve.cubes import governed
 from memos_gov.domain.evolve.evolving import Changes, Known, Occurrence, evolve
+from memos_gov.domain.evolve.words import from_the_first, indexed
 from memos_gov.domain.facts import (
     CorrelationFacts,
     GovernanceFacts,
     LineageFacts,
     Source,
+    TimedWord,
 )
 from memos_gov.domain.lineage.descent import SOURCES_MAX
 from memos_gov.domain.lineage.inheritance import earliest
@@ -50,18 +52,23 @@ def _(event: e.CubeMerged, at: Occurrence, known: Known) -> Changes:
 @evolve.register
 def _(event: e.CubeNarrowed, at: Occurrence, known: Known) -> Changes:
     stream = event.stream(at.tenant)
-    capped = _capped(event, at, known)
-    facts = capped.get(stream)
+    facts = _capped(event, at, known).get(stream)
     if not isinstance(facts, GovernanceFacts):
         return {}
-    return {
-        stream: replace(
-            facts,
-            label=facts.label if event.label is None else event.label,
-            quarantined=facts.quarantined or event.quarantined,
-            restricted=facts.restricted or event.restricted,
-        )
-    }
+    if event.label is not None:
+        said = TimedWord(word=event.label, valid_from=at.now)
+        words = (*from_the_first(facts.labels, facts.label), said)
+        facts = replace(facts, label=event.label, labels=words)
+    if event.basis is not None:
+        said = TimedWord(word=event.basis, valid_from=at.now)
+        words = (*from_the_first(facts.bases, facts.basis), said)
+        facts = replace(facts, basis=event.basis, bases=words)
+    narrower = replace(
+        facts,
+        quarantined=facts.quarantined or event.quarantined,
+        restricted=facts.restricted or event.restricted,
+    )
+    return {stream: narrower, **indexed(event, at, known)}
 
 
 @evolve.register

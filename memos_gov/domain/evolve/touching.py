@@ -17,6 +17,9 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
         case e.CubeRemembered() | e.CubeRevised() | e.CubeRolledBack():
             content = ids.content_stream(tenant, event.cube)
             return (content, ids.governance_stream(tenant, event.cube))
+        case e.CubeRelabelled() | e.CubeNarrowed():
+            content = ids.content_stream(tenant, event.cube)
+            return (content, ids.governance_stream(tenant, event.cube))
         case e.CubeDerived():
             sources = (ids.lineage_stream(tenant, source.cube) for source in event.sources)
             return (event.stream(tenant), *sources)

@@ -1,8 +1,9 @@
 """
 Narrowing: what befalls a cube befalls what was made of it, in the same record.
 
-A cube is narrowed by a higher label, quarantine, restriction, expiry, an
-earlier end of validity, and erasure. Each of its live descendants then gets
+A cube is narrowed by another label, consent as its basis, quarantine,
+restriction, expiry, an earlier end of validity, and erasure. (A label that
+sinks narrows nothing, but only policy knows that it does.) Each of its live descendants then gets
 one `CubeNarrowed`, which says what of it holds there too; a descendant that
 ends or is restricted in the same record itself needs none. Erasing a cube
 restricts its descendants until they are erased in their turn.
@@ -19,7 +20,8 @@ from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts
 from memos_gov.domain.lineage.descent import DESCENDANTS_MAX
-from memos_gov.domain.lineage.inheritance import Barred, earliest, strictest
+from memos_gov.domain.lineage.inheritance import CONSENT, Barred, earliest, strictest
+from memos_gov.domain.verdicts import IndexDepth
 
 TOO_MANY = Barred(("too_many_descendants",))
 ENDING = e.CubeErased | e.CubeRestricted
@@ -29,6 +31,7 @@ class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
     """What befell one cube in one record."""
 
     label: str | None = None
+    basis: str | None = None
     quarantined: bool = False
     restricted: bool = False
     expired: bool = False
@@ -38,9 +41,11 @@ class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
 def may_narrow(event: e.Event) -> str | None:
     """Return the cube that an event may narrow, whatever is known of it."""
     match event:
-        case e.CubeRelabelled() | e.CubeQuarantined() | e.CubeExpired():
+        case e.CubeQuarantined() | e.CubeExpired() | e.CubeRestricted() | e.CubeErased():
             return event.cube
-        case e.CubeRestricted() | e.CubeErased():
+        case e.CubeRelabelled() if event.valid_to is None:
+            return event.cube
+        case e.CubeRebased() if event.valid_to is None and event.basis == CONSENT:
             return event.cube
         case e.CubeRevised() | e.CubeRolledBack() if event.valid_to is not None:
             return event.cube
@@ -75,6 +80,8 @@ def _narrower(
     match event:
         case e.CubeRelabelled():
             return replace(before, label=event.label)
+        case e.CubeRebased():
+            return replace(before, basis=event.basis)
         case e.CubeQuarantined():
             return replace(before, quarantined=True)
         case e.CubeExpired():
@@ -108,6 +115,7 @@ def narrowed(
     known: Mapping[str, Facts],
     descendants: Callable[[str], tuple[str, ...]],
     labels: Mapping[str, int],
+    depth: Callable[[str, str], IndexDepth | None],
     now: int,
     command_id: str,
 ) -> tuple[e.Event, ...] | Barred:
@@ -119,6 +127,7 @@ def narrowed(
         descendants: Returns the live descendants of a cube; it may stop
             after DESCENDANTS_MAX of them.
         labels: The rank of each label.
+        depth: Returns how deep a cube would be indexed under a label.
         command_id: Names the review cases of those that are now in quarantine.
 
     Returns:
@@ -133,7 +142,7 @@ def narrowed(
         pairs += [(source, cause, cube) for cube in descendants(source) if cube not in ending]
         if len(pairs) > DESCENDANTS_MAX:
             return TOO_MANY
-    return tuple(_events(pairs, tenant, known, labels, now, command_id))
+    return tuple(_events(pairs, tenant, known, labels, depth, now, command_id))
 
 
 def _events(
@@ -141,6 +150,7 @@ def _events(
     tenant: str,
     known: Mapping[str, Facts],
     labels: Mapping[str, int],
+    depth: Callable[[str, str], IndexDepth | None],
     now: int,
     command_id: str,
 ) -> Iterator[e.Event]:
@@ -148,11 +158,14 @@ def _events(
     for source, cause, cube in pairs:
         facts = known[ids.governance_stream(tenant, cube)]
         assert isinstance(facts, GovernanceFacts)
-        raised = cause.label is not None and strictest(labels, facts.label, cause.label)
+        raised = strictest(labels, facts.label, cause.label)
+        label = None if raised == facts.label else raised
         yield e.CubeNarrowed(
             cube=cube,
             source=source,
-            label=cause.label if raised and raised != facts.label else None,
+            label=label,
+            index=None if label is None else depth(cube, label),
+            basis=cause.basis,
             quarantined=cause.quarantined,
             restricted=cause.restricted,
             expires_at=now if cause.expired else None,

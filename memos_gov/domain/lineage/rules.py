@@ -218,6 +218,7 @@ def _is_caused(
         return False
     return (
         event.label in {None, cause.label}
+        and event.basis == cause.basis
         and event.quarantined == cause.quarantined
         and event.restricted == cause.restricted
         and event.valid_to == cause.valid_to
