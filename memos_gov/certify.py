@@ -42,8 +42,15 @@ from memos_gov.domain.history import (
     Told,
     Tree,
 )
+from memos_gov.domain.lineage import may_narrow
+from memos_gov.domain.lineage.record import descend, fault_of, session_of
 from memos_gov.domain.recovery import is_recovery_signature
-from memos_gov.domain.reliance import base_streams, cube_streams, required_streams
+from memos_gov.domain.reliance import (
+    base_streams,
+    cube_streams,
+    required_streams,
+    session_streams,
+)
 from memos_gov.errors import SettingsError
 from memos_gov.heads import checkpoint_problem, require_signed_root
 from memos_gov.transparency import merkle
@@ -55,6 +62,7 @@ SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
 _NO_ID = bytes(16)
 _NO_HASH = bytes(32)
 _UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned)
+_SEALED = (e.CubeRemembered, e.CubeRevised, e.CubeRolledBack)
 
 
 class Rejected(Exception):  # noqa: N818 (not an error: an outcome on its way out of the checks)
@@ -103,6 +111,10 @@ def needs(batch: Sequence[Parsed]) -> Needs:
         for event in item.events:
             # What else an event requires, a complete record names.
             wanted.streams.update(touched(event, data.tenant))
+            if isinstance(event, e.CubesRead | e.CubeRemembered):
+                wanted.streams.add(session_of(data))
+            if (cube := may_narrow(event)) is not None:
+                wanted.narrowed.add((data.tenant, cube))
     return wanted
 
 
@@ -230,11 +242,14 @@ def _judge(
         raise Rejected("id_reused")
     if record.data.verdict is None:
         _check_unjudged(item, record, known)
+        _check_lineage(item, record, known)
         return "accepted", {}
     _check_verdict(item, record, known)
     if any(event.REFUSAL for event in item.events):
         return "refused", {}
-    return "accepted", _check_reliance(item, record, known)
+    detail = _check_reliance(item, record, known)
+    _check_lineage(item, record, known)
+    return "accepted", detail
 
 
 def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
@@ -253,7 +268,7 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
             raise Rejected("invalid", why=["stream"])
         if not all(ids.STREAM.fullmatch(s) for s in touched(event, record.data.tenant)):
             raise Rejected("invalid", why=["id"])
-        if isinstance(event, e.CubeRemembered | e.CubeRevised) and not (env.sealed and env.key_id):
+        if isinstance(event, _SEALED) and not (env.sealed and env.key_id):
             raise Rejected("invalid", why=["sealed"])
 
 
@@ -300,8 +315,18 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
 
 
 def _cubes_of(events: Iterable[e.Event]) -> set[str]:
+    """
+    Return the cubes that need a permission each.
+
+    What is narrowed with its source is covered by the source's, what was read
+    in the session by that of the read.
+    """
     found: set[str] = set()
     for event in events:
+        if isinstance(event, e.CubeNarrowed):
+            continue
+        if isinstance(event, e.CubeDerived) and event.pathway != "correlation":
+            found.update(source.cube for source in event.sources)
         if isinstance(event, e.OnContent | e.OnGovernance):
             found.add(event.cube)
         elif isinstance(event, e.CubesRead):
@@ -316,6 +341,8 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
     must = {*base}
     for event in item.events:
         must.update(required_streams(event, data.tenant, known.facts))
+    if known.derives:
+        must.update(session_streams(item.events, data.tenant, data.actor, data.correlation))
     if not must <= data.relied_on.keys():
         raise Rejected("incomplete", streams=must - data.relied_on.keys())
     moved = {s for s, version in data.relied_on.items() if known.versions.get(s, 0) != version}
@@ -330,6 +357,13 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
         if moved & set(cube_streams(data.tenant, c.cube, known.facts))
     }
     return {"struck": sorted(struck)}
+
+
+def _check_lineage(item: Parsed, record: codec.Record, known: Known) -> None:
+    """What is made of cubes is no looser than they are, and what befalls them befalls it."""
+    fault = fault_of(item.events, record.data, known) if known.derives else None
+    if fault is not None:
+        raise Rejected(fault.code, **fault.detail)
 
 
 def _repeat(item: Parsed, earlier: Outcome, known: Known, rows: Rows) -> None:
@@ -442,6 +476,8 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
     """Append the events and evolve the facts they touch."""
     data = record.data
     now = codec.milliseconds(record.time) // 1000
+    reads = known.derives and any(isinstance(event, e.CubesRead) for event in item.events)
+    correlation = session_of(data) if reads else ""
     for seq, (env, event) in enumerate(zip(data.events, item.events, strict=True)):
         at = Occurrence(
             tenant=data.tenant,
@@ -449,6 +485,8 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
             now=now,
             actor=data.actor,
             key_id=env.key_id or "",
+            correlation=correlation,
+            struck=frozenset(outcome.detail.get("struck", ())),
         )
         rows.events.append(
             (
@@ -470,3 +508,5 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
             rows.facts.append(
                 (stream, version, data.tenant, outcome.index, now, codec.canonical(facts))
             )
+        if isinstance(event, e.CubeDerived):
+            descend(event, data.tenant, outcome.index, known, rows)

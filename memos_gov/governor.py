@@ -32,8 +32,9 @@ from memos_gov.domain.events import (
     Draft,
 )
 from memos_gov.domain.history import LogPosition, Outcome
+from memos_gov.domain.lineage import may_narrow
 from memos_gov.domain.questions import Caller, Cube
-from memos_gov.domain.reliance import required_streams
+from memos_gov.domain.reliance import required_streams, session_streams
 from memos_gov.domain.vocabulary import check_times, check_words
 from memos_gov.errors import (
     ConflictError,
@@ -61,7 +62,15 @@ from memos_gov.ports import (
     Tables,
 )
 from memos_gov.proposer import Proposer, new_command_id
-from memos_gov.receipts import NOT_WRITTEN, Prepared, Receipt, only_asked, raise_refusal, receipt_of
+from memos_gov.receipts import (
+    NOT_WRITTEN,
+    Prepared,
+    Receipt,
+    only_asked,
+    raise_refusal,
+    receipt_of,
+    whole_verdict,
+)
 from memos_gov.sealing import Sealer, month_name
 
 T = TypeVar("T")
@@ -296,8 +305,7 @@ class Governor:
         drafts: tuple[Draft, ...],
     ) -> Prepared:
         """Return drafts as a signed record that names everything it relies on."""
-        for draft in drafts:
-            attempt.load(required_streams(draft.event, attempt.tenant, attempt.known))
+        self._rely(attempt, drafts)
         now, caller = self.clock.now(), attempt.caller
         verdict = assessed.verdict
         data = codec.RecordData(
@@ -326,6 +334,15 @@ class Governor:
             raise InvalidCommandError(msg, field="content")
         proposal = Proposal(caller.tenant, round(now.timestamp() * 1000), body)
         return Prepared(command_id=command_id, proposal=proposal, verdict=verdict, drafts=drafts)
+
+    def _rely(self, attempt: Attempt, drafts: tuple[Draft, ...]) -> None:
+        """Load, and so rely on, everything that the record of these drafts must name."""
+        tenant, caller = attempt.tenant, attempt.caller
+        events = [draft.event for draft in drafts]
+        for event in events:
+            attempt.load(required_streams(event, tenant, attempt.known))
+        attempt.load(session_streams(events, tenant, caller.principal, caller.correlation))
+        attempt.load(ids.lineage_stream(tenant, x) for x in map(may_narrow, events) if x)
 
     def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
         """
@@ -378,11 +395,10 @@ class Governor:
         recorded = record.data.verdict
         assert recorded is not None
         drafts = tuple(Draft(codec.decode_header(env)) for env in record.data.events)
-        verdict = next(iter(recorded.by_target.values()))
         prepared = Prepared(
             command_id=record.id,
             proposal=Proposal(caller.tenant, 0, b""),
-            verdict=verdict,
+            verdict=whole_verdict(recorded, drafts),
             drafts=drafts,
         )
         if outcome.code == "refused":

@@ -95,7 +95,13 @@ class Certification(Protocol):
         """Return the certifier's checkpoint as of this transaction."""
 
     def load(self, wanted: Needs) -> Known:
-        """Return what is known of `wanted`, and of the subjects of the cubes named."""
+        """
+        Return what is known of `wanted`, and of the subjects of the cubes named.
+
+        Of every cube in `wanted.narrowed` that includes its descendants: who
+        was made of whom, transitively, and their governed facts, as far as
+        `domain.lineage.walk` over the live ones goes.
+        """
 
     def write(self, partition: int, rows: Rows, checkpoint: Checkpoint) -> None:
         """Write everything that `certify` decided, and advance."""
@@ -172,6 +178,9 @@ class Snapshot(Protocol):
 
     def facts_at(self, stream: str, version: int) -> Facts | None:
         """Return the facts of a stream at a version."""
+
+    def children(self, tenant: str, cubes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return cube -> the cubes made directly of it, oldest first, of those that have any."""
 
     def facts_as_of(self, streams: Iterable[str], index: int) -> dict[str, tuple[int, Facts]]:
         """

@@ -50,6 +50,14 @@ def access_question(
     _ask(session, "access", as_of, cube=cube, subject=subject)
 
 
+@audit_verb.command("derived")
+@click.argument("cube")
+@pass_session
+def derived_question(session: Session, cube: str) -> None:
+    """What a memory was made of, and what was made of it."""
+    _ask(session, "derived", cube=cube)
+
+
 @audit_verb.command("holds")
 @click.option("--subject", help="Only of this person.")
 @click.option("--cube", help="Only of this memory.")

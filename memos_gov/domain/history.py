@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from memos_gov.domain import codec, ids
-from memos_gov.domain.events import Event
+from memos_gov.domain.events import CubeDerived, Event, type_name
 from memos_gov.domain.facts import Facts, LogFacts
 from memos_gov.domain.verdicts import INTEGER_MAX
 
@@ -125,10 +125,12 @@ class Known:
     What is known at the checkpoint, as far as a batch needs it (`needs`).
 
     `certify` carries it forward record by record; on abort it is thrown away.
+    `children` are the cubes made directly of a cube, by its lineage stream.
     """
 
     facts: dict[str, Facts] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
+    children: dict[str, tuple[str, ...]] = field(default_factory=dict)
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
     trees: dict[str, Tree] = field(default_factory=dict)
     log_time_ms: int = 0
@@ -140,6 +142,11 @@ class Known:
         facts = self.facts.get(ids.log_stream())
         return facts if isinstance(facts, LogFacts) else None
 
+    @property
+    def derives(self) -> bool:
+        """Whether the log knows what cubes are made of, so that records must say it."""
+        return self.log is not None and type_name(CubeDerived) in self.log.event_types
+
 
 @dataclass(slots=True)
 class Rows:
@@ -148,6 +155,7 @@ class Rows:
     outcomes: list[tuple[object, ...]] = field(default_factory=list)
     events: list[tuple[object, ...]] = field(default_factory=list)
     facts: list[tuple[object, ...]] = field(default_factory=list)
+    lineage: list[tuple[object, ...]] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
     trees: dict[str, Tree] = field(default_factory=dict)
     by_offset: dict[int, Outcome] = field(default_factory=dict)
@@ -156,8 +164,13 @@ class Rows:
 
 @dataclass(slots=True)
 class Needs:
-    """What must be loaded before a batch can be certified."""
+    """
+    What must be loaded before a batch can be certified.
+
+    `narrowed` are (tenant, cube) whose live descendants must be known.
+    """
 
     streams: set[str] = field(default_factory=lambda: {ids.log_stream()})
+    narrowed: set[tuple[str, str]] = field(default_factory=set)
     commands: set[tuple[str, str]] = field(default_factory=set)
     tenants: set[str] = field(default_factory=lambda: {ids.INSTANCE})

@@ -91,6 +91,20 @@ class FactsRow(TablesModel, table=True):
     doc: bytes = Field(sa_type=LargeBinary)
 
 
+class LineageRow(TablesModel, table=True):
+    """Of whom a cube was made: one row a source, by the certifier, never changed."""
+
+    __tablename__ = "lineage"
+    __table_args__ = (Index("lineage_by_cube", "tenant", "cube"),)
+
+    tenant: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    cube: str = Field(primary_key=True)
+    pathway: str
+    revision: int
+    idx: int = Field(sa_type=BigInteger)
+
+
 class StreamRow(TablesModel, table=True):
     """The current version of a stream."""
 

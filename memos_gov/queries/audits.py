@@ -3,6 +3,7 @@ The questions of auditors, each a name, and their answers as rows.
 
 `subject`   everything held about a person, in every form
 `access`    who read or tried what, of a cube or of any cube of a person
+`derived`   what a cube was made of, and what was made of it
 `holds`     active legal holds
 `state`     a cube as it stood, and the events that led there
 `integrity` whether the log proves itself from its beginning (writes no event)
@@ -26,6 +27,8 @@ from memos_gov.queries.access import COLUMNS as ACCESS_COLUMNS
 from memos_gov.queries.access import accesses
 from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
+from memos_gov.queries.derived import COLUMNS as DERIVED_COLUMNS
+from memos_gov.queries.derived import derived
 from memos_gov.queries.holds import COLUMNS as HOLDS_COLUMNS
 from memos_gov.queries.holds import held
 from memos_gov.queries.integrity import COLUMNS as INTEGRITY_COLUMNS
@@ -38,6 +41,7 @@ from memos_gov.queries.subject_access import held_about
 Answer = Callable[[Evidence, AuditArguments], tuple[int, Sequence[tuple[Any, ...]]]]
 AUDITS: dict[str, tuple[tuple[str, ...], Answer]] = {
     "access": (ACCESS_COLUMNS, accesses),
+    "derived": (DERIVED_COLUMNS, derived),
     "holds": (HOLDS_COLUMNS, held),
     "integrity": (INTEGRITY_COLUMNS, integrity),
     "state": (STATE_COLUMNS, stood),

@@ -23,6 +23,7 @@ from memos_gov.backends.sqlite.connection import open_file, transaction, transla
 from memos_gov.domain import ids
 from memos_gov.domain.facts import Facts, GovernanceFacts, facts_type
 from memos_gov.domain.history import REPEATED, Known, LogPosition, Needs, Outcome, Rows, Tree
+from memos_gov.domain.lineage import is_live
 from memos_gov.errors import CorruptionError
 from memos_gov.ports import Checkpoint, StoredEvent, Unusual
 from memos_gov.transparency import merkle
@@ -37,6 +38,7 @@ _INSERT = {
     "outcomes": "INSERT INTO outcomes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
     "events": "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
     "facts": "INSERT INTO facts VALUES (?,?,?,?,?,?)",
+    "lineage": "INSERT INTO lineage VALUES (?,?,?,?,?,?)",
     "streams": "INSERT OR REPLACE INTO streams VALUES (?,?)",
     "trees": "INSERT OR REPLACE INTO trees VALUES (?,?,?)",
     "checkpoints": "INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?)",
@@ -181,6 +183,17 @@ class _Reading:
             for stream, version, doc in self._rows(query, set(streams))
         }
 
+    def children(self, tenant: str, cubes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """See `Snapshot.children`."""
+        query = (
+            "SELECT source, cube FROM lineage WHERE tenant = ? AND source IN ({})"
+            " ORDER BY source, idx, cube"
+        )
+        found: dict[str, list[str]] = {}
+        for source, cube in self._rows(query, set(cubes), tenant):
+            found.setdefault(source, []).append(cube)
+        return {source: tuple(made) for source, made in found.items()}
+
 
 class _Certification(_Reading):
     """See `Certification`."""
@@ -193,8 +206,24 @@ class _Certification(_Reading):
         """See `Certification.load`."""
         known = Known(trees=self._trees(wanted.tenants), outcomes=self._outcomes(wanted.commands))
         self._add(known, wanted.streams)
+        for tenant in {tenant for tenant, _ in wanted.narrowed}:
+            self._add_descendants(known, tenant, {c for t, c in wanted.narrowed if t == tenant})
         self._add(known, set(_subject_streams(known)) - wanted.streams)
         return known
+
+    def _add_descendants(self, known: Known, tenant: str, cubes: set[str]) -> None:
+        """Add who was made of `cubes`, step by step, no further than cubes that are still live."""
+        seen, frontier = set(cubes), cubes
+        while frontier:
+            children = self.children(tenant, frontier)
+            for cube, made in children.items():
+                known.children[ids.lineage_stream(tenant, cube)] = made
+            fresh = {cube for made in children.values() for cube in made} - seen
+            streams = {cube: ids.governance_stream(tenant, cube) for cube in fresh}
+            self._add(known, {*streams.values()} - known.facts.keys())
+            self._add(known, {ids.lineage_stream(tenant, cube) for cube in fresh})
+            frontier = {cube for cube in fresh if is_live(known.facts.get(streams[cube]))}
+            seen |= fresh
 
     def _add(self, known: Known, streams: set[str]) -> None:
         for stream, (version, facts) in self.facts(streams).items():
@@ -218,6 +247,7 @@ class _Certification(_Reading):
         many(_INSERT["outcomes"], rows.outcomes)
         many(_INSERT["events"], rows.events)
         many(_INSERT["facts"], rows.facts)
+        many(_INSERT["lineage"], rows.lineage)
         many(_INSERT["streams"], rows.versions.items())
         many(
             _INSERT["trees"],
