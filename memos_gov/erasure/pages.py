@@ -22,13 +22,14 @@ from memos_gov.domain import ids, questions
 from memos_gov.domain.decide import Situation
 from memos_gov.domain.erasing import PAGE_CUBES_MAX
 from memos_gov.domain.facts import ErasureFacts
+from memos_gov.domain.lineage import Barred, narrowed
 from memos_gov.domain.questions import Caller, Question
 from memos_gov.domain.verdicts import ErasureAnswer, ErasurePlan, Reason, Verdict
+from memos_gov.erasure.finding import about, last_uses
 from memos_gov.erasure.report import Erasure, Kept
 from memos_gov.erasure.steps import page_step, step_id
 from memos_gov.follow import Follower
 from memos_gov.governor import Governor, retried
-from memos_gov.ports import Tables
 
 VIA = "worker"
 UNDECIDED = frozenset({"requested", "erasing"})
@@ -81,15 +82,42 @@ class Pages:
             facts = attempt.get(ids.erasure_stream(tenant, erasure), ErasureFacts)
             if facts is None or facts.state not in UNDECIDED:
                 return
-            page = self.next(attempt, facts)
             number = len(facts.pages) + 1
             command_id = step_id(governor.keys, tenant, erasure, page_step(number))
-            events = _events(erasure, facts, page)
+            page, events = self._whole(attempt, erasure, facts)
             assessed = _assessed(attempt, command_id, facts, page.plan)
             drafts = tuple(e.Draft(event) for event in events)
             prepared = governor.propose(attempt, command, command_id, "", assessed, drafts)
         outcome = governor.submit([prepared])[0]
         governor.conclude(attempt.caller, command, prepared, outcome)
+
+    def _whole(
+        self, attempt: Attempt, erasure: str, facts: ErasureFacts
+    ) -> tuple[Page, tuple[e.Event, ...]]:
+        """Return a page that fits one record with all that it means for what was made of it."""
+        size = PAGE_CUBES_MAX
+        while True:
+            page = self.next(attempt, facts, size)
+            events = tuple(_events(erasure, facts, page))
+            reached = self._reached(attempt, events)
+            if not isinstance(reached, Barred):
+                return page, (*events, *reached)
+            size //= 2
+            assert size
+
+    def _reached(
+        self, attempt: Attempt, events: tuple[e.Event, ...]
+    ) -> tuple[e.Event, ...] | Barred:
+        return narrowed(
+            events,
+            tenant=attempt.tenant,
+            known=attempt.known,
+            descendants=attempt.descendants,
+            labels=self._governor.words(attempt.policy.active).labels,
+            depth=attempt.depth,
+            now=attempt.now,
+            command_id="",
+        )
 
     def preview(self, tenant: str, *, subject: str | None, cube: str | None) -> Erasure:
         """
@@ -104,8 +132,10 @@ class Pages:
         kept: list[Kept] = []
         with self._governor.tables.snapshot() as snapshot:
             attempt = self._governor.attempt(snapshot, eraser(tenant, PREVIEW))
+            if cube is not None:
+                facts = replace(facts, cubes=(cube, *attempt.descendants(cube)))
             while facts.state in UNDECIDED:
-                page = self.next(attempt, facts)
+                page = self.next(attempt, facts, PAGE_CUBES_MAX)
                 erased += page.erased
                 kept += [_kept(x, page.plan.cubes[x]) for x in page.kept]
                 facts = replace(
@@ -126,9 +156,9 @@ class Pages:
             kept=tuple(kept),
         )
 
-    def next(self, attempt: Attempt, facts: ErasureFacts) -> Page:
-        """Return the page after `facts.last`, as policy plans it now."""
-        named, more = self._after(attempt.tenant, facts)
+    def next(self, attempt: Attempt, facts: ErasureFacts, size: int) -> Page:
+        """Return the page after `facts.last`, of at most `size` cubes, as policy plans it now."""
+        named, more = self._after(attempt.tenant, facts, size)
         cubes = [x for x in attempt.cubes(named).values() if x.governance.state != "erased"]
         target = self._target(attempt, facts, last=not more)
         used = last_uses(self._governor.tables, attempt.tenant, [x.cube for x in cubes])
@@ -148,14 +178,14 @@ class Pages:
             "subject", facts.subject, held=held, kept=facts.kept, last=last
         )
 
-    def _after(self, tenant: str, facts: ErasureFacts) -> tuple[list[str], bool]:
-        """Return the cubes of the next page in order of id, and whether more follow."""
-        last = facts.last or ""
+    def _after(self, tenant: str, facts: ErasureFacts, size: int) -> tuple[list[str], bool]:
+        """Return the cubes of the next page, and whether more follow."""
         if facts.subject is None:
-            found = sorted(cube for cube in facts.cubes if cube > last)
+            found = sorted(cube for cube in facts.cubes if cube > (facts.last or ""))
         else:
-            found = about(self._governor.tables, tenant, facts.subject, last)
-        return found[:PAGE_CUBES_MAX], len(found) > PAGE_CUBES_MAX
+            tables = self._governor.tables
+            found = about(tables, tenant, facts.subject, facts.last, size + 1)
+        return found[:size], len(found) > size
 
 
 def _imagined(subject: str | None, cube: str | None) -> ErasureFacts:
@@ -164,7 +194,7 @@ def _imagined(subject: str | None, cube: str | None) -> ErasureFacts:
         state="requested",
         subject=subject,
         cube=cube,
-        cubes=(cube,) if cube else (),
+        cubes=(),
         requested_by="",
         requested_at=0,
         requested_index=0,
@@ -180,38 +210,6 @@ def _kept(cube: str, answer: ErasureAnswer) -> Kept:
 def eraser(tenant: str, erasure: str) -> Caller:
     """Return the worker that goes on with an erasure."""
     return Caller(tenant=tenant, principal=ids.ERASER, via=VIA, purpose="", correlation=erasure)
-
-
-def about(tables: Tables, tenant: str, subject: str, after: str) -> list[str]:
-    """Return cubes about a subject in order of id, one more than a page has."""
-    from sqlalchemy import select
-
-    from memos_gov.projections.tables import CubeWordRow, table_of
-
-    word = table_of(CubeWordRow)
-    query = (
-        select(word.c.cube)
-        .where(word.c.tenant == tenant, word.c.kind == "subject", word.c.value == subject)
-        .where(word.c.cube > after)
-        .order_by(word.c.cube)
-        .limit(PAGE_CUBES_MAX + 1)
-    )
-    with tables.connection() as connection:
-        return [row.cube for row in connection.execute(query)]
-
-
-def last_uses(tables: Tables, tenant: str, cubes: Sequence[str]) -> dict[str, int]:
-    """Return cube -> when it was last returned, of those that ever were."""
-    from sqlalchemy import select
-
-    from memos_gov.projections.tables import UsageRow, table_of
-
-    usage = table_of(UsageRow)
-    query = select(usage.c.cube, usage.c.last_read_at).where(
-        usage.c.tenant == tenant, usage.c.cube.in_(cubes)
-    )
-    with tables.connection() as connection:
-        return {row.cube: row.last_read_at for row in connection.execute(query)}
 
 
 def _events(erasure: str, facts: ErasureFacts, page: Page) -> Iterator[e.Event]:

@@ -128,7 +128,7 @@ def test_cube_erased_by_anybody_but_a_worker_that_ends_memories_is_invalid(
 
 def test_person_does_not_erase_a_cube_with_a_record_of_their_own(asked: History) -> None:
     """Also not beside the page."""
-    assert ("invalid", {"why": ["actor"]}) == why(asked.propose(ERASED))
+    assert ("invalid", {"why": ["ending"]}) == why(asked.propose(ERASED))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from memos_gov.domain.facts import (
     OpenErasures,
     SubjectFacts,
 )
+from memos_gov.domain.lineage import DESCENDANTS_MAX
 from memos_gov.errors import InvalidCommandError
 from tests.domain.erasures import (
     COMPLETED,
@@ -42,6 +43,7 @@ from tests.domain.given import (
     NOW,
     OWNER,
     SUBJECT,
+    TENANT,
     fold,
     remembered,
     situation,
@@ -95,12 +97,22 @@ def test_request_for_a_subject_restricts_it_in_the_same_record() -> None:
 
 def test_request_for_a_cube_restricts_it_with_all_that_was_derived_from_it() -> None:
     """They hold what it says, so they end with it."""
-    requested, *restricted = drafts(FORGET_CUBE, descendants=(OTHER_CUBE,))
+    requested, *restricted = drafts(FORGET_CUBE, descendants=lambda _: (OTHER_CUBE,))
 
     assert (CUBE, OTHER_CUBE) == getattr(requested.event, "cubes", None)
     assert [
         e.CubeRestricted(cube=cube, erasure=NEW, reasons=()) for cube in (CUBE, OTHER_CUBE)
     ] == [draft.event for draft in restricted]
+
+
+def test_request_for_a_cube_of_which_too_much_was_made_is_refused() -> None:
+    """What was made of it last ends first."""
+    many = tuple(f"c_{n}" for n in range(DESCENDANTS_MAX + 1))
+
+    (draft,) = drafts(FORGET_CUBE, descendants=lambda _: many)
+
+    assert isinstance(draft.event, e.CommandRefused)
+    assert ("too_many_descendants",) == draft.event.reasons
 
 
 @pytest.mark.parametrize("command", [FORGET, FORGET_CUBE])
@@ -282,18 +294,23 @@ def test_page_that_runs_ahead_or_miscounts_is_none(
     assert not is_page(events, actor, known)
 
 
+def may_report(event: e.OnErasure, actor: str, known: ErasureFacts | None) -> bool:
+    """Return whether an actor may report this of an erasure that stands so."""
+    return is_report(event, TENANT, actor, {} if known is None else {STREAM: known})
+
+
 @pytest.mark.parametrize(
     ("event", "known"),
     [(reported(), PLANNED), (reported(custodian="log"), PLANNED), (COMPLETED, REPORTED)],
 )
-def test_report_that_is_waited_for_is_one(event: e.Event, known: ErasureFacts) -> None:
+def test_report_that_is_waited_for_is_one(event: e.OnErasure, known: ErasureFacts) -> None:
     """And only the eraser's."""
-    assert is_report(event, ids.ERASER, known)
-    assert not is_report(event, OWNER, known)
-    assert not is_report(event, ids.NOTARY, known)
-    assert not is_report(event, ids.ERASER, None)
-    assert not is_report(event, ids.ERASER, ASKED)
-    assert not is_report(event, ids.ERASER, replace(known, state="completed"))
+    assert may_report(event, ids.ERASER, known)
+    assert not may_report(event, OWNER, known)
+    assert not may_report(event, ids.NOTARY, known)
+    assert not may_report(event, ids.ERASER, None)
+    assert not may_report(event, ids.ERASER, ASKED)
+    assert not may_report(event, ids.ERASER, replace(known, state="completed"))
 
 
 @pytest.mark.parametrize(
@@ -307,11 +324,11 @@ def test_report_that_is_waited_for_is_one(event: e.Event, known: ErasureFacts) -
         (replace(COMPLETED, erased=2), REPORTED),
         (replace(COMPLETED, kept=1), REPORTED),
         (replace(COMPLETED, statement=""), REPORTED),
-        (ERASED, PLANNED),
+        (REQUESTED, PLANNED),
     ],
 )
 def test_report_that_leaves_something_or_comes_too_early_is_none(
-    event: e.Event, known: ErasureFacts
+    event: e.OnErasure, known: ErasureFacts
 ) -> None:
     """Nothing remains, everybody asked has spoken, and the counts are those of the pages."""
-    assert not is_report(event, ids.ERASER, known)
+    assert not may_report(event, ids.ERASER, known)

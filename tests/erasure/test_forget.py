@@ -239,8 +239,9 @@ def test_dry_run_says_what_would_go_and_stay_and_changes_nothing(
     assert (held, ("legal_hold",)) == (found.kept[0].cube, found.kept[0].reasons)
     assert "held" == found.kept[0].steps[0].code
     assert before + 1 == log_end(gov)
-    asked = {"question": "dry-run-erase", "target": subject_of(gov, held)}
-    assert ("AuditAsked", asked) == events(gov)[-1][1:]
+    _, kind, asked = events(gov)[-1]
+    assert ("AuditAsked", "dry-run-erase") == (kind, asked["question"])
+    assert subject_of(gov, held) == asked["target"]
     assert "not held" == owner.get(other).content
     assert {(other,), (held,)} == {
         owner.forget(cube=cube, reason=REASON, dry_run=True).erased or (cube,)

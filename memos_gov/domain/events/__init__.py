@@ -23,6 +23,7 @@ from memos_gov.domain.events.cubes import (
     CubeRemembered,
     CubeRestricted,
     CubeRevised,
+    CubeRolledBack,
     CubeShared,
     CubeThawed,
     CubeUnshared,
@@ -45,6 +46,7 @@ from memos_gov.domain.events.event import (
     OnSubject,
 )
 from memos_gov.domain.events.holds import HoldPlaced, HoldReleased
+from memos_gov.domain.events.lineage import CubeDerived, CubeMerged, CubeNarrowed, Pathway
 from memos_gov.domain.events.oversight import (
     LogExtended,
     LogFounded,
@@ -71,6 +73,7 @@ from memos_gov.domain.events.people import (
     RolesRevoked,
     SubjectErased,
 )
+from memos_gov.domain.events.signing import CheckpointSigned, RecordedOutcome
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
 __all__ = [
@@ -78,21 +81,26 @@ __all__ = [
     "EVENT_VERSIONS",
     "OLDER_VERSIONS",
     "AuditAsked",
+    "CheckpointSigned",
     "CommandRefused",
     "ConsentGiven",
     "ConsentWithdrawn",
     "CubeActivated",
     "CubeArchived",
     "CubeContent",
+    "CubeDerived",
     "CubeErased",
     "CubeExpired",
     "CubeFrozen",
+    "CubeMerged",
+    "CubeNarrowed",
     "CubeQuarantined",
     "CubeRebased",
     "CubeRelabelled",
     "CubeRemembered",
     "CubeRestricted",
     "CubeRevised",
+    "CubeRolledBack",
     "CubeShared",
     "CubeThawed",
     "CubeUnshared",
@@ -115,12 +123,14 @@ __all__ = [
     "OnMatter",
     "OnPrincipal",
     "OnSubject",
+    "Pathway",
     "Payload",
     "PolicyActivated",
     "PolicyRolledBack",
     "PrincipalAdded",
     "ReadCube",
     "ReadDetail",
+    "RecordedOutcome",
     "ReviewApproved",
     "ReviewOpened",
     "ReviewRejected",
@@ -138,20 +148,25 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
         AuditAsked,
+        CheckpointSigned,
         CommandRefused,
         ConsentGiven,
         ConsentWithdrawn,
         CubeActivated,
         CubeArchived,
+        CubeDerived,
         CubeErased,
         CubeExpired,
         CubeFrozen,
+        CubeMerged,
+        CubeNarrowed,
         CubeQuarantined,
         CubeRebased,
         CubeRelabelled,
         CubeRemembered,
         CubeRestricted,
         CubeRevised,
+        CubeRolledBack,
         CubeShared,
         CubeThawed,
         CubeUnshared,
@@ -180,7 +195,12 @@ EVENT_TYPES: dict[str, type[Event]] = {
 }
 
 
-OLDER_VERSIONS: tuple[type[Event], ...] = (v1.CubeRelabelled,)
+OLDER_VERSIONS: tuple[type[Event], ...] = (
+    v1.AuditAsked,
+    v1.CommandRefused,
+    v1.CubeRelabelled,
+    v1.CubesRead,
+)
 
 
 EVENT_VERSIONS: dict[tuple[str, int], type[Event]] = {

@@ -30,8 +30,8 @@ class ErasurePlanned(OnErasure, frozen=True, kw_only=True):
     """
     A page of the plan: the record's other events erase and keep its cubes.
 
-    `last` is the last cube that was looked at, in order of id; `state` is the
-    erasure's after this page, `custodians` those who must read back at its end.
+    `last` is the last cube that was looked at; `state` is the erasure's after
+    this page, `custodians` those who must read back at its end.
     """
 
     subject: str | None
