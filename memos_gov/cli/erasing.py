@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, verb
 from memos_gov.cli.upkeep import progress
+from memos_gov.erasure.report import Erasure
 from memos_gov.errors import InvalidCommandError
 
 if TYPE_CHECKING:
-    from memos_gov.erasure import Erasure, Kept
+    from memos_gov.erasure import Kept
+    from memos_gov.service import Service
 
 SHOWN_MAX = 20
+CERTIFICATES = "certificates"
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an erasure, and where its certificate lies; None before it is complete."""
+
+    erasure: Erasure
+    certificate: str | None
 
 
 @verb("forget")
@@ -25,6 +37,12 @@ SHOWN_MAX = 20
 @click.option("--dry-run", is_flag=True, help="Show what would go and what would stay, and why.")
 @click.option("--no-wait", is_flag=True, help="Ask for it and go; the next opening goes on.")
 @click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where the certificate goes; certificates/ERASURE in the data folder if not given.",
+)
 def forget_verb(
     session: Session,
     subject: str | None,
@@ -33,6 +51,7 @@ def forget_verb(
     dry_run: bool,
     no_wait: bool,
     yes: bool,
+    out: Path | None,
 ) -> None:
     """
     Erase memories for ever, as far as policy releases them.
@@ -40,33 +59,37 @@ def forget_verb(
     What must be kept stays restricted: stored, used by nobody. It cannot be
     undone, so it is asked for once more unless --yes is given.
     """
-    with session.actor() as actor:
-        if dry_run or not yes:
-            found = actor.forget(subject=subject, cube=cube, reason=reason, dry_run=True)
-            if dry_run:
-                session.show(found, _preview)
-                return
-            if not _is_meant(session, found):
-                session.note("nothing was erased")
-                return
-        with progress() as told:
-            done = actor.forget(
-                subject=subject, cube=cube, reason=reason, wait=not no_wait, progress=told
-            )
-        session.show(done, _done)
-
-
-def _is_meant(session: Session, found: Erasure) -> bool:
-    """
-    Ask on the terminal whether it is meant.
-
-    Raises:
-        InvalidCommandError: There is no terminal to ask on; nothing was erased.
-    """
-    if not sys.stdin.isatty():
+    if not (dry_run or yes or sys.stdin.isatty()):
         msg = "yes: nobody can be asked here, so erasing needs --yes"
         remedy = "Type it with --yes, or with --dry-run to see what would be erased."
         raise InvalidCommandError(msg, field="yes", remedy=remedy)
+    target = {"subject": subject, "cube": cube, "reason": reason}
+    with session.service() as service:
+        actor = session.acting(service)
+        if dry_run or not yes:
+            found = actor.forget(**target, dry_run=True)  # type: ignore[arg-type]
+            if dry_run:
+                session.show(found, _preview)
+                return
+            if not _is_meant(found):
+                session.note("nothing was erased")
+                return
+        with progress() as told:
+            done = actor.forget(**target, wait=not no_wait, progress=told)  # type: ignore[arg-type]
+        session.show(_ended(session, service, done, out), _done)
+
+
+def _ended(session: Session, service: Service, done: Erasure, out: Path | None) -> Ended:
+    """Return what became of an erasure, its certificate written where it is complete."""
+    if done.state != "completed":
+        return Ended(erasure=done, certificate=None)
+    folder = out or service.rooms.settings.data / CERTIFICATES / done.id
+    made = service.certificate(done.id, tenant=session.tenant)
+    return Ended(erasure=done, certificate=str(made.save(folder)))
+
+
+def _is_meant(found: Erasure) -> bool:
+    """Ask on the terminal whether it is meant."""
     what = f"erase {_counted(len(found.erased))} for ever"
     stays = f", and keep {len(found.kept)} restricted" if found.kept else ""
     return click.confirm(f"{what}{stays}?", err=True)
@@ -84,7 +107,8 @@ def _preview(screen: Screen, found: Erasure) -> None:
         _kept(screen, found.kept)
 
 
-def _done(screen: Screen, found: Erasure) -> None:
+def _done(screen: Screen, ended: Ended) -> None:
+    found = ended.erasure
     said = {
         "completed": f"erased {_counted(len(found.erased))}",
         "kept": "nothing could be erased; it stays open until it is asked for again",
@@ -96,7 +120,8 @@ def _done(screen: Screen, found: Erasure) -> None:
         [
             ("erasure", found.id),
             ("state", found.state),
-            ("custodians", [receipt.custodian for receipt in found.custodians]),
+            ("read back by", [receipt.custodian for receipt in found.custodians]),
+            ("certificate", ended.certificate),
         ]
     )
     if found.kept:

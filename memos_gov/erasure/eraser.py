@@ -26,7 +26,7 @@ from memos_gov.domain.verdicts import Custodian
 from memos_gov.erasure.custodians import Erased, read_back
 from memos_gov.erasure.pages import UNDECIDED, Pages
 from memos_gov.erasure.report import Erasure
-from memos_gov.erasure.statement import digest_of, statement
+from memos_gov.erasure.statement import statement
 from memos_gov.erasure.steps import COMPLETED, step_id
 from memos_gov.erasure.telling import Told, facts_of, told
 from memos_gov.errors import UnavailableError
@@ -35,6 +35,7 @@ from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.naming import Names
 from memos_gov.ports import CubeIndex
+from memos_gov.transparency.certificate import statement_digest
 
 Progress = Callable[[str, int, int], None]
 ACTION = "erase"
@@ -178,7 +179,10 @@ class Eraser:
         facts, now = at.facts, at.now
         said = statement(at.tenant, at.erasure, facts, at.told, completed_at=now)
         event = e.ErasureCompleted(
-            erasure=at.erasure, erased=facts.erased, kept=facts.kept, statement=digest_of(said)
+            erasure=at.erasure,
+            erased=facts.erased,
+            kept=facts.kept,
+            statement=statement_digest(said),
         )
         at.propose(event, COMPLETED, at=now)
 

@@ -8,13 +8,11 @@ rules, times and what remains; no name and no content.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import to_builtins
 
-from memos_gov.domain import codec
 from memos_gov.domain.facts import CustodianReceipt, ErasureFacts
 from memos_gov.erasure.report import Kept
 from memos_gov.erasure.telling import Told
@@ -27,7 +25,7 @@ _BACKUPS = (
 )
 _NAME = "Memories about the person are kept."
 _OTHER_NAMES = (
-    "Names of authors and conversations stand sealed in the directory, for other memories too."
+    "Where the memories had any, they stand sealed in the directory: others may name them too."
 )
 
 
@@ -56,11 +54,6 @@ def statement(
         "unreadable_in_backups_since": None,
         "remains": remains(facts, told),
     }
-
-
-def digest_of(said: Statement) -> str:
-    """Return SHA-256 of the canonical JSON of a statement, in hex."""
-    return hashlib.sha256(codec.canonical(said)).hexdigest()
 
 
 def moment(seconds: int) -> str:
