@@ -15,7 +15,7 @@ from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.folder_lock import folder_held
-from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.keyfiles import FileKeyring, KeyFiles
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.index import SqliteCubeIndex, in_memory
 from memos_gov.backends.sqlite.leases import SqliteLeases
@@ -89,6 +89,7 @@ def _build(settings: Settings, clock: Clock) -> Service:
         rooms.governor.certifier.catch_up()
         _check_clock(rooms.governor, clock)
         rooms.destroyer.catch_up()
+        rooms.governor.keys.sweep()
         with rooms.governor.tables.snapshot() as snapshot:
             check_vault_age(rooms.governor.keys, snapshot)
         rooms.notary.check_heads()
@@ -113,13 +114,13 @@ def _proposer(folder: Path, clock: Clock) -> tuple[str, bytes]:
         log = SqliteEventLog(folder / LOG, clock)
         stack.callback(log.close)
         control = control_record(log)
-        vault = SqliteKeyStore(folder / VAULT, keys.master)
+        vault = SqliteKeyStore(folder / VAULT, FileKeyring(folder / "keys").master)
+        stack.callback(vault.close)
         if vault.instance != control.instance:
-            vault.close()
             msg = "the vault belongs to another log"
             raise CorruptionError(msg, place=VAULT)
+        vault.check_epochs()
         mac_key = vault.secret("_instance", mac_secret(control.mac_key))
-        vault.close()
         if mac_key is None:
             raise CorruptionError("the vault lacks the proposer's key", place=VAULT)
     return control.mac_key, mac_key
@@ -158,7 +159,8 @@ def build_rooms(
     files = KeyFiles(folder / "keys")
     log = SqliteEventLog(folder / LOG, clock)
     stack.callback(log.close)
-    vault = SqliteKeyStore(folder / VAULT, files.master)
+    keyring = FileKeyring(folder / "keys")
+    vault = SqliteKeyStore(folder / VAULT, keyring.master)
     stack.callback(vault.close)
     leases = SqliteLeases(folder / OPERATIONS)
     stack.callback(leases.close)
@@ -208,6 +210,7 @@ def build_rooms(
         bundles=bundles,
         notary=notary,
         prover=Prover(log, tables, notary),
+        keyring=keyring,
         verifier_key=files.public("verifier"),
         recovery_key=files.recovery_public,
         shipped=shipped_bundle,

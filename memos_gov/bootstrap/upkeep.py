@@ -19,7 +19,7 @@ from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles
 from memos_gov.backends.folder_lock import folder_held
-from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.connection import copy_file, damage
 from memos_gov.backends.sqlite.index import SqliteCubeIndex
@@ -110,8 +110,12 @@ def _opened_to_read(
             stack.callback(log.close)
     if _is_sound(folder / VAULT, RESTORE, findings, whole=whole):
         with findings.guarded(VAULT, "damaged", RESTORE):
-            vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master, read_only=True)
-            stack.callback(vault.close)
+            opened = SqliteKeyStore(
+                folder / VAULT, FileKeyring(folder / "keys").master, read_only=True
+            )
+            stack.callback(opened.close)
+            opened.check_epochs()
+            vault = opened
     if _is_sound(folder / name, REBUILD, findings, whole=whole):
         with findings.guarded(name, "damaged", REBUILD):
             migrate.check(folder / name, "tables")
@@ -184,8 +188,9 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
             raise CorruptionError(f"{VAULT} is missing", place=VAULT, remedy=RESTORE)
         log = SqliteEventLog(folder / LOG, SystemClock())
         stack.callback(log.close)
-        vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master)
+        vault = SqliteKeyStore(folder / VAULT, FileKeyring(folder / "keys").master)
         stack.callback(vault.close)
+        vault.check_epochs()
         _check_instance(vault.instance, control_record(log).instance)
         formers = _formers(folder)
         made = folder / _next_name(formers)

@@ -203,6 +203,12 @@ class PolicyFacts(Facts, frozen=True, kw_only=True):
     recovery_key: str
 
 
+class VaultFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/guard/vault`: the newest epoch that this tenant had the vault rotated to."""
+
+    epoch: int
+
+
 class GuardFacts(Facts, frozen=True, kw_only=True):
     """A guard that was never written."""
 
@@ -270,6 +276,8 @@ def facts_type(stream: str) -> type[Facts]:
             return LineageFacts
         case [_, "guard", "policy"]:
             return PolicyFacts
+        case [_, "guard", "vault"]:
+            return VaultFacts
         case [_, "guard", _]:
             return GuardFacts
         case [_, "log"]:

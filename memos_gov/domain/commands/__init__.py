@@ -52,6 +52,7 @@ from memos_gov.domain.commands.oversight import (
     AskAudit,
     OnCase,
     RejectReview,
+    RotateVault,
 )
 from memos_gov.domain.commands.people import (
     AddPrincipal,
@@ -111,6 +112,7 @@ __all__ = [
     "ReviseCube",
     "RevokeRoles",
     "RollBackCube",
+    "RotateVault",
     "ShareCube",
     "SplitCube",
     "SummariseCubes",
@@ -148,6 +150,7 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     ReviseCube,
     RevokeRoles,
     RollBackCube,
+    RotateVault,
     ShareCube,
     SplitCube,
     SummariseCubes,

@@ -49,6 +49,7 @@ from memos_gov.domain.events.oversight import (
     ReviewRejected,
     ReviewUsed,
     TenantFounded,
+    VaultRotated,
 )
 from memos_gov.domain.events.payloads import CubeContent, Draft, Payload, ReadDetail
 from memos_gov.domain.events.people import (
@@ -119,6 +120,7 @@ __all__ = [
     "RolesRevoked",
     "SubjectErased",
     "TenantFounded",
+    "VaultRotated",
     "type_name",
 ]
 
@@ -165,6 +167,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         RolesRevoked,
         SubjectErased,
         TenantFounded,
+        VaultRotated,
     )
 }
 
