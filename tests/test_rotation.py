@@ -202,7 +202,8 @@ for n in range(100_000):
     made = actor.remember(f"note {n}", subjects=[f"person {n % 40}"])
     print(made.cube_id, n, flush=True)
     if n % 5 == 0:
-        assert actor.get(made.cube_id).content == f"note {n}"
+        reader = gov.acting_as("owner", purpose="complaint-handling")
+        assert reader.get(made.cube_id).content == f"note {n}"
 """
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import NamedTuple
 
 from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
@@ -151,23 +152,37 @@ def _check_clock(governor: Governor, clock: Clock) -> None:
         raise SettingsError(msg, remedy=remedy)
 
 
+class _Stores(NamedTuple):
+    """Every file of a folder that stays open."""
+
+    log: SqliteEventLog
+    keyring: FileKeyring
+    vault: SqliteKeyStore
+    leases: SqliteLeases
+    tables: SqliteTables
+    cube_index: SqliteCubeIndex
+
+
+def _opened_stores(folder: Path, clock: Clock, stack: ExitStack) -> _Stores:
+    """Open every file; `stack` closes them, the last first."""
+    keyring = FileKeyring(folder / "keys")
+    return _Stores(
+        log=stack.enter_context(closing(SqliteEventLog(folder / LOG, clock))),
+        keyring=keyring,
+        vault=stack.enter_context(closing(SqliteKeyStore(folder / VAULT, keyring.master))),
+        leases=stack.enter_context(closing(SqliteLeases(folder / OPERATIONS))),
+        tables=stack.enter_context(closing(SqliteTables(current_tables(folder)))),
+        cube_index=stack.enter_context(closing(SqliteCubeIndex(folder / INDEX))),
+    )
+
+
 def build_rooms(
     settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, bytes]
 ) -> Rooms:
     """Build every room over one folder; `stack` closes them."""
     folder = settings.data
     files = KeyFiles(folder / "keys")
-    log = SqliteEventLog(folder / LOG, clock)
-    stack.callback(log.close)
-    keyring = FileKeyring(folder / "keys")
-    vault = SqliteKeyStore(folder / VAULT, keyring.master)
-    stack.callback(vault.close)
-    leases = SqliteLeases(folder / OPERATIONS)
-    stack.callback(leases.close)
-    tables = SqliteTables(current_tables(folder))
-    stack.callback(tables.close)
-    index = SqliteCubeIndex(folder / INDEX)
-    stack.callback(index.close)
+    log, keyring, vault, leases, tables, index = _opened_stores(folder, clock, stack)
     bundles = FilePolicyBundles(folder / "policies")
     engine = WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s)
     certifier = Certifier(log, tables, vault)
