@@ -73,24 +73,16 @@ class FileTileStore:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
 
-    def clear(self, tenant: str) -> None:
+    def clear(self, tenant: str | None = None) -> None:
         """See `TileStore.clear`."""
-        place = self._place(tenant, "checkpoint").parent
+        place = self._folder
+        if tenant is not None:
+            place = self._place(tenant, "checkpoint").parent
         try:
             if place.exists():
                 shutil.rmtree(place)
         except OSError as error:
             raise _unavailable(place, "removed", error) from error
-
-    def tenants(self) -> list[str]:
-        """See `TileStore.tenants`."""
-        try:
-            found = (path.name for path in self._folder.iterdir() if path.is_dir())
-            return sorted(name for name in found if _TENANT.fullmatch(name))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise _unavailable(self._folder, "read", error) from error
 
     def _place(self, tenant: str, path: str) -> Path:
         assert _TENANT.fullmatch(tenant)

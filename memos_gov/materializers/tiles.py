@@ -115,5 +115,4 @@ class TileFollower:
 
     def clear(self) -> None:
         """Throw all tiles away."""
-        for tenant in self._store.tenants():
-            self._store.clear(tenant)
+        self._store.clear()
