@@ -9,6 +9,7 @@ of this program's format before anything is served.
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -250,7 +251,7 @@ def _notary(
         clock=clock,
         tiles=TileFollower(tables, FileTileStore(settings.data / TILES)),
         witness=FileWitness(settings.witness) if settings.witness else None,
-        signer=lambda tenant: Signer(origin_of(instance, tenant), private_key),
+        signer=cache(lambda tenant: Signer(origin_of(instance, tenant), private_key)),
         interval_s=settings.checkpoint_s,
     )
 

@@ -151,12 +151,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
 
 
 class Unusual(msgspec.Struct, frozen=True):
-    """
-    A record that was not plainly accepted; `detail` is canonical JSON.
-
-    A record that could not be trusted stands under `_instance`, without a
-    command id.
-    """
+    """A record not plainly accepted; under `_instance`, without an id, where it is not trusted."""
 
     offset: int
     tenant: str
@@ -185,10 +180,9 @@ class Snapshot(Protocol):
 
     def unusual(self, partition: int, tenant: str, start: int, limit: int) -> list[Unusual]:
         """
-        Return at most `limit` records from offset `start` on that were not plainly accepted.
+        Return a tenant's records from offset `start` on that were not plainly accepted.
 
-        Those of a tenant, duplicates too, and those of any that could not be
-        trusted, in order of the log.
+        In order of the log, duplicates and untrusted ones of any tenant too.
         """
 
     def index(self, tenant: str) -> int:
@@ -274,11 +268,7 @@ class Tables(Protocol):
 
 
 class TileStore(Protocol):
-    """
-    Files of a tenant's log by the paths of C2SP tlog-tiles: made of the log, and again at will.
-
-    Whoever reads sees whole files only. They may be lost with the machine.
-    """
+    """Files of each tenant's log by the paths of C2SP tlog-tiles, whole; made again at will."""
 
     def read(self, tenant: str, path: str) -> bytes | None:
         """Return a file; None where there is none."""
@@ -286,11 +276,8 @@ class TileStore(Protocol):
     def write(self, tenant: str, files: Iterable[tuple[str, bytes]]) -> None:
         """Put files in order, each whole or not at all; a full tile replaces its partial ones."""
 
-    def clear(self, tenant: str) -> None:
-        """Remove every file of a tenant."""
-
-    def tenants(self) -> list[str]:
-        """Return the tenants that have files, sorted."""
+    def clear(self, tenant: str | None = None) -> None:
+        """Remove every file of a tenant, or of all."""
 
 
 class Witness(Protocol):
