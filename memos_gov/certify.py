@@ -28,6 +28,7 @@ import msgspec
 
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
+from memos_gov.domain.erasing import is_out_of_reach, is_report, may_end
 from memos_gov.domain.evolve import Occurrence, evolve, touched
 from memos_gov.domain.facts import PolicyFacts
 from memos_gov.domain.history import (
@@ -59,7 +60,8 @@ from memos_gov.transparency.leaf import entry_of
 RULES_VERSION = 1
 SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
-_UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned)
+_REPORTS = (e.CustodianErased, e.ErasureCompleted)
+_UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned, *_REPORTS)
 _SEALED = (e.CubeRemembered, e.CubeRevised, e.CubeRolledBack)
 
 
@@ -279,13 +281,16 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
 
 
 def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
-    """The records that need no verdict: control, genesis, recovery, a signed checkpoint."""
+    """The records that need no verdict: control, genesis, recovery, checkpoint, reports."""
     tenant = record.data.tenant
     match item.events:
         case (e.LogFounded() | e.TenantFounded(),) if tenant not in known.trees:
             return
         case (e.LogExtended(),) if tenant == ids.INSTANCE:
             return
+        case (e.CustodianErased() | e.ErasureCompleted() as event,):
+            if is_report(event, tenant, record.data.actor, known.facts):
+                return
         case (e.PolicyRolledBack() as event,):
             facts = known.facts.get(event.stream(tenant))
             if isinstance(facts, PolicyFacts) and is_recovery_signature(
@@ -318,6 +323,8 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
         raise Rejected("stale", streams=[ids.guard_stream(record.data.tenant, "policy")])
     if known.log_time_ms >= verdict.valid_until * 1000:
         raise Rejected("late")
+    if not may_end(item.events, record.data.tenant, record.data.actor, known.facts):
+        raise Rejected("invalid", why=["ending"])
 
 
 def _cubes_of(events: Iterable[e.Event]) -> set[str]:
@@ -352,17 +359,17 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
     if not must <= data.relied_on.keys():
         raise Rejected("incomplete", streams=must - data.relied_on.keys())
     moved = {s for s, version in data.relied_on.items() if known.versions.get(s, 0) != version}
-    if not moved:
-        return {}
     reads = [event for event in item.events if isinstance(event, e.CubesRead)]
-    if not reads or moved & set(base):
+    if moved and (not reads or moved & set(base)):
         raise Rejected("stale", streams=moved)
     struck = {
         c.cube
-        for c in reads[0].cubes
+        for read in reads
+        for c in read.cubes
         if moved & set(cube_streams(data.tenant, c.cube, known.facts))
+        or is_out_of_reach(read, c.cube, data.tenant, known.facts)
     }
-    return {"struck": sorted(struck)}
+    return {"struck": sorted(struck)} if moved or struck else {}
 
 
 def _check_lineage(item: Parsed, record: codec.Record, known: Known) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 import memos_gov
 from memos_gov import destroyer as destroyer_module
@@ -99,7 +100,8 @@ def test_record_that_repeats_an_id_with_other_events_destroys_nothing(
     first = prepared(owner, e.CubeFrozen(cube=other))
     second = prepared(owner, e.CubeErased(cube=cube, erasure=ERASURE))
     record = codec.decode(second.proposal.body)
-    body = governor.proposer.sign(record.data, first.command_id, "ArchiveCube", record.time)
+    data = replace(record.data, actor=owner.caller.principal)
+    body = governor.proposer.sign(data, first.command_id, "ArchiveCube", record.time)
     governor.submit([first])
 
     proposal = Proposal("default", second.proposal.time_ms, body)

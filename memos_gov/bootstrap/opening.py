@@ -31,6 +31,7 @@ from memos_gov.backends.witness import FileWitness
 from memos_gov.certify import parse
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.events import LogFounded
+from memos_gov.erasure import Eraser
 from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.follow import Certifier, Follower, mac_secret
 from memos_gov.founding import extend_log
@@ -97,6 +98,7 @@ def _build(settings: Settings, clock: Clock) -> Service:
         rooms.notary.check_heads()
         extend_log(rooms.governor)
         rooms.governor.leasing.hold()
+        rooms.eraser.resume()
     except BaseException:
         opened.close()
         raise
@@ -215,10 +217,18 @@ def build_rooms(
     index_follower = IndexFollower(log, tables, governor.sealer, index)
     finder = CubeFinder(tables, follower)
     reader = Reader(governor, index, index_follower, finder, in_memory)
+    eraser = Eraser(
+        governor=governor,
+        follower=follower,
+        index=index,
+        index_follower=index_follower,
+        destroyer=destroyer,
+    )
     return Rooms(
         settings=settings,
         governor=governor,
         destroyer=destroyer,
+        eraser=eraser,
         reader=reader,
         follower=follower,
         index_follower=index_follower,

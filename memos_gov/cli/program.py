@@ -56,6 +56,7 @@ VERBS = {
     "thaw": "memos_gov.cli.governing",
     "archive": "memos_gov.cli.governing",
     "restore": "memos_gov.cli.governing",
+    "forget": "memos_gov.cli.erasing",
     "review": "memos_gov.cli.reviews",
     "history": "memos_gov.cli.evidence",
     "explain": "memos_gov.cli.evidence",

@@ -396,6 +396,9 @@ class CubeIndex(Protocol):
     def entries(self) -> Iterator[IndexedCube]:
         """Yield what is kept, in order of tenant and cube."""
 
+    def present(self, tenant: str, cubes: Iterable[str]) -> set[str]:
+        """Return which of these cubes of a tenant have an entry, findable or not."""
+
     def clear(self) -> None:
         """Remove every entry and every position."""
 

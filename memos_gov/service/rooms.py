@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.bundle import PolicyBundle
+from memos_gov.erasure import Eraser
 from memos_gov.follow import Follower
 from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
@@ -24,6 +25,7 @@ class Rooms:
     settings: Settings
     governor: Governor
     destroyer: Destroyer
+    eraser: Eraser
     reader: Reader
     follower: Follower
     index_follower: IndexFollower

@@ -389,6 +389,8 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.ApproveReview, case=CASE),
     c.make(c.ArchiveCube, cube=CUBE),
     c.make(c.AskAudit, question="holds"),
+    c.make(c.EraseCube, cube=CUBE, reason="asked by letter"),
+    c.make(c.EraseSubject, subject=SUBJECT, reason="asked by letter"),
     c.make(c.FreezeCube, cube=CUBE),
     c.make(c.GiveConsent, subject=SUBJECT, purpose="research"),
     c.make(c.GrantRoles, principal=ANN, roles=["dpo"]),

@@ -28,10 +28,18 @@ from memos_gov.domain.events.cubes import (
     CubeThawed,
     CubeUnshared,
 )
+from memos_gov.domain.events.erasures import (
+    CustodianErased,
+    ErasureCompleted,
+    ErasurePlanned,
+    ErasureRequested,
+    SubjectRestricted,
+)
 from memos_gov.domain.events.event import (
     Event,
     OnCase,
     OnContent,
+    OnErasure,
     OnGovernance,
     OnMatter,
     OnPrincipal,
@@ -51,7 +59,13 @@ from memos_gov.domain.events.oversight import (
     TenantFounded,
     VaultRotated,
 )
-from memos_gov.domain.events.payloads import CubeContent, Draft, Payload, ReadDetail
+from memos_gov.domain.events.payloads import (
+    CubeContent,
+    Draft,
+    ErasureReason,
+    Payload,
+    ReadDetail,
+)
 from memos_gov.domain.events.people import (
     ConsentGiven,
     ConsentWithdrawn,
@@ -92,7 +106,12 @@ __all__ = [
     "CubeThawed",
     "CubeUnshared",
     "CubesRead",
+    "CustodianErased",
     "Draft",
+    "ErasureCompleted",
+    "ErasurePlanned",
+    "ErasureReason",
+    "ErasureRequested",
     "Event",
     "HoldPlaced",
     "HoldReleased",
@@ -100,6 +119,7 @@ __all__ = [
     "LogFounded",
     "OnCase",
     "OnContent",
+    "OnErasure",
     "OnGovernance",
     "OnMatter",
     "OnPrincipal",
@@ -119,6 +139,7 @@ __all__ = [
     "RolesGranted",
     "RolesRevoked",
     "SubjectErased",
+    "SubjectRestricted",
     "TenantFounded",
     "VaultRotated",
     "type_name",
@@ -152,6 +173,10 @@ EVENT_TYPES: dict[str, type[Event]] = {
         CubeThawed,
         CubeUnshared,
         CubesRead,
+        CustodianErased,
+        ErasureCompleted,
+        ErasurePlanned,
+        ErasureRequested,
         HoldPlaced,
         HoldReleased,
         LogExtended,
@@ -166,6 +191,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         RolesGranted,
         RolesRevoked,
         SubjectErased,
+        SubjectRestricted,
         TenantFounded,
         VaultRotated,
     )
