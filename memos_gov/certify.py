@@ -20,9 +20,9 @@ but the facts that decide (followers).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -55,13 +55,11 @@ from memos_gov.domain.reliance import (
 from memos_gov.errors import SettingsError
 from memos_gov.heads import checkpoint_problem, require_signed_root
 from memos_gov.transparency import merkle
-from memos_gov.transparency.leaf import leaf_entry
+from memos_gov.transparency.leaf import entry_of
 
 RULES_VERSION = 1
 SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
-_NO_ID = bytes(16)
-_NO_HASH = bytes(32)
 _REPORTS = (e.CustodianErased, e.ErasureCompleted)
 _UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned, *_REPORTS)
 _SEALED = (e.CubeRemembered, e.CubeRevised, e.CubeRolledBack)
@@ -142,14 +140,14 @@ def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]
 
 def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Rows) -> None:
     told = known.recorded.of(item.at)
-    if told is not None and _obeyed(item, told, known, rows):
+    if told is not None and _obeyed(item, told, known, mac_keys, rows):
         return
     try:
         record = _trusted(item, known, mac_keys)
     except Rejected as rejected:
         _close(item, None, ids.INSTANCE, rejected.code, rejected.detail, known, rows)
         return
-    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+    _tell_time(record, known)
     tenant = record.data.tenant
     earlier = known.outcomes.get((tenant, record.id))
     try:
@@ -166,9 +164,13 @@ def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Row
     _close(item, record, tenant, code, detail, known, rows)
 
 
-def _obeyed(item: Parsed, told: Told, known: Known, rows: Rows) -> bool:
+def _obeyed(
+    item: Parsed, told: Told, known: Known, mac_keys: Mapping[str, bytes], rows: Rows
+) -> bool:
     """Give a record the outcome that is recorded; False where it cannot have it."""
     if told.apart:
+        with suppress(Rejected):  # (a genesis that was rejected still told the time)
+            _tell_time(_trusted(item, known, mac_keys), known)
         _close(item, None, ids.INSTANCE, told.code, told.detail, known, rows)
         return True
     record = item.record
@@ -177,7 +179,7 @@ def _obeyed(item: Parsed, told: Told, known: Known, rows: Rows) -> bool:
     if told.code == REPEATED:
         earlier = known.outcomes.get((record.data.tenant, record.id))
         if earlier is not None:
-            known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+            _tell_time(record, known)
             _repeat(item, earlier, known, rows)
         return earlier is not None
     final = told.code in {ACCEPTED, "refused"}
@@ -185,9 +187,13 @@ def _obeyed(item: Parsed, told: Told, known: Known, rows: Rows) -> bool:
         raise _unknown_here()
     if final and item.problem:
         return False
-    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+    _tell_time(record, known)
     _close(item, record, record.data.tenant, told.code, told.detail, known, rows)
     return True
+
+
+def _tell_time(record: codec.Record, known: Known) -> None:
+    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
 
 
 def _unknown_here() -> SettingsError:
@@ -407,7 +413,7 @@ def _close(
 ) -> None:
     """Give the record its index and leaf, and write down what follows from it."""
     tree = known.trees.get(tenant, Tree())
-    entry = _entry(item, record, tree.size, code, detail)
+    entry = entry_of(record, item.at.body, index=tree.size, code=code, detail=detail)
     outcome = _outcome(record, tenant, tree.size, code, detail, merkle.leaf_hash(entry))
     grown = Tree(tree.size + 1, merkle.append(tree.frontier, tree.size, outcome.leaf))
     require_signed_root(tenant, grown, item.at, known.recorded)
@@ -434,29 +440,6 @@ def _close(
     if record is not None and outcome.final:
         known.outcomes[(tenant, record.id)] = outcome
         _apply(item, record, outcome, known, rows)
-
-
-def _entry(
-    item: Parsed, record: codec.Record | None, index: int, code: str, detail: dict[str, list[str]]
-) -> bytes:
-    """Return the leaf entry of a decided record; `record` is None where it is not trusted."""
-    if record is None:
-        command_id, salt, time_ms = _NO_ID, _NO_ID, 0
-        hashes = (hashlib.sha256(item.at.body).digest(), _NO_HASH)
-    else:
-        command_id = bytes.fromhex(record.id.replace("-", ""))
-        salt = bytes.fromhex(record.data.salt)
-        time_ms, hashes = codec.milliseconds(record.time), codec.header_hash(record)
-    return leaf_entry(
-        index=index,
-        command_id=command_id,
-        code=code,
-        time_ms=time_ms,
-        header_hash=hashes[0],
-        sealed_hash=hashes[1],
-        detail_hash=hashlib.sha256(codec.canonical(detail)).digest(),
-        salt=salt,
-    )
 
 
 def _outcome(

@@ -39,17 +39,6 @@ POOL_KEYS_FIRST = 8
 POOL_KEYS_MAX = 512
 
 
-class MasterKeys(msgspec.Struct, frozen=True):
-    """The key-encryption keys by epoch, in hex; the newest wraps what is made now."""
-
-    epochs: dict[int, str]
-
-    @property
-    def current(self) -> int:
-        """The newest epoch."""
-        return max(self.epochs)
-
-
 class Sealer:
     """
     Seals drafts into envelopes and opens what stands in the tables.

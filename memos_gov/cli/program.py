@@ -65,6 +65,7 @@ VERBS = {
     "evidence": "memos_gov.cli.proofs",
     "fsck": "memos_gov.cli.upkeep",
     "rebuild": "memos_gov.cli.upkeep",
+    "vault": "memos_gov.cli.vault",
     "policy": "memos_gov.cli.policies",
 }
 

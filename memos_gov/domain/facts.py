@@ -213,6 +213,12 @@ class PolicyFacts(Facts, frozen=True, kw_only=True):
     recovery_key: str
 
 
+class VaultFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/guard/vault`: the newest epoch that this tenant had the vault rotated to."""
+
+    epoch: int
+
+
 class GuardFacts(Facts, frozen=True, kw_only=True):
     """A guard that was never written."""
 
@@ -331,12 +337,8 @@ def facts_type(stream: str) -> type[Facts]:
             return GovernanceFacts
         case [_, "cube", _, "lineage"]:
             return LineageFacts
-        case [_, "guard", "policy"]:
-            return PolicyFacts
-        case [_, "guard", "erasures"]:
-            return OpenErasures
-        case [_, "guard", _]:
-            return GuardFacts
+        case [_, "guard", name]:
+            return _BY_GUARD.get(name, GuardFacts)
         case [_, "log"]:
             return LogFacts
         case [_, "checkpoint"]:
@@ -355,4 +357,9 @@ _BY_KIND: dict[str, type[Facts]] = {
     "case": CaseFacts,
     "erasure": ErasureFacts,
     "correlation": CorrelationFacts,
+}
+_BY_GUARD: dict[str, type[Facts]] = {
+    "policy": PolicyFacts,
+    "vault": VaultFacts,
+    "erasures": OpenErasures,
 }

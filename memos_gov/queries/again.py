@@ -255,7 +255,7 @@ class Again:
         action, actor = self._data.context.action, self._data.actor
         event: Any = next((x for x in self._events if not isinstance(x, e.CommandRefused)), None)
         match action:
-            case "recall" | "list":
+            case "recall" | "list" | "vault_rotate":
                 return questions.target("tenant", id=target)
             case "policy_activate":
                 return questions.target("policy", id=target)

@@ -152,7 +152,9 @@ class Service:
         """Return how the folder stands; nothing is recorded."""
         from memos_gov.queries.standing import status
 
-        return status(self.rooms.governor, self.rooms.index, self.rooms.settings.data)
+        return status(
+            self.rooms.governor, self.rooms.keyring, self.rooms.index, self.rooms.settings.data
+        )
 
     def roll_back_policy(
         self, policy: str, *, recovery_key: bytes, tenant: str | None = None

@@ -54,6 +54,7 @@ from memos_gov.domain.commands.oversight import (
     AskAudit,
     OnCase,
     RejectReview,
+    RotateVault,
 )
 from memos_gov.domain.commands.people import (
     AddPrincipal,
@@ -117,6 +118,7 @@ __all__ = [
     "ReviseCube",
     "RevokeRoles",
     "RollBackCube",
+    "RotateVault",
     "ShareCube",
     "SplitCube",
     "SummariseCubes",
@@ -156,6 +158,7 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     ReviseCube,
     RevokeRoles,
     RollBackCube,
+    RotateVault,
     ShareCube,
     SplitCube,
     SummariseCubes,

@@ -57,6 +57,7 @@ from memos_gov.domain.events.oversight import (
     ReviewRejected,
     ReviewUsed,
     TenantFounded,
+    VaultRotated,
 )
 from memos_gov.domain.events.payloads import (
     CubeContent,
@@ -140,6 +141,7 @@ __all__ = [
     "SubjectErased",
     "SubjectRestricted",
     "TenantFounded",
+    "VaultRotated",
     "type_name",
 ]
 
@@ -191,6 +193,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         SubjectErased,
         SubjectRestricted,
         TenantFounded,
+        VaultRotated,
     )
 }
 
