@@ -21,6 +21,7 @@ PAGE_CUBES_MAX = 200
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+REPORTS = (e.CustodianErased, e.ErasureCompleted)
 _PLANNED = (e.ErasurePlanned, e.SubjectErased)
 
 
