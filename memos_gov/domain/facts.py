@@ -288,6 +288,7 @@ class ErasureFacts(Facts, frozen=True, kw_only=True):
     receipts: tuple[CustodianReceipt, ...] = ()
     statement: str = ""
     completed_at: int | None = None
+    backups_ended_at: int | None = None
 
     @property
     def unreported(self) -> tuple[Custodian, ...]:

@@ -311,6 +311,15 @@ class CubeIndexContract:
             IndexedCube("beta", "c0", 1, findable=True),
         ] == list(index.entries())
 
+    def test_present_names_those_that_have_an_entry(self, index: CubeIndex) -> None:
+        """Findable or not, of one tenant; what was removed is not among them."""
+        entries = [an_entry("a"), an_entry("b", None), an_entry("c"), an_entry("d", tenant="beta")]
+        index.apply(1, entries)
+        index.apply(2, [], [("acme", "c")])
+
+        assert {"a", "b"} == index.present("acme", ["a", "b", "c", "d", "e"])
+        assert set() == index.present("acme", [])
+
     def test_apply_at_a_reached_position_changes_nothing(self, index: CubeIndex) -> None:
         """Applying twice equals applying once, whatever the second holds."""
         index.apply(5, [an_entry("a", "cat")])
@@ -394,6 +403,7 @@ class CubeIndexContract:
             lambda: broken.apply(0, [an_entry("a")]),
             broken.position,
             lambda: list(broken.search("acme", "cat", ALL)),
+            lambda: broken.present("acme", ["a"]),
             broken.clear,
         ]
         for call in calls:

@@ -118,6 +118,7 @@ def test_past_brings_no_erased_cube_back(
             with pytest.raises(DeniedError, match="erased"):
                 actor.get(cube, as_of=moment)
             assert () == actor.recall("heron", as_of=moment).hits
+            assert () == actor.list(as_of=moment).hits
     assert [None] == [revision.diff for revision in owner.history(cube, diff=True).revisions]
 
 
