@@ -11,23 +11,28 @@ Rejections (log order of the checks): `invalid`, `forged`, `unknown_type`,
 `id_reused`, `late`, `incomplete`, `stale`. Only accepted and refused are
 final: a rejected command id may come again.
 
+A record that a signed checkpoint says something about is not judged again: what
+it says is obeyed, and a root that differs from a signed one stops everything.
+
 Not here: reading the log, loading and writing rows (backends), and any view
 but the facts that decide (followers).
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
+from memos_gov.domain.erasing import is_out_of_reach, is_report, may_end
 from memos_gov.domain.evolve import Occurrence, evolve, touched
 from memos_gov.domain.facts import PolicyFacts
 from memos_gov.domain.history import (
+    ACCEPTED,
     REPEATED,
     Known,
     LogRecord,
@@ -35,20 +40,29 @@ from memos_gov.domain.history import (
     Outcome,
     Parsed,
     Rows,
+    Told,
     Tree,
 )
+from memos_gov.domain.lineage import may_narrow
+from memos_gov.domain.lineage.record import descend, fault_of, session_of
 from memos_gov.domain.recovery import is_recovery_signature
-from memos_gov.domain.reliance import base_streams, cube_streams, required_streams
+from memos_gov.domain.reliance import (
+    base_streams,
+    cube_streams,
+    required_streams,
+    session_streams,
+)
 from memos_gov.errors import SettingsError
+from memos_gov.heads import checkpoint_problem, require_signed_root
 from memos_gov.transparency import merkle
-from memos_gov.transparency.leaf import leaf_entry
+from memos_gov.transparency.leaf import entry_of
 
 RULES_VERSION = 1
 SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
-_NO_ID = bytes(16)
-_NO_HASH = bytes(32)
-_FOUNDING = (e.LogFounded, e.LogExtended, e.TenantFounded)
+_REPORTS = (e.CustodianErased, e.ErasureCompleted)
+_UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned, *_REPORTS)
+_SEALED = (e.CubeRemembered, e.CubeRevised, e.CubeRolledBack)
 
 
 class Rejected(Exception):  # noqa: N818 (not an error: an outcome on its way out of the checks)
@@ -97,6 +111,10 @@ def needs(batch: Sequence[Parsed]) -> Needs:
         for event in item.events:
             # What else an event requires, a complete record names.
             wanted.streams.update(touched(event, data.tenant))
+            if isinstance(event, e.CubesRead | e.CubeRemembered):
+                wanted.streams.add(session_of(data))
+            if (cube := may_narrow(event)) is not None:
+                wanted.narrowed.add((data.tenant, cube))
     return wanted
 
 
@@ -111,6 +129,7 @@ def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]
 
     Raises:
         SettingsError: The log permits an event type that this program lacks.
+        CorruptionError: A tree has another root than the one that was signed.
     """
     rows = Rows()
     for item in batch:
@@ -120,12 +139,15 @@ def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]
 
 
 def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Rows) -> None:
+    told = known.recorded.of(item.at)
+    if told is not None and _obeyed(item, told, known, mac_keys, rows):
+        return
     try:
         record = _trusted(item, known, mac_keys)
     except Rejected as rejected:
         _close(item, None, ids.INSTANCE, rejected.code, rejected.detail, known, rows)
         return
-    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+    _tell_time(record, known)
     tenant = record.data.tenant
     earlier = known.outcomes.get((tenant, record.id))
     try:
@@ -140,6 +162,43 @@ def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Row
             _close(item, None, ids.INSTANCE, code, detail, known, rows)
             return
     _close(item, record, tenant, code, detail, known, rows)
+
+
+def _obeyed(
+    item: Parsed, told: Told, known: Known, mac_keys: Mapping[str, bytes], rows: Rows
+) -> bool:
+    """Give a record the outcome that is recorded; False where it cannot have it."""
+    if told.apart:
+        with suppress(Rejected):  # (a genesis that was rejected still told the time)
+            _tell_time(_trusted(item, known, mac_keys), known)
+        _close(item, None, ids.INSTANCE, told.code, told.detail, known, rows)
+        return True
+    record = item.record
+    if record is None or record.data.tenant != item.at.tenant:
+        return False
+    if told.code == REPEATED:
+        earlier = known.outcomes.get((record.data.tenant, record.id))
+        if earlier is not None:
+            _tell_time(record, known)
+            _repeat(item, earlier, known, rows)
+        return earlier is not None
+    final = told.code in {ACCEPTED, "refused"}
+    if final and item.problem == "unknown_type":
+        raise _unknown_here()
+    if final and item.problem:
+        return False
+    _tell_time(record, known)
+    _close(item, record, record.data.tenant, told.code, told.detail, known, rows)
+    return True
+
+
+def _tell_time(record: codec.Record, known: Known) -> None:
+    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+
+
+def _unknown_here() -> SettingsError:
+    msg = "the log permits event types that this program does not know"
+    return SettingsError(msg, remedy="Upgrade memos-gov to the version that wrote this log.")
 
 
 def _trusted(item: Parsed, known: Known, mac_keys: Mapping[str, bytes]) -> codec.Record:
@@ -191,11 +250,14 @@ def _judge(
         raise Rejected("id_reused")
     if record.data.verdict is None:
         _check_unjudged(item, record, known)
+        _check_lineage(item, record, known)
         return "accepted", {}
     _check_verdict(item, record, known)
     if any(event.REFUSAL for event in item.events):
         return "refused", {}
-    return "accepted", _check_reliance(item, record, known)
+    detail = _check_reliance(item, record, known)
+    _check_lineage(item, record, known)
+    return "accepted", detail
 
 
 def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
@@ -206,8 +268,7 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
     if not types <= permitted:
         raise Rejected("unknown_type", types=types - permitted)
     if item.problem == "unknown_type":
-        msg = "the log permits event types that this program does not know"
-        raise SettingsError(msg, remedy="Upgrade memos-gov to the version that wrote this log.")
+        raise _unknown_here()
     if item.problem or not item.events:
         raise Rejected("invalid", why=[item.why or "events"])
     for env, event in zip(record.data.events, item.events, strict=True):
@@ -215,24 +276,31 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
             raise Rejected("invalid", why=["stream"])
         if not all(ids.STREAM.fullmatch(s) for s in touched(event, record.data.tenant)):
             raise Rejected("invalid", why=["id"])
-        if isinstance(event, e.CubeRemembered | e.CubeRevised) and not (env.sealed and env.key_id):
+        if isinstance(event, _SEALED) and not (env.sealed and env.key_id):
             raise Rejected("invalid", why=["sealed"])
 
 
 def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
-    """The records that need no verdict: the control record, a genesis, a recovery."""
+    """The records that need no verdict: control, genesis, recovery, checkpoint, reports."""
     tenant = record.data.tenant
     match item.events:
         case (e.LogFounded() | e.TenantFounded(),) if tenant not in known.trees:
             return
         case (e.LogExtended(),) if tenant == ids.INSTANCE:
             return
+        case (e.CustodianErased() | e.ErasureCompleted() as event,):
+            if is_report(event, tenant, record.data.actor, known.facts):
+                return
         case (e.PolicyRolledBack() as event,):
             facts = known.facts.get(event.stream(tenant))
             if isinstance(facts, PolicyFacts) and is_recovery_signature(
                 event, tenant, record.id, facts
             ):
                 return
+        case (e.CheckpointSigned() as event,) if record.data.actor == ids.NOTARY:
+            if problem := checkpoint_problem(event, item.at, known):
+                raise Rejected(problem[0], **problem[1])
+            return
     raise Rejected("invalid", why=["verdict"])
 
 
@@ -242,7 +310,7 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
     assert verdict is not None
     policy = known.facts.get(ids.guard_stream(record.data.tenant, "policy"))
     refused = any(event.REFUSAL for event in item.events)
-    if any(isinstance(event, _FOUNDING) for event in item.events):
+    if any(isinstance(event, _UNJUDGED) for event in item.events):
         raise Rejected("invalid", why=["verdict"])
     if refused:
         if not all(event.REFUSAL or isinstance(event, e.ReviewOpened) for event in item.events):
@@ -255,11 +323,23 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
         raise Rejected("stale", streams=[ids.guard_stream(record.data.tenant, "policy")])
     if known.log_time_ms >= verdict.valid_until * 1000:
         raise Rejected("late")
+    if not may_end(item.events, record.data.tenant, record.data.actor, known.facts):
+        raise Rejected("invalid", why=["ending"])
 
 
 def _cubes_of(events: Iterable[e.Event]) -> set[str]:
+    """
+    Return the cubes that need a permission each.
+
+    What is narrowed with its source is covered by the source's, what was read
+    in the session by that of the read.
+    """
     found: set[str] = set()
     for event in events:
+        if isinstance(event, e.CubeNarrowed):
+            continue
+        if isinstance(event, e.CubeDerived) and event.pathway != "correlation":
+            found.update(source.cube for source in event.sources)
         if isinstance(event, e.OnContent | e.OnGovernance):
             found.add(event.cube)
         elif isinstance(event, e.CubesRead):
@@ -274,20 +354,29 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
     must = {*base}
     for event in item.events:
         must.update(required_streams(event, data.tenant, known.facts))
+    if known.derives:
+        must.update(session_streams(item.events, data.tenant, data.actor, data.correlation))
     if not must <= data.relied_on.keys():
         raise Rejected("incomplete", streams=must - data.relied_on.keys())
     moved = {s for s, version in data.relied_on.items() if known.versions.get(s, 0) != version}
-    if not moved:
-        return {}
     reads = [event for event in item.events if isinstance(event, e.CubesRead)]
-    if not reads or moved & set(base):
+    if moved and (not reads or moved & set(base)):
         raise Rejected("stale", streams=moved)
     struck = {
         c.cube
-        for c in reads[0].cubes
+        for read in reads
+        for c in read.cubes
         if moved & set(cube_streams(data.tenant, c.cube, known.facts))
+        or is_out_of_reach(read, c.cube, data.tenant, known.facts)
     }
-    return {"struck": sorted(struck)}
+    return {"struck": sorted(struck)} if moved or struck else {}
+
+
+def _check_lineage(item: Parsed, record: codec.Record, known: Known) -> None:
+    """What is made of cubes is no looser than they are, and what befalls them befalls it."""
+    fault = fault_of(item.events, record.data, known) if known.derives else None
+    if fault is not None:
+        raise Rejected(fault.code, **fault.detail)
 
 
 def _repeat(item: Parsed, earlier: Outcome, known: Known, rows: Rows) -> None:
@@ -308,6 +397,7 @@ def _repeat(item: Parsed, earlier: Outcome, known: Known, rows: Rows) -> None:
             None,
             None,
             known.log_time_ms,
+            None,
         )
     )
 
@@ -323,8 +413,11 @@ def _close(
 ) -> None:
     """Give the record its index and leaf, and write down what follows from it."""
     tree = known.trees.get(tenant, Tree())
-    outcome = _outcome(item, record, tenant, tree.size, code, detail)
-    known.trees[tenant] = Tree(tree.size + 1, merkle.append(tree.frontier, tree.size, outcome.leaf))
+    entry = entry_of(record, item.at.body, index=tree.size, code=code, detail=detail)
+    outcome = _outcome(record, tenant, tree.size, code, detail, merkle.leaf_hash(entry))
+    grown = Tree(tree.size + 1, merkle.append(tree.frontier, tree.size, outcome.leaf))
+    require_signed_root(tenant, grown, item.at, known.recorded)
+    known.trees[tenant] = grown
     rows.by_offset[item.at.offset] = outcome
     time_ms = codec.milliseconds(record.time) if record else None
     rows.outcomes.append(
@@ -341,6 +434,7 @@ def _close(
             time_ms,
             outcome.leaf,
             known.log_time_ms,
+            entry,
         )
     )
     if record is not None and outcome.final:
@@ -349,30 +443,13 @@ def _close(
 
 
 def _outcome(
-    item: Parsed,
     record: codec.Record | None,
     tenant: str,
     index: int,
     code: str,
     detail: dict[str, list[str]],
+    leaf: bytes,
 ) -> Outcome:
-    if record is None:
-        command_id, salt, time_ms = _NO_ID, _NO_ID, 0
-        hashes = (hashlib.sha256(item.at.body).digest(), _NO_HASH)
-    else:
-        command_id = bytes.fromhex(record.id.replace("-", ""))
-        salt = bytes.fromhex(record.data.salt)
-        time_ms, hashes = codec.milliseconds(record.time), codec.header_hash(record)
-    entry = leaf_entry(
-        index=index,
-        command_id=command_id,
-        code=code,
-        time_ms=time_ms,
-        header_hash=hashes[0],
-        sealed_hash=hashes[1],
-        detail_hash=hashlib.sha256(codec.canonical(detail)).digest(),
-        salt=salt,
-    )
     return Outcome(
         tenant=tenant,
         index=index,
@@ -381,7 +458,7 @@ def _outcome(
         command_id=record.id if record else "",
         actor=record.data.actor if record else "",
         command=record.data.command if record else "",
-        leaf=merkle.leaf_hash(entry),
+        leaf=leaf,
     )
 
 
@@ -389,6 +466,8 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
     """Append the events and evolve the facts they touch."""
     data = record.data
     now = codec.milliseconds(record.time) // 1000
+    reads = known.derives and any(isinstance(event, e.CubesRead) for event in item.events)
+    correlation = session_of(data) if reads else ""
     for seq, (env, event) in enumerate(zip(data.events, item.events, strict=True)):
         at = Occurrence(
             tenant=data.tenant,
@@ -396,6 +475,8 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
             now=now,
             actor=data.actor,
             key_id=env.key_id or "",
+            correlation=correlation,
+            struck=frozenset(outcome.detail.get("struck", ())),
         )
         rows.events.append(
             (
@@ -417,3 +498,5 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
             rows.facts.append(
                 (stream, version, data.tenant, outcome.index, now, codec.canonical(facts))
             )
+        if isinstance(event, e.CubeDerived):
+            descend(event, data.tenant, outcome.index, known, rows)

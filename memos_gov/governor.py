@@ -32,8 +32,9 @@ from memos_gov.domain.events import (
     Draft,
 )
 from memos_gov.domain.history import LogPosition, Outcome
+from memos_gov.domain.lineage import may_narrow
 from memos_gov.domain.questions import Caller, Cube
-from memos_gov.domain.reliance import required_streams
+from memos_gov.domain.reliance import required_streams, session_streams
 from memos_gov.domain.vocabulary import check_times, check_words
 from memos_gov.errors import (
     ConflictError,
@@ -49,6 +50,7 @@ from memos_gov.follow import Certifier
 from memos_gov.judge import Judge
 from memos_gov.leasing import Leasing
 from memos_gov.naming import Names
+from memos_gov.notary import Notary
 from memos_gov.ports import (
     Clock,
     EventLog,
@@ -60,7 +62,15 @@ from memos_gov.ports import (
     Tables,
 )
 from memos_gov.proposer import Proposer, new_command_id
-from memos_gov.receipts import NOT_WRITTEN, Prepared, Receipt, only_asked, raise_refusal, receipt_of
+from memos_gov.receipts import (
+    NOT_WRITTEN,
+    Prepared,
+    Receipt,
+    only_asked,
+    raise_refusal,
+    receipt_of,
+    whole_verdict,
+)
 from memos_gov.sealing import Sealer, month_name
 
 T = TypeVar("T")
@@ -83,6 +93,7 @@ class Governor:
         clock: Clock,
         proposer: Proposer,
         leasing: Leasing,
+        notary: Notary,
     ) -> None:
         self.log = log
         self.tables = tables
@@ -94,6 +105,7 @@ class Governor:
         self._engine = engine
         self._bundles = bundles
         self.proposer = proposer
+        self._notary = notary
         self._judges: dict[str, Judge] = {}
         self._vocabularies: dict[str, Vocabulary] = {}
 
@@ -253,8 +265,8 @@ class Governor:
 
         Raises:
             InvalidCommandError: A word or time cannot be, an allowed
-                activation names a bundle that is not kept, or the record
-                would be over RECORD_BYTES_MAX.
+                activation names a bundle that is not kept or contradicts
+                itself, or the record would be over RECORD_BYTES_MAX.
         """
         attempt = self.attempt(snapshot, caller)
         words = self.words(attempt.policy.active)
@@ -277,7 +289,7 @@ class Governor:
 
     def _require_bundle(self, digest: str) -> None:
         try:
-            self.words(digest)
+            self._bundles.get(digest).check()
         except PolicyUnavailableError as error:
             msg = "policy: no bundle of this digest is kept here"
             remedy = "`memos-gov policy list` shows those that are kept."
@@ -293,8 +305,7 @@ class Governor:
         drafts: tuple[Draft, ...],
     ) -> Prepared:
         """Return drafts as a signed record that names everything it relies on."""
-        for draft in drafts:
-            attempt.load(required_streams(draft.event, attempt.tenant, attempt.known))
+        self._rely(attempt, drafts)
         now, caller = self.clock.now(), attempt.caller
         verdict = assessed.verdict
         data = codec.RecordData(
@@ -324,9 +335,26 @@ class Governor:
         proposal = Proposal(caller.tenant, round(now.timestamp() * 1000), body)
         return Prepared(command_id=command_id, proposal=proposal, verdict=verdict, drafts=drafts)
 
+    def _rely(self, attempt: Attempt, drafts: tuple[Draft, ...]) -> None:
+        """Load, and so rely on, everything that the record of these drafts must name."""
+        tenant, caller = attempt.tenant, attempt.caller
+        events = [draft.event for draft in drafts]
+        for event in events:
+            attempt.load(required_streams(event, tenant, attempt.known))
+        attempt.load(session_streams(events, tenant, caller.principal, caller.correlation))
+        attempt.load(ids.lineage_stream(tenant, x) for x in map(may_narrow, events) if x)
+
     def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
-        """Append records durably and return their outcomes, each once it is decided."""
-        return self.proposer.submit([p.proposal for p in prepared])
+        """
+        Append records durably and return their outcomes, each once it is decided.
+
+        Raises:
+            CorruptionError: A signed head was due and the log contradicts the
+                one before; what was accepted stands.
+        """
+        outcomes = self.proposer.submit([p.proposal for p in prepared])
+        self._notary.after(outcomes)
+        return outcomes
 
     def conclude(
         self, caller: Caller, command: c.Command, prepared: Prepared, outcome: Outcome
@@ -367,11 +395,10 @@ class Governor:
         recorded = record.data.verdict
         assert recorded is not None
         drafts = tuple(Draft(codec.decode_header(env)) for env in record.data.events)
-        verdict = next(iter(recorded.by_target.values()))
         prepared = Prepared(
             command_id=record.id,
             proposal=Proposal(caller.tenant, 0, b""),
-            verdict=verdict,
+            verdict=whole_verdict(recorded, drafts),
             drafts=drafts,
         )
         if outcome.code == "refused":

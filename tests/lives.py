@@ -57,6 +57,7 @@ def a_varied_life(gov: Service) -> Life:
             attempt()
             msg = "a refusal of this life was allowed"
             raise AssertionError(msg)
+    _derived(gov)
     owner.consent("customer-19", PURPOSE, given=False)
     assert withdrawn.cube_id is not None
     owner.get(plain)
@@ -112,6 +113,23 @@ def _changes(owner: Actor, plain: str, secret: str, archived: str) -> None:
     owner.archive(archived)
     owner.grant("ann", "auditor")
     owner.revoke("ann", "auditor")
+
+
+def _derived(gov: Service) -> None:
+    """Make memories of memories in every way, and narrow one that others were made of."""
+    owner = gov.acting_as("owner", purpose=PURPOSE)
+    source = _cube(owner, "The letter came late.", "customer-21")
+    other = _cube(owner, "The parcel came later still.", "customer-22")
+    whole = owner.merge([source, other]).cube_id or ""
+    owner.restore(other)
+    owner.summarise([whole], "Everything came late.")
+    parts = owner.split(whole, ["The letter came late.", "The parcel came later still."]).cube_ids
+    owner.revise(parts[0], "The letter came in time.")
+    owner.roll_back(parts[0], to_revision=1)
+    with_session = gov.acting_as("owner", purpose=PURPOSE)
+    with_session.get(parts[0])
+    with_session.remember("It seems that the post is slow.", subjects=["customer-21"])
+    gov.acting_as("owner", purpose=PURPOSE).revise(parts[0], "Card 4111 1111 1111 1111 came late.")
 
 
 def _refused(

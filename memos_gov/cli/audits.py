@@ -50,6 +50,15 @@ def access_question(
     _ask(session, "access", as_of, cube=cube, subject=subject)
 
 
+@audit_verb.command("derived")
+@click.argument("cube")
+@options.as_of
+@pass_session
+def derived_question(session: Session, cube: str, as_of: AsOf | None) -> None:
+    """What a memory was made of, and what was made of it."""
+    _ask(session, "derived", as_of, cube=cube)
+
+
 @audit_verb.command("holds")
 @click.option("--subject", help="Only of this person.")
 @click.option("--cube", help="Only of this memory.")
@@ -69,6 +78,35 @@ def holds_question(
 def state_question(session: Session, cube: str, as_of: AsOf | None) -> None:
     """How a memory stood, and the events that led there."""
     _ask(session, "state", as_of, cube=cube)
+
+
+@audit_verb.command("erasure")
+@click.argument("erasure", required=False)
+@click.option("--subject", help="Those of this person, by name or id.")
+@click.option("--cube", help="Those of this memory.")
+@options.as_of
+@pass_session
+def erasure_question(
+    session: Session,
+    erasure: str | None,
+    subject: str | None,
+    cube: str | None,
+    as_of: AsOf | None,
+) -> None:
+    """
+    The evidence of an erasure, or of all.
+
+    What each custodian read back, what was kept and why, what remains.
+    """
+    _ask(session, "erasure", as_of, erasure=erasure, subject=subject, cube=cube)
+
+
+@audit_verb.command("requests")
+@options.as_of
+@pass_session
+def requests_question(session: Session, as_of: AsOf | None) -> None:
+    """Requests to erase that are not complete, against the deadline."""
+    _ask(session, "requests", as_of)
 
 
 @audit_verb.command("integrity")

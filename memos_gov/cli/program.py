@@ -41,6 +41,10 @@ VERBS = {
     "get": "memos_gov.cli.reading",
     "list": "memos_gov.cli.reading",
     "revise": "memos_gov.cli.writing",
+    "roll-back": "memos_gov.cli.deriving",
+    "merge": "memos_gov.cli.deriving",
+    "summarise": "memos_gov.cli.deriving",
+    "split": "memos_gov.cli.deriving",
     "share": "memos_gov.cli.governing",
     "unshare": "memos_gov.cli.governing",
     "relabel": "memos_gov.cli.governing",
@@ -52,6 +56,7 @@ VERBS = {
     "thaw": "memos_gov.cli.governing",
     "archive": "memos_gov.cli.governing",
     "restore": "memos_gov.cli.governing",
+    "forget": "memos_gov.cli.erasing",
     "review": "memos_gov.cli.reviews",
     "history": "memos_gov.cli.evidence",
     "explain": "memos_gov.cli.evidence",
@@ -60,6 +65,7 @@ VERBS = {
     "evidence": "memos_gov.cli.proofs",
     "fsck": "memos_gov.cli.upkeep",
     "rebuild": "memos_gov.cli.upkeep",
+    "vault": "memos_gov.cli.vault",
     "policy": "memos_gov.cli.policies",
 }
 
@@ -75,7 +81,7 @@ class Program(click.Group):
         """Import the file of a verb and return the verb."""
         if cmd_name not in VERBS:
             return None
-        found = getattr(import_module(VERBS[cmd_name]), f"{cmd_name}_verb")
+        found = getattr(import_module(VERBS[cmd_name]), f"{cmd_name.replace('-', '_')}_verb")
         assert isinstance(found, click.Command)
         return found
 

@@ -15,7 +15,21 @@ if TYPE_CHECKING:
     from memos_gov.recall import Hit, Reading
     from memos_gov.receipts import Receipt
 
-MOMENTS = frozenset({"due", "opened_at", "recorded_at", "since", "valid_from", "valid_to"})
+MOMENTS = frozenset(
+    {
+        "completed_at",
+        "deadline",
+        "due",
+        "ended_at",
+        "opened_at",
+        "recorded_at",
+        "requested_at",
+        "since",
+        "started_at",
+        "valid_from",
+        "valid_to",
+    }
+)
 NOTHING_FOUND = "nothing found"
 DEPTHS = {"vector_only": "words do not find it", "none": "recall does not find it"}
 
@@ -28,8 +42,16 @@ def receipt(done: str) -> Callable[[Screen, Receipt], None]:
             screen.line(f"{done}: policy would allow it; nothing was done", "good")
         else:
             what = f" {made.cube_id} revision {made.revision}" if made.cube_id else ""
+            if len(made.cube_ids) > 1:
+                what = f" {', '.join(made.cube_ids)}"
             screen.line(f"{done}{what} at index {made.index}", "good")
-        screen.fields([("policy", obligations(made.verdict)), ("index", depth(made))])
+        screen.fields(
+            [
+                ("made of", list(made.sources)),
+                ("policy", obligations(made.verdict)),
+                ("index", depth(made)),
+            ]
+        )
 
     return draw
 
@@ -46,8 +68,9 @@ def obligations(verdict: Verdict) -> list[str]:
         "mask": "masked {}",
         "label": "raised the label to {}",
         "quarantine": "put it in quarantine until a review",
+        "unlink": "did not link it to what was read ({})",
     }
-    return [said[o.kind].format(o.label or cell(o.what)) for o in verdict.obligations]
+    return [said[o.kind].format(o.label or o.reason or cell(o.what)) for o in verdict.obligations]
 
 
 def hit(screen: Screen, found: Hit) -> None:

@@ -13,10 +13,11 @@ from typing import Literal
 import msgspec
 
 from memos_gov.domain.lifecycle import State
-from memos_gov.domain.verdicts import IndexDepth
+from memos_gov.domain.verdicts import Custodian, IndexDepth, Integer
 
 Form = Literal["plaintext", "activation", "parametric"]
 GrantScope = Literal["read", "write"]
+ErasureState = Literal["requested", "erasing", "checking", "kept", "completed"]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +56,13 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.valid_from <= now and (self.valid_to is None or now < self.valid_to)
 
 
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A cube that was read or that something was made of, at the revision of then."""
+
+    cube: str
+    revision: Integer
+
+
 class TimedWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A label or a basis over its valid time; without a beginning it held from the first."""
 
@@ -72,6 +80,8 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     """
     `<tenant>/cube/<id>/governance`: everything that rules a cube except its content.
 
+    What was made of other cubes is kept no longer than `expires_at` and is
+    valid no longer than `valid_to`, whatever its class and content say.
     `label` and `basis` are those in force, which only an event changes; what
     was ever said of them, in order of record, is in `labels` and `bases`,
     which are empty while the first word stands. `ended` are former shares.
@@ -99,9 +109,14 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     recorded_at: int
     restricted: bool = False
+    erasing: bool = False
+    erasure: str | None = None
+    expires_at: int | None = None
+    valid_to: int | None = None
     labels: tuple[TimedWord, ...] = ()
     bases: tuple[TimedWord, ...] = ()
     ended: tuple[Grant, ...] = ()
+    triggered_at: int | None = None
 
     def label_at(self, moment: int) -> str:
         """Return the label at a moment; of several words about it the newest record wins."""
@@ -122,6 +137,29 @@ def word_at(words: tuple[TimedWord, ...], moment: int, otherwise: str) -> str:
     return next((w.word for w in reversed(words) if w.holds_at(moment)), otherwise)
 
 
+class LineageFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/cube/<id>/lineage`: how many cubes were made of this one directly.
+
+    Which ones, the certifier's `lineage` table says: a list in here would be
+    written anew with every further one.
+    """
+
+    descendants: int = 0
+
+
+class CorrelationFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/correlation/<id>`: the cubes whose content one actor was given in one session.
+
+    Each stands once, at the newest revision given; `full` says that there were
+    more than are kept.
+    """
+
+    reads: tuple[Source, ...] = ()
+    full: bool = False
+
+
 class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One consent or withdrawal, for one purpose, over its valid time."""
 
@@ -132,12 +170,18 @@ class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class SubjectFacts(Facts, frozen=True, kw_only=True):
-    """`<tenant>/subject/<id>`: consents in order of record, matters that hold, restriction."""
+    """
+    `<tenant>/subject/<id>`: consents in order of record, matters that hold, restriction.
+
+    `erasure` is the newest one asked for; `erasing` while it decides about the cubes.
+    """
 
     consents: tuple[ConsentFact, ...] = ()
     matters: tuple[str, ...] = ()
     restricted: bool = False
     erased: bool = False
+    erasing: bool = False
+    erasure: str | None = None
 
     def consent_at(self, now: int) -> dict[str, bool]:
         """Return purpose -> given for each word in force; the newest record wins."""
@@ -167,6 +211,12 @@ class PolicyFacts(Facts, frozen=True, kw_only=True):
     former: tuple[str, ...]
     verifier_key: str
     recovery_key: str
+
+
+class VaultFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/guard/vault`: the newest epoch that this tenant had the vault rotated to."""
+
+    epoch: int
 
 
 class GuardFacts(Facts, frozen=True, kw_only=True):
@@ -199,6 +249,75 @@ class CaseFacts(Facts, frozen=True, kw_only=True):
     decided_by: str | None = None
 
 
+class CustodianReceipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a custodian found when it read back, and where that stands in the history."""
+
+    custodian: Custodian
+    checked: int
+    remaining: int
+    digest: str
+    place: str
+    started_at: int
+    ended_at: int
+    index: int
+
+
+class ErasureFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/erasure/<id>`: how far an erasure has come.
+
+    `cubes` is the set of an erasure that names a cube; that of a subject is
+    every cube about it. `pages` are the indexes of the pages of its plan, over
+    all times it was asked for; `last` is the last cube of the newest one.
+    `requested_index` is that of the first request, `index` of the newest event.
+    """
+
+    state: ErasureState
+    subject: str | None
+    cube: str | None
+    cubes: tuple[str, ...]
+    requested_by: str
+    requested_at: int
+    requested_index: int
+    index: int
+    pages: tuple[int, ...] = ()
+    last: str | None = None
+    erased: int = 0
+    kept: int = 0
+    custodians: tuple[Custodian, ...] = ()
+    receipts: tuple[CustodianReceipt, ...] = ()
+    statement: str = ""
+    completed_at: int | None = None
+
+    @property
+    def unreported(self) -> tuple[Custodian, ...]:
+        """The custodians that have not read back yet, in the order of the plan."""
+        reported = {receipt.custodian for receipt in self.receipts}
+        return tuple(name for name in self.custodians if name not in reported)
+
+
+class OpenErasures(Facts, frozen=True, kw_only=True):
+    """`<tenant>/guard/erasures`: the erasures to go on with, oldest first."""
+
+    erasures: tuple[str, ...] = ()
+
+
+class CheckpointFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/checkpoint`: the newest signed head of the tenant's tree.
+
+    `note` signs `size` and `root` (hex); outcomes are recorded up to log
+    offset `last_offset`. The record itself stands at `index`, signed at `signed_at`.
+    """
+
+    size: int
+    root: str
+    note: str
+    last_offset: int
+    index: int
+    signed_at: int
+
+
 class LogFacts(Facts, frozen=True, kw_only=True):
     """`_instance/log`: whose log this is, who may propose, and what may stand in it."""
 
@@ -216,12 +335,14 @@ def facts_type(stream: str) -> type[Facts]:
             return ContentFacts
         case [_, "cube", _, "governance"]:
             return GovernanceFacts
-        case [_, "guard", "policy"]:
-            return PolicyFacts
-        case [_, "guard", _]:
-            return GuardFacts
+        case [_, "cube", _, "lineage"]:
+            return LineageFacts
+        case [_, "guard", name]:
+            return _BY_GUARD.get(name, GuardFacts)
         case [_, "log"]:
             return LogFacts
+        case [_, "checkpoint"]:
+            return CheckpointFacts
         case [_, kind, _]:
             return _BY_KIND[kind]
         case _:
@@ -234,4 +355,11 @@ _BY_KIND: dict[str, type[Facts]] = {
     "principal": PrincipalFacts,
     "matter": MatterFacts,
     "case": CaseFacts,
+    "erasure": ErasureFacts,
+    "correlation": CorrelationFacts,
+}
+_BY_GUARD: dict[str, type[Facts]] = {
+    "policy": PolicyFacts,
+    "vault": VaultFacts,
+    "erasures": OpenErasures,
 }

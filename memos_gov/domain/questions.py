@@ -9,11 +9,11 @@ intervals.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from memos_gov.domain.commands import Command, RebaseCube, RelabelCube, RememberCube, ReviseCube
+from memos_gov.domain.commands import Command, RebaseCube, RelabelCube
 from memos_gov.domain.facts import (
     ConsentFact,
     ContentFacts,
@@ -65,6 +65,17 @@ class Cube(msgspec.Struct, frozen=True):
         """Whether the cube itself or one of its subjects is restricted."""
         return self.governance.restricted or any(s.restricted for s in self.subjects)
 
+    @property
+    def erasing(self) -> bool:
+        """Whether an erasure decides about the cube right now."""
+        return self.governance.erasing or any(s.erasing for s in self.subjects)
+
+    @property
+    def valid_to(self) -> int | None:
+        """When what it says stops being true: by its content, or by what it was made of."""
+        ends = [t for t in (self.content.valid_to, self.governance.valid_to) if t is not None]
+        return min(ends, default=None)
+
 
 def asked(
     caller: Caller, actor: PrincipalFacts, action: str, now: int, *, approved: bool = False
@@ -104,6 +115,7 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
         "quarantined": governance.quarantined,
         "held": cube.held,
         "restricted": cube.restricted,
+        "erasing": cube.erasing,
         "owner": governance.owner,
         "purposes": governance.purposes,
         "basis": governance.basis,
@@ -120,7 +132,7 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
         "consent": consent(cube.subjects, now),
         "recorded_at": governance.recorded_at,
         "valid_from": max(content.valid_from, 0),
-        "valid_to": content.valid_to,
+        "valid_to": cube.valid_to,
     }
 
 
@@ -152,6 +164,7 @@ def missing_cube(cube: str, caller: Caller, now: int) -> Question:
         "quarantined": False,
         "held": False,
         "restricted": False,
+        "erasing": False,
         "owner": caller.principal,
         "purposes": [caller.purpose],
         "basis": "",
@@ -212,48 +225,83 @@ def target(
     }
 
 
+class Ruled(Protocol):
+    """What rules a cube, or would rule it."""
+
+    @property
+    def label(self) -> str:
+        """How far it may go."""
+
+    @property
+    def purposes(self) -> tuple[str, ...]:
+        """What it may be used for."""
+
+    @property
+    def basis(self) -> str:
+        """On which ground it is kept."""
+
+    @property
+    def region(self) -> str:
+        """Where it must stay."""
+
+    @property
+    def retention_class(self) -> str:
+        """How long it is kept."""
+
+
 def admission(
-    command: RememberCube,
+    ruled: Ruled,
+    *,
+    content: str,
+    semantic_type: str,
+    origin: str,
     findings: Iterable[str],
     subjects: Sequence[SubjectFacts],
+    restricted: bool = False,
+    session_reads: int = 0,
     now: int,
 ) -> Question:
-    """Return a cube that asks to be admitted; the subjects' facts include its own consents."""
+    """
+    Return content that asks to be admitted.
+
+    Args:
+        ruled: What would rule it.
+        subjects: Whom it is about, with the consents that come with it.
+        restricted: Whether something else than its subjects restricts it.
+        session_reads: How many cubes the actor has read in this session.
+    """
     return {
         "cube": {
             "form": "plaintext",
-            "label": command.label,
-            "purposes": command.purposes,
-            "basis": command.basis,
-            "region": command.region,
-            "retention_class": command.retention_class,
-            "semantic_type": command.semantic_type,
-            "size_bytes": len(command.content.encode()),
+            "label": ruled.label,
+            "purposes": ruled.purposes,
+            "basis": ruled.basis,
+            "region": ruled.region,
+            "retention_class": ruled.retention_class,
+            "semantic_type": semantic_type,
+            "origin": origin,
+            "size_bytes": len(content.encode()),
+            "session_reads": session_reads,
         },
         "findings": list(findings),
         "consent": consent(subjects, now),
-        "restricted": any(s.restricted for s in subjects),
+        "restricted": restricted or any(s.restricted for s in subjects),
     }
 
 
-def readmission(command: ReviseCube, cube: Cube, findings: Iterable[str], now: int) -> Question:
+def readmission(content: str, cube: Cube, findings: Iterable[str], now: int) -> Question:
     """Return a cube whose new content asks to be admitted."""
     governance = cube.governance
-    return {
-        "cube": {
-            "form": governance.form,
-            "label": governance.label,
-            "purposes": governance.purposes,
-            "basis": governance.basis,
-            "region": governance.region,
-            "retention_class": governance.retention_class,
-            "semantic_type": governance.semantic_type,
-            "size_bytes": len(command.content.encode()),
-        },
-        "findings": list(findings),
-        "consent": consent(cube.subjects, now),
-        "restricted": cube.restricted,
-    }
+    return admission(
+        governance,
+        content=content,
+        semantic_type=governance.semantic_type,
+        origin=governance.origin,
+        findings=findings,
+        subjects=cube.subjects,
+        restricted=governance.restricted,
+        now=now,
+    )
 
 
 def planned(cube: str, facts: Mapping[str, Any]) -> Question:
@@ -268,12 +316,44 @@ def planned(cube: str, facts: Mapping[str, Any]) -> Question:
     }
 
 
-def retained(cube: Cube) -> Question:
-    """Return a cube whose keeping is asked about."""
+def erasure_target(kind: str, id: str, *, held: bool, kept: int, last: bool) -> Question:
+    """Return what an erasure was asked for, and how it stands before this page."""
+    return {"kind": kind, "id": id, "held": held, "kept": kept, "last": last}
+
+
+def erased(cube: Cube, target: str, *, last_used_at: int | None) -> Question:
+    """Return a cube whose erasure was asked for by way of `target`."""
+    others = [subject for subject in cube.governance.subjects if subject != target]
+    asked = retained(cube, last_used_at=last_used_at, erasure_requested=True)
+    return {**asked, "others": len(others)}
+
+
+def retained(
+    cube: Cube,
+    *,
+    last_used_at: int | None = None,
+    erasure_requested: bool | None = None,
+    approved: bool = False,
+) -> Question:
+    """
+    Return a cube whose keeping is asked about.
+
+    An erasure was asked for where one could not be done and restricted the
+    cube; `erasure_requested` asks as if one were, or were not.
+    """
+    governance = cube.governance
+    requested = governance.restricted if erasure_requested is None else erasure_requested
     return {
         "id": cube.cube,
-        "retention_class": cube.governance.retention_class,
-        "state": cube.governance.state,
-        "recorded_at": cube.governance.recorded_at,
+        "retention_class": governance.retention_class,
+        "state": governance.state,
+        "created_at": governance.recorded_at,
+        "changed_at": cube.content.recorded_at,
+        "last_used_at": last_used_at,
+        "triggered_at": governance.triggered_at,
+        "expires_at": governance.expires_at,
         "held": cube.held,
+        "restricted": cube.restricted,
+        "erasure_requested": requested,
+        "approved": approved,
     }

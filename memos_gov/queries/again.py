@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from memos_gov.domain import codec, ids, questions
+from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import (
     CaseFacts,
     ConsentFact,
     ContentFacts,
+    CorrelationFacts,
     Facts,
     GovernanceFacts,
     PrincipalFacts,
@@ -34,10 +36,13 @@ from memos_gov.past import Past
 F = TypeVar("F", bound=Facts)
 E = TypeVar("E", bound=e.Event)
 
+_MAKES_OF_CUBES = frozenset(kind.ACTION for kind in (c.MergeCubes, c.SummariseCubes, c.SplitCube))
+_NEW_CONTENT = frozenset(kind.ACTION for kind in (c.ReviseCube, c.RollBackCube))
 _CONSENTS = e.ConsentGiven | e.ConsentWithdrawn
 
 NOT_KEPT = "the log does not keep what this question named"
 NOT_EXACT = "policy had content changed before it was kept, so the question cannot be rebuilt"
+NOT_ALONE = "a plan is asked about a whole page, and about uses that the record does not hold"
 OF_THE_PAST = "what this showed of the past is not kept with a refusal"
 NO_ANSWER = "the verdict relied on no facts of this, so policy cannot be asked again"
 
@@ -70,8 +75,10 @@ class Again:
         Raises:
             NotRebuilt: The record does not hold the whole question.
         """
-        remembered = self._event(e.CubeRemembered)
-        if remembered is not None and remembered.cube == target:
+        if self._event(e.ErasurePlanned) is not None:
+            raise NotRebuilt(NOT_ALONE)
+        remembered = self._born(target)
+        if remembered is not None:
             admission = judge.admission(self._asked(target), self._admission(remembered))
             return merge(admission, *self._consents(judge, remembered))
         if target.startswith("c_"):
@@ -80,10 +87,11 @@ class Again:
 
     def _consents(self, judge: Judge, remembered: e.CubeRemembered) -> Iterator[Verdict]:
         """Ask about each consent that came with a cube, as when it was remembered."""
-        given = {isinstance(x, e.ConsentGiven) for x in self._events if isinstance(x, _CONSENTS)}
+        words = [x for x in self._events if isinstance(x, _CONSENTS)]
+        given = {isinstance(x, e.ConsentGiven) for x in words}
         for action in sorted("consent_give" if yes else "consent_withdraw" for yes in given):
             asked = {**self._asked(remembered.cube), "action": action}
-            for subject in remembered.subjects:
+            for subject in sorted({x.subject for x in words}):
                 yield judge.action(asked, self._about(subject))
 
     def _about(self, subject: str) -> Question:
@@ -96,10 +104,12 @@ class Again:
         if self._data.context.action.startswith("review_"):
             msg = NOT_KEPT
             raise NotRebuilt(msg)
-        asked = self._asked(target)
+        asked, action = self._asked(target), self._data.context.action
         facts = questions.cube_facts(self._shown(cube), self._data.tenant, self._now)
         access = judge.cubes(asked, [facts], self._becomes())[target]
-        if self._data.context.action != "revise" or not access.allows:
+        if action in _MAKES_OF_CUBES:
+            return merge(judge.cubes({**asked, "action": "read"}, [facts])[target], access)
+        if action not in _NEW_CONTENT or not access.allows:
             return access
         return merge(access, judge.admission(asked, self._readmission(cube)))
 
@@ -167,6 +177,18 @@ class Again:
     def _event(self, event_type: type[E]) -> E | None:
         return next((event for event in self._events if isinstance(event, event_type)), None)
 
+    def _born(self, cube: str) -> e.CubeRemembered | None:
+        """Return the event by which a cube came to be in this record, if it did."""
+        born = (event for event in self._events if isinstance(event, e.CubeRemembered))
+        return next((event for event in born if event.cube == cube), None)
+
+    def _session_reads(self) -> int:
+        """Return how many cubes had been read in the session."""
+        data = self._data
+        stream = ids.correlation_stream(data.tenant, data.actor, data.correlation)
+        session = self._get(stream, CorrelationFacts) or CorrelationFacts()
+        return len(session.reads) + session.full
+
     def _subject(self, subject: str) -> SubjectFacts:
         stream = ids.subject_stream(self._data.tenant, subject)
         return self._get(stream, SubjectFacts) or SubjectFacts()
@@ -187,21 +209,21 @@ class Again:
         subjects = tuple(self._with_consents(subject) for subject in event.subjects)
         candidate = {field: getattr(event, field) for field in _CANDIDATE}
         return {
-            "cube": candidate,
+            "cube": {**candidate, "session_reads": self._session_reads()},
             "findings": list(event.findings),
             "consent": questions.consent(subjects, self._now),
             "restricted": any(s.restricted for s in subjects),
         }
 
     def _readmission(self, cube: Cube) -> Question:
-        event = self._event(e.CubeRevised)
+        event = self._event(e.CubeRevised) or self._event(e.CubeRolledBack)
         if event is None:
             msg = NOT_KEPT
             raise NotRebuilt(msg)
         self._check_kept_as_it_came(cube.cube)
         candidate = {field: getattr(cube.governance, field, None) for field in _CANDIDATE}
         return {
-            "cube": {**candidate, "size_bytes": event.size_bytes},
+            "cube": {**candidate, "size_bytes": event.size_bytes, "session_reads": 0},
             "findings": list(event.findings),
             "consent": questions.consent(cube.subjects, self._now),
             "restricted": cube.restricted,
@@ -233,13 +255,13 @@ class Again:
         action, actor = self._data.context.action, self._data.actor
         event: Any = next((x for x in self._events if not isinstance(x, e.CommandRefused)), None)
         match action:
-            case "recall" | "list":
+            case "recall" | "list" | "vault_rotate":
                 return questions.target("tenant", id=target)
             case "policy_activate":
                 return questions.target("policy", id=target)
             case "release":
                 return questions.target("subject", id=target, held=True)
-            case "consent_give" | "consent_withdraw" | "hold":
+            case "consent_give" | "consent_withdraw" | "hold" | "erase":
                 return self._about(target)
             case "review_approve" | "review_reject":
                 case = self._get(ids.case_stream(self._data.tenant, target), CaseFacts)
@@ -265,5 +287,6 @@ _CANDIDATE = (
     "region",
     "retention_class",
     "semantic_type",
+    "origin",
     "size_bytes",
 )

@@ -170,7 +170,7 @@ def _row(
         governance.region,
         governance.recorded_at,
         cube.content.valid_from,
-        cube.content.valid_to,
+        cube.valid_to,
         governance.retention_class,
         *retention,
     )

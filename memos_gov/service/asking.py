@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memos_gov.domain.as_of import AsOf
+    from memos_gov.erasure import Erasure
+    from memos_gov.proving import Proof
     from memos_gov.queries.asking import Evidence
     from memos_gov.queries.audits import Audit
     from memos_gov.queries.cases import Case
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from memos_gov.queries.history import History
     from memos_gov.queries.log_pages import Entry, WholeEntry
     from memos_gov.queries.principals import Principal
+    from memos_gov.queries.proving import SignedHead
     from memos_gov.queries.standing import Identity
 
 
@@ -57,6 +60,12 @@ class Asking(Acting):
 
         return audit(self._evidence, name, as_of=as_of, **about)
 
+    def erasure(self, erasure: str) -> Erasure:
+        """Return an erasure as it stands; ids and reasons, never content."""
+        from memos_gov.queries.erasures import erasure as answered
+
+        return answered(self._evidence, erasure)
+
     def cases(self) -> tuple[Case, ...]:
         """Return the review cases that are open, oldest first."""
         from memos_gov.queries.cases import cases
@@ -86,6 +95,23 @@ class Asking(Acting):
         from memos_gov.queries.log_pages import log_export
 
         return log_export(self._evidence)
+
+    def checkpoint(self) -> SignedHead:
+        """Sign the head of the tenant's log as it stands; the question is part of it."""
+        from memos_gov.queries.proving import log_checkpoint
+
+        return log_checkpoint(self._evidence, self.rooms.notary)
+
+    def prove(self, index: int) -> Proof:
+        """Return the proof that a record stands in the log, for whoever has the verifier key."""
+        from memos_gov.queries.proving import log_prove
+
+        return log_prove(self._evidence, self.rooms.prover, index)
+
+    @property
+    def vkey(self) -> str:
+        """The verifier key of the tenant's log, to be handed out; nothing is recorded."""
+        return str(self.rooms.notary.signer(self.caller.tenant).vkey)
 
     def whoami(self) -> Identity:
         """Return who this is, as the log knows it; nothing is recorded."""

@@ -21,7 +21,13 @@ METADATA_BYTES_MAX = 16_000
 NAME_CHARS_MAX = 200
 
 
+REASON_CHARS_MAX = 2_000
+
+
 SUBJECTS_MAX = 50
+
+
+NOWHERE = "c_unknown"
 
 
 RECALL_K_MAX = 100
@@ -71,7 +77,7 @@ def _word(text: str) -> str:
 
 
 def _cube_id(text: str) -> str:
-    return text if ids.is_opaque(text) else "c_unknown"
+    return text if ids.is_opaque(text) else NOWHERE
 
 
 def _tenant(text: str) -> str:

@@ -23,20 +23,30 @@ from memos_gov.domain.events.cubes import (
     CubeRemembered,
     CubeRestricted,
     CubeRevised,
+    CubeRolledBack,
     CubeShared,
     CubeThawed,
     CubeUnshared,
+)
+from memos_gov.domain.events.erasures import (
+    CustodianErased,
+    ErasureCompleted,
+    ErasurePlanned,
+    ErasureRequested,
+    SubjectRestricted,
 )
 from memos_gov.domain.events.event import (
     Event,
     OnCase,
     OnContent,
+    OnErasure,
     OnGovernance,
     OnMatter,
     OnPrincipal,
     OnSubject,
 )
 from memos_gov.domain.events.holds import HoldPlaced, HoldReleased
+from memos_gov.domain.events.lineage import CubeDerived, CubeMerged, CubeNarrowed, Pathway
 from memos_gov.domain.events.oversight import (
     LogExtended,
     LogFounded,
@@ -47,8 +57,15 @@ from memos_gov.domain.events.oversight import (
     ReviewRejected,
     ReviewUsed,
     TenantFounded,
+    VaultRotated,
 )
-from memos_gov.domain.events.payloads import CubeContent, Draft, Payload, ReadDetail
+from memos_gov.domain.events.payloads import (
+    CubeContent,
+    Draft,
+    ErasureReason,
+    Payload,
+    ReadDetail,
+)
 from memos_gov.domain.events.people import (
     ConsentGiven,
     ConsentWithdrawn,
@@ -57,6 +74,7 @@ from memos_gov.domain.events.people import (
     RolesRevoked,
     SubjectErased,
 )
+from memos_gov.domain.events.signing import CheckpointSigned, RecordedOutcome
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
 __all__ = [
@@ -64,26 +82,36 @@ __all__ = [
     "EVENT_VERSIONS",
     "OLDER_VERSIONS",
     "AuditAsked",
+    "CheckpointSigned",
     "CommandRefused",
     "ConsentGiven",
     "ConsentWithdrawn",
     "CubeActivated",
     "CubeArchived",
     "CubeContent",
+    "CubeDerived",
     "CubeErased",
     "CubeExpired",
     "CubeFrozen",
+    "CubeMerged",
+    "CubeNarrowed",
     "CubeQuarantined",
     "CubeRebased",
     "CubeRelabelled",
     "CubeRemembered",
     "CubeRestricted",
     "CubeRevised",
+    "CubeRolledBack",
     "CubeShared",
     "CubeThawed",
     "CubeUnshared",
     "CubesRead",
+    "CustodianErased",
     "Draft",
+    "ErasureCompleted",
+    "ErasurePlanned",
+    "ErasureReason",
+    "ErasureRequested",
     "Event",
     "HoldPlaced",
     "HoldReleased",
@@ -91,16 +119,19 @@ __all__ = [
     "LogFounded",
     "OnCase",
     "OnContent",
+    "OnErasure",
     "OnGovernance",
     "OnMatter",
     "OnPrincipal",
     "OnSubject",
+    "Pathway",
     "Payload",
     "PolicyActivated",
     "PolicyRolledBack",
     "PrincipalAdded",
     "ReadCube",
     "ReadDetail",
+    "RecordedOutcome",
     "ReviewApproved",
     "ReviewOpened",
     "ReviewRejected",
@@ -108,7 +139,9 @@ __all__ = [
     "RolesGranted",
     "RolesRevoked",
     "SubjectErased",
+    "SubjectRestricted",
     "TenantFounded",
+    "VaultRotated",
     "type_name",
 ]
 
@@ -117,24 +150,33 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
         AuditAsked,
+        CheckpointSigned,
         CommandRefused,
         ConsentGiven,
         ConsentWithdrawn,
         CubeActivated,
         CubeArchived,
+        CubeDerived,
         CubeErased,
         CubeExpired,
         CubeFrozen,
+        CubeMerged,
+        CubeNarrowed,
         CubeQuarantined,
         CubeRebased,
         CubeRelabelled,
         CubeRemembered,
         CubeRestricted,
         CubeRevised,
+        CubeRolledBack,
         CubeShared,
         CubeThawed,
         CubeUnshared,
         CubesRead,
+        CustodianErased,
+        ErasureCompleted,
+        ErasurePlanned,
+        ErasureRequested,
         HoldPlaced,
         HoldReleased,
         LogExtended,
@@ -149,7 +191,9 @@ EVENT_TYPES: dict[str, type[Event]] = {
         RolesGranted,
         RolesRevoked,
         SubjectErased,
+        SubjectRestricted,
         TenantFounded,
+        VaultRotated,
     )
 }
 

@@ -79,6 +79,24 @@ def _(event: e.CubeRevised, at: Occurrence, known: Known) -> Changes:
     }
 
 
+@evolve.register
+def _(event: e.CubeRolledBack, at: Occurrence, known: Known) -> Changes:
+    return {
+        event.stream(at.tenant): ContentFacts(
+            revision=event.revision,
+            mode="overwrite",
+            index=event.index,
+            findings=event.findings,
+            size_bytes=event.size_bytes,
+            valid_from=event.valid_from,
+            valid_to=event.valid_to,
+            recorded_at=at.now,
+            event_index=at.index,
+            key_id=at.key_id,
+        )
+    }
+
+
 def governed(event: e.OnGovernance, at: Occurrence, known: Known, **changes: Any) -> Changes:
     """Return the cube's facts with some fields changed; nothing for a cube never remembered."""
     stream = event.stream(at.tenant)
@@ -110,14 +128,17 @@ def _(event: e.CubeExpired, at: Occurrence, known: Known) -> Changes:
 
 @evolve.register
 def _(event: e.CubeRestricted, at: Occurrence, known: Known) -> Changes:
-    return governed(event, at, known, restricted=True)
+    # Without a reason nothing is decided yet: an erasure that was asked for goes on.
+    erasing = not event.reasons
+    return governed(event, at, known, restricted=True, erasing=erasing, erasure=event.erasure)
 
 
 @evolve.register
 def _(event: e.CubeErased, at: Occurrence, known: Known) -> Changes:
     facts = known.get(event.stream(at.tenant))
     grants = facts.grants if isinstance(facts, GovernanceFacts) else ()
-    return _shares(event, at, known, state="erased", ends=grants)
+    erasure = event.erasure
+    return _shares(event, at, known, ends=grants, state="erased", erasing=False, erasure=erasure)
 
 
 @evolve.register

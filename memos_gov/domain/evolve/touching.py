@@ -14,15 +14,25 @@ from memos_gov.domain.facts import (
 def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
     """Return the streams whose facts `evolve` reads and writes for this event."""
     match event:
-        case e.CubeRemembered() | e.CubeRevised() | e.CubeRelabelled():
+        case e.CubeRemembered() | e.CubeRevised() | e.CubeRolledBack():
             content = ids.content_stream(tenant, event.cube)
             return (content, ids.governance_stream(tenant, event.cube))
+        case e.CubeRelabelled() | e.CubeNarrowed():
+            content = ids.content_stream(tenant, event.cube)
+            return (content, ids.governance_stream(tenant, event.cube))
+        case e.CubeDerived():
+            sources = (ids.lineage_stream(tenant, source.cube) for source in event.sources)
+            return (event.stream(tenant), *sources)
         case e.TenantFounded():
             return (event.stream(tenant), ids.guard_stream(tenant, "policy"))
         case e.HoldPlaced():
             return (event.stream(tenant), held_stream(tenant, event.target))
         case e.HoldReleased():
             return (event.stream(tenant), *(held_stream(tenant, t) for t in event.targets))
+        case e.ErasureRequested() | e.ErasureCompleted():
+            return (event.stream(tenant), ids.open_erasures_stream(tenant))
+        case e.ErasurePlanned():
+            return (event.stream(tenant), *_decided(event, tenant))
         case e.CubesRead() | e.AuditAsked() | e.CommandRefused():
             return ()
         case _:
@@ -30,9 +40,9 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
 
 
 def touched_cubes(events: Iterable[e.Event], tenant: str) -> set[str]:
-    """Return the cubes whose facts these events change."""
+    """Return the cubes whose facts these events change; that something is made of one is none."""
     streams = (stream.split("/") for event in events for stream in touched(event, tenant))
-    return {parts[2] for parts in streams if parts[1] == "cube"}
+    return {parts[2] for parts in streams if parts[1] == "cube" and parts[-1] != "lineage"}
 
 
 def held_stream(tenant: str, target: HeldTarget) -> str:
@@ -40,3 +50,12 @@ def held_stream(tenant: str, target: HeldTarget) -> str:
     if target.kind == "subject":
         return ids.subject_stream(tenant, target.id)
     return ids.governance_stream(tenant, target.id)
+
+
+def _decided(event: e.ErasurePlanned, tenant: str) -> tuple[str, ...]:
+    """Return what the last page of a plan touches besides the erasure."""
+    if event.state == "erasing":
+        return ()
+    subjects = () if event.subject is None else (ids.subject_stream(tenant, event.subject),)
+    guards = (ids.open_erasures_stream(tenant),) if event.state == "kept" else ()
+    return (*subjects, *guards)
