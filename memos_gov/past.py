@@ -135,10 +135,10 @@ class Past:
     def weigh(self, attempt: Attempt, command: ReadCube) -> tuple[tuple[Cube, ...], Verdict]:
         """Return the revisions that would be shown, and the verdict; of none it is unknown."""
         today = attempt.cubes([command.cube]).get(command.cube)
+        # Looked up for a missing cube too, so that it takes the time of a hidden one.
+        shown = self.revisions(command.cube) if command.every_revision else self._one(command.cube)
         if today is None:
             return (), attempt.weigh(command.ACTION, command.cube)[1]
-        every = self.revisions if command.every_revision else self._one
-        shown = every(command.cube)
         judged = self.as_judged(today, *shown) if shown else today
         verdict = attempt.judged(attempt.asked(command.ACTION), [judged])[command.cube]
         return shown, verdict if shown else merge(verdict, attempt.unknown())
