@@ -32,8 +32,8 @@ from memos_gov.domain.events import (
     Draft,
 )
 from memos_gov.domain.history import LogPosition, Outcome
-from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.lineage import may_narrow
+from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.reliance import required_streams, session_streams
 from memos_gov.domain.vocabulary import check_times, check_words
 from memos_gov.errors import (
