@@ -110,7 +110,10 @@ class Deriving:
             ancestry=entered[0].ancestry,
             barred=tuple(sorted({reason for entry in entered for reason in entry.barred})),
         )
-        return Assessed(situation, merge(verdict, *said.values()), {**verdicts, **said})
+        whole = merge(verdict, *said.values())
+        if said and whole.allows:
+            whole = replace(merge(*said.values()), valid_until=whole.valid_until)
+        return Assessed(situation, whole, {**verdicts, **said})
 
     def _roll_back(self, command: c.RollBackCube, situation: Situation) -> Assessed:
         at = self._attempt
