@@ -50,6 +50,7 @@ from memos_gov.follow import Certifier
 from memos_gov.judge import Judge
 from memos_gov.leasing import Leasing
 from memos_gov.naming import Names
+from memos_gov.notary import Notary
 from memos_gov.ports import (
     Clock,
     EventLog,
@@ -92,6 +93,7 @@ class Governor:
         clock: Clock,
         proposer: Proposer,
         leasing: Leasing,
+        notary: Notary,
     ) -> None:
         self.log = log
         self.tables = tables
@@ -103,6 +105,7 @@ class Governor:
         self._engine = engine
         self._bundles = bundles
         self.proposer = proposer
+        self._notary = notary
         self._judges: dict[str, Judge] = {}
         self._vocabularies: dict[str, Vocabulary] = {}
 
@@ -229,9 +232,13 @@ class Governor:
     def attempt(self, snapshot: Snapshot, caller: Caller) -> Attempt:
         """Return an attempt on a snapshot, judged by the tenant's active policy, under a lease."""
         self.leasing.hold()
+        return Attempt(snapshot, caller, self.now(snapshot), self.judge)
+
+    def now(self, snapshot: Snapshot) -> int:
+        """Return the second that questions about a snapshot are asked at."""
         # A clock that stepped back must not make a revocation lie in the future.
         now_ms = max(round(self.clock.now().timestamp() * 1000), snapshot.log_time_ms())
-        return Attempt(snapshot, caller, now_ms // 1000, self.judge)
+        return now_ms // 1000
 
     def judge(self, digest: str) -> Judge:
         """Return the judge of a bundle."""
@@ -338,8 +345,16 @@ class Governor:
         attempt.load(ids.lineage_stream(tenant, x) for x in map(may_narrow, events) if x)
 
     def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
-        """Append records durably and return their outcomes, each once it is decided."""
-        return self.proposer.submit([p.proposal for p in prepared])
+        """
+        Append records durably and return their outcomes, each once it is decided.
+
+        Raises:
+            CorruptionError: A signed head was due and the log contradicts the
+                one before; what was accepted stands.
+        """
+        outcomes = self.proposer.submit([p.proposal for p in prepared])
+        self._notary.after(outcomes)
+        return outcomes
 
     def conclude(
         self, caller: Caller, command: c.Command, prepared: Prepared, outcome: Outcome

@@ -19,6 +19,7 @@ from memos_gov.attempt import Attempt
 from memos_gov.domain import ids
 from memos_gov.domain.as_of import FIELD, AsOf, Then
 from memos_gov.domain.bundle import Vocabulary
+from memos_gov.domain.commands import ReadCube
 from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, SubjectFacts
 from memos_gov.domain.questions import Cube
 from memos_gov.domain.verdicts import Verdict, merge
@@ -62,6 +63,9 @@ def _require_past(moment: int, now: int) -> None:
 
 def _refuse(why: str) -> None:
     raise InvalidCommandError(f"{FIELD}: {why}", field=FIELD)
+
+
+REVISIONS_MAX = 100
 
 
 class Past:
@@ -128,17 +132,42 @@ class Past:
         subjects = tuple(f if isinstance(f, SubjectFacts) else SubjectFacts() for f in found)
         return Cube(cube.cube, cube.content, cube.governance, subjects)
 
-    def weigh(self, attempt: Attempt, action: str, cube_id: str) -> tuple[Cube | None, Verdict]:
-        """Return a cube as it was and the verdict on it; one that was not there is unknown."""
-        today = attempt.cubes([cube_id]).get(cube_id)
+    def weigh(self, attempt: Attempt, command: ReadCube) -> tuple[tuple[Cube, ...], Verdict]:
+        """Return the revisions that would be shown, and the verdict; of none it is unknown."""
+        today = attempt.cubes([command.cube]).get(command.cube)
         if today is None:
-            return attempt.weigh(action, cube_id)
-        shown = self.cubes([cube_id]).get(cube_id)
-        judged = today if shown is None else self.as_judged(today, shown)
-        verdict = attempt.judged(attempt.asked(action), [judged])[cube_id]
-        if shown is None:
-            verdict = merge(verdict, attempt.unknown())
-        return shown, verdict
+            return (), attempt.weigh(command.ACTION, command.cube)[1]
+        every = self.revisions if command.every_revision else self._one
+        shown = every(command.cube)
+        judged = self.as_judged(today, *shown) if shown else today
+        verdict = attempt.judged(attempt.asked(command.ACTION), [judged])[command.cube]
+        return shown, verdict if shown else merge(verdict, attempt.unknown())
+
+    def _one(self, cube: str) -> tuple[Cube, ...]:
+        return tuple(self.cubes([cube]).values())
+
+    def revisions(self, cube: str) -> tuple[Cube, ...]:
+        """Return the newest REVISIONS_MAX revisions recorded up to then, oldest first."""
+        newest = self.cubes([cube]).get(cube)
+        if newest is None:
+            return ()
+        known = self._contents(cube)
+        kept = sorted(known)[-REVISIONS_MAX:]
+        return tuple(Cube(cube, known[n], newest.governance, newest.subjects) for n in kept)
+
+    def _contents(self, cube: str) -> dict[int, ContentFacts]:
+        stream, _ = _streams(self._tenant, cube)
+        return {
+            content.revision: content
+            for _, content in reversed(self._snapshot.versions(stream, self.then.index))
+            if isinstance(content, ContentFacts)
+        }
+
+    def as_judged_showing(self, today: Cube, revisions: Iterable[int]) -> Cube:
+        """Return a cube as policy was asked about it when these revisions were shown."""
+        known = self._contents(today.cube)
+        found = (known[n] for n in revisions if n in known)
+        return self.as_judged(today, *(Cube(today.cube, x, today.governance, ()) for x in found))
 
     def as_judged(self, today: Cube, *shown: Cube) -> Cube:
         """

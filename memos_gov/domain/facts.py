@@ -233,6 +233,22 @@ class CaseFacts(Facts, frozen=True, kw_only=True):
     decided_by: str | None = None
 
 
+class CheckpointFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/checkpoint`: the newest signed head of the tenant's tree.
+
+    `note` signs `size` and `root` (hex); outcomes are recorded up to log
+    offset `last_offset`. The record itself stands at `index`, signed at `signed_at`.
+    """
+
+    size: int
+    root: str
+    note: str
+    last_offset: int
+    index: int
+    signed_at: int
+
+
 class LogFacts(Facts, frozen=True, kw_only=True):
     """`_instance/log`: whose log this is, who may propose, and what may stand in it."""
 
@@ -258,6 +274,8 @@ def facts_type(stream: str) -> type[Facts]:
             return GuardFacts
         case [_, "log"]:
             return LogFacts
+        case [_, "checkpoint"]:
+            return CheckpointFacts
         case [_, kind, _]:
             return _BY_KIND[kind]
         case _:

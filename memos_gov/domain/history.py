@@ -7,6 +7,7 @@ them. A tree's frontier is that of `transparency.merkle`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,7 +15,9 @@ import msgspec
 from memos_gov.domain import codec, ids
 from memos_gov.domain.events import CubeDerived, Event, type_name
 from memos_gov.domain.facts import Facts, LogFacts
+from memos_gov.domain.verdicts import INTEGER_MAX
 
+ACCEPTED = "accepted"
 REPEATED = "duplicate"
 
 
@@ -82,6 +85,40 @@ class Tree(msgspec.Struct, frozen=True):
     frontier: tuple[bytes, ...] = ()
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What a signed checkpoint says became of a record; `apart`: in the tree of `_instance`."""
+
+    code: str = ACCEPTED
+    detail: dict[str, list[str]] = {}
+    apart: bool = False
+
+
+PLAIN = Told()
+
+
+@dataclass(slots=True)
+class Recorded:
+    """
+    What the signed checkpoints of one partition say, so that replay can obey.
+
+    `spans` are the log offsets that a tenant's checkpoints cover, in order;
+    `heads` the root at each size that was signed.
+    """
+
+    spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    told: dict[int, Told] = field(default_factory=dict)
+    heads: dict[str, dict[int, bytes]] = field(default_factory=dict)
+
+    def of(self, at: LogRecord) -> Told | None:
+        """Return what became of a record; None where no checkpoint says so."""
+        found = self.told.get(at.offset)
+        if found is not None:
+            return found
+        spans = self.spans.get(at.tenant, [])
+        place = bisect_right(spans, (at.offset, INTEGER_MAX)) - 1
+        return PLAIN if place >= 0 and at.offset <= spans[place][1] else None
+
+
 @dataclass(slots=True)
 class Known:
     """
@@ -97,6 +134,7 @@ class Known:
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
     trees: dict[str, Tree] = field(default_factory=dict)
     log_time_ms: int = 0
+    recorded: Recorded = field(default_factory=Recorded)
 
     @property
     def log(self) -> LogFacts | None:

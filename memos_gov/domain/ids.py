@@ -24,7 +24,7 @@ _CORRELATION_BYTES = 16
 _ID = r"[a-z]_[a-z0-9]{1,40}"
 STREAM = re.compile(
     rf"[a-z0-9_-]+/(cube/{_ID}(/governance|/lineage)?"
-    rf"|(subject|principal|matter|case|correlation)/{_ID}|guard/[a-z]+|log)"
+    rf"|(subject|principal|matter|case|correlation)/{_ID}|guard/[a-z]+|log|checkpoint)"
 )
 
 PREFIXES = {
@@ -133,6 +133,11 @@ def case_stream(tenant: str, case: str) -> str:
 def usage_stream(tenant: str) -> str:
     """Return the stream of reads, refusals and questions; it versions nothing."""
     return f"{tenant}/usage"
+
+
+def checkpoint_stream(tenant: str) -> str:
+    """Return the stream of the signed checkpoints of a tenant's tree."""
+    return f"{tenant}/checkpoint"
 
 
 def log_stream() -> str:

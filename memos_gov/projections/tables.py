@@ -37,6 +37,7 @@ class OutcomeRow(TablesModel, table=True):
     One row a record of the log: what became of it. A duplicate has no index and no leaf.
 
     `log_time_ms` is the highest time of any record so far, so it never steps back.
+    `entry` is the leaf entry, `leaf` its hash.
     """
 
     __tablename__ = "outcomes"
@@ -57,6 +58,7 @@ class OutcomeRow(TablesModel, table=True):
     time_ms: int | None = Field(sa_type=BigInteger)
     leaf: bytes | None = Field(sa_type=LargeBinary)
     log_time_ms: int = Field(sa_type=BigInteger)
+    entry: bytes | None = Field(sa_type=LargeBinary)
 
 
 class EventRow(TablesModel, table=True):

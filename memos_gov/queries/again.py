@@ -31,6 +31,7 @@ from memos_gov.domain.facts import (
 from memos_gov.domain.questions import Caller, Cube, Question
 from memos_gov.domain.verdicts import Verdict, merge
 from memos_gov.judge import Judge
+from memos_gov.past import Past
 
 F = TypeVar("F", bound=Facts)
 E = TypeVar("E", bound=e.Event)
@@ -41,6 +42,7 @@ _CONSENTS = e.ConsentGiven | e.ConsentWithdrawn
 
 NOT_KEPT = "the log does not keep what this question named"
 NOT_EXACT = "policy had content changed before it was kept, so the question cannot be rebuilt"
+OF_THE_PAST = "what this showed of the past is not kept with a refusal"
 NO_ANSWER = "the verdict relied on no facts of this, so policy cannot be asked again"
 
 
@@ -56,7 +58,10 @@ class Again:
         record: codec.Record,
         events: tuple[e.Event, ...],
         facts: Mapping[str, Facts],
+        past: Past,
     ) -> None:
+        """Take what the record says and relied on; `past` knows the revisions it named."""
+        self._past = past
         self._data = record.data
         self._events = events
         self._facts = facts
@@ -97,13 +102,23 @@ class Again:
             msg = NOT_KEPT
             raise NotRebuilt(msg)
         asked, action = self._asked(target), self._data.context.action
-        facts = questions.cube_facts(cube, self._data.tenant, self._now)
+        facts = questions.cube_facts(self._shown(cube), self._data.tenant, self._now)
         access = judge.cubes(asked, [facts], self._becomes())[target]
         if action in _MAKES_OF_CUBES:
             return merge(judge.cubes({**asked, "action": "read"}, [facts])[target], access)
         if action not in _NEW_CONTENT or not access.allows:
             return access
         return merge(access, judge.admission(asked, self._readmission(cube)))
+
+    def _shown(self, cube: Cube) -> Cube:
+        """Return a cube as it was judged; of a look at the past with what it was to show."""
+        read, refused = self._event(e.CubesRead), self._event(e.CommandRefused)
+        if read is not None and read.recorded is not None:
+            revisions = [shown.revision for shown in read.cubes if shown.cube == cube.cube]
+            return self._past.as_judged_showing(cube, revisions)
+        if refused is not None and refused.recorded is not None:
+            raise NotRebuilt(OF_THE_PAST)
+        return cube
 
     def _becomes(self) -> Question:
         """Return the words that the act gave a cube; of a refused one they are not kept."""

@@ -23,3 +23,4 @@ def upgrade() -> None:
     op.create_index("lineage_by_cube", "lineage", ["tenant", "cube"])
     with op.batch_alter_table("outcomes", recreate="always") as outcomes:
         outcomes.add_column(sa.Column("log_time_ms", sa.BigInteger(), nullable=False))
+        outcomes.add_column(sa.Column("entry", sa.LargeBinary(), nullable=True))

@@ -25,7 +25,7 @@ from memos_gov.domain.facts import Facts, GovernanceFacts, facts_type
 from memos_gov.domain.history import REPEATED, Known, LogPosition, Needs, Outcome, Rows, Tree
 from memos_gov.domain.lineage import is_live
 from memos_gov.errors import CorruptionError
-from memos_gov.ports import Checkpoint, StoredEvent
+from memos_gov.ports import Checkpoint, StoredEvent, Unusual
 from memos_gov.transparency import merkle
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ IN_LIST_MAX = 500
 CACHE_KIB = 32_768
 
 _INSERT = {
-    "outcomes": "INSERT INTO outcomes VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+    "outcomes": "INSERT INTO outcomes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
     "events": "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
     "facts": "INSERT INTO facts VALUES (?,?,?,?,?,?)",
     "lineage": "INSERT INTO lineage VALUES (?,?,?,?,?,?)",
@@ -282,6 +282,45 @@ class _Snapshot(_Reading):
         query = f"{_STORED_EVENT} WHERE e.tenant = ? ORDER BY e.idx DESC, e.seq DESC LIMIT ?"
         rows = self._connection.execute(query, (tenant, limit)).fetchall()
         return [StoredEvent(*row) for row in rows]
+
+    def tree(self, tenant: str) -> Tree:
+        """See `Snapshot.tree`."""
+        query = "SELECT size, frontier FROM trees WHERE tenant = ?"
+        row = self._connection.execute(query, (tenant,)).fetchone()
+        return Tree() if row is None else Tree(row[0], merkle.unpack(row[1]))
+
+    def leaf_entries(self, tenant: str, start: int, limit: int) -> list[bytes]:
+        """See `Snapshot.leaf_entries`."""
+        query = "SELECT entry FROM outcomes WHERE tenant = ? AND idx >= ? ORDER BY idx LIMIT ?"
+        return [entry for (entry,) in self._connection.execute(query, (tenant, start, limit))]
+
+    def decided_at(self, tenant: str, index: int) -> int | None:
+        """See `Snapshot.decided_at`."""
+        query = "SELECT time_ms FROM outcomes WHERE tenant = ? AND idx = ?"
+        row = self._connection.execute(query, (tenant, index)).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
+
+    def decided(self, tenant: str, index: int) -> tuple[LogPosition, Outcome] | None:
+        """See `Snapshot.decided`."""
+        query = f"SELECT {_OUTCOME} FROM outcomes WHERE tenant = ? AND idx = ?"
+        row = self._connection.execute(query, (tenant, index)).fetchone()
+        return None if row is None else (LogPosition(row[0], row[1]), outcome_of(row))
+
+    def certified(self, partition: int) -> int:
+        """See `Snapshot.certified`."""
+        return read_checkpoint(self._connection, _CERTIFIER, partition).next_offset
+
+    def unusual(self, partition: int, tenant: str, start: int, limit: int) -> list[Unusual]:
+        """See `Snapshot.unusual`."""
+        query = (
+            "SELECT log_offset, tenant, code, detail, command_id FROM outcomes"
+            " WHERE partition = ? AND log_offset >= ?"
+            " AND (code <> 'accepted' OR detail <> CAST('{}' AS BLOB))"
+            " AND (tenant = ? OR (tenant = ? AND command_id = ''))"
+            " ORDER BY log_offset LIMIT ?"
+        )
+        found = (partition, start, tenant, ids.INSTANCE, limit)
+        return [Unusual(*row) for row in self._connection.execute(query, found)]
 
     def facts_at(self, stream: str, version: int) -> Facts | None:
         """See `Snapshot.facts_at`."""

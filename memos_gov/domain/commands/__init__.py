@@ -8,7 +8,7 @@ before anything is decided. `ACTION` is the word policy judges it by.
 
 from __future__ import annotations
 
-from memos_gov.domain.commands.command import C, Circumstances, Command, make, seconds
+from memos_gov.domain.commands.command import C, Circumstances, Command, OfThen, make, seconds
 from memos_gov.domain.commands.cubes import (
     ArchiveCube,
     Consent,
@@ -93,6 +93,7 @@ __all__ = [
     "MergeCubes",
     "Metadata",
     "Name",
+    "OfThen",
     "OnCase",
     "OnCube",
     "OnCubes",

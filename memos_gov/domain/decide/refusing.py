@@ -41,7 +41,12 @@ def refuse(command: c.Command, *reasons: str) -> Drafts:
     one = (getattr(command, field, None) for field in fields)
     named = (*one, *getattr(command, "cubes", ()))
     targets = tuple(t for t in named if isinstance(t, str) and ids.is_opaque(t))
+    of = command if isinstance(command, c.OfThen) else c.OfThen()
     refusal = e.CommandRefused(
-        action=command.ACTION, targets=targets, reasons=tuple(sorted(set(reasons)))
+        action=command.ACTION,
+        targets=targets,
+        reasons=tuple(sorted(set(reasons))),
+        recorded=of.recorded,
+        valid=of.valid,
     )
     return (e.Draft(refusal),)

@@ -59,6 +59,7 @@ from memos_gov.domain.events.people import (
     RolesRevoked,
     SubjectErased,
 )
+from memos_gov.domain.events.signing import CheckpointSigned, RecordedOutcome
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "EVENT_VERSIONS",
     "OLDER_VERSIONS",
     "AuditAsked",
+    "CheckpointSigned",
     "CommandRefused",
     "ConsentGiven",
     "ConsentWithdrawn",
@@ -108,6 +110,7 @@ __all__ = [
     "PrincipalAdded",
     "ReadCube",
     "ReadDetail",
+    "RecordedOutcome",
     "ReviewApproved",
     "ReviewOpened",
     "ReviewRejected",
@@ -124,6 +127,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
         AuditAsked,
+        CheckpointSigned,
         CommandRefused,
         ConsentGiven,
         ConsentWithdrawn,
@@ -165,7 +169,12 @@ EVENT_TYPES: dict[str, type[Event]] = {
 }
 
 
-OLDER_VERSIONS: tuple[type[Event], ...] = (v1.CubeRelabelled,)
+OLDER_VERSIONS: tuple[type[Event], ...] = (
+    v1.AuditAsked,
+    v1.CommandRefused,
+    v1.CubeRelabelled,
+    v1.CubesRead,
+)
 
 
 EVENT_VERSIONS: dict[tuple[str, int], type[Event]] = {

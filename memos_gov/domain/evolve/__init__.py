@@ -14,6 +14,7 @@ from memos_gov.domain.evolve import (  # noqa: F401 (each registers its events)
     lineage,
     oversight,
     people,
+    signing,
     words,
 )
 from memos_gov.domain.evolve.evolving import Changes, Known, Occurrence, evolve
