@@ -265,8 +265,8 @@ class Governor:
 
         Raises:
             InvalidCommandError: A word or time cannot be, an allowed
-                activation names a bundle that is not kept, or the record
-                would be over RECORD_BYTES_MAX.
+                activation names a bundle that is not kept or contradicts
+                itself, or the record would be over RECORD_BYTES_MAX.
         """
         attempt = self.attempt(snapshot, caller)
         words = self.words(attempt.policy.active)
@@ -289,7 +289,7 @@ class Governor:
 
     def _require_bundle(self, digest: str) -> None:
         try:
-            self.words(digest)
+            self._bundles.get(digest).check()
         except PolicyUnavailableError as error:
             msg = "policy: no bundle of this digest is kept here"
             remedy = "`memos-gov policy list` shows those that are kept."

@@ -27,13 +27,16 @@ def require_opa() -> None:
 
 def check_policies(folder: Path) -> None:
     """
-    Check format, types and what is called, against the folder's schemas.
+    Check format, types and what is called against the folder's schemas, and its data.
 
     Raises:
-        InvalidCommandError: OPA's findings, with file and line.
+        InvalidCommandError: OPA's findings, with file and line, or the retention
+            class whose schedule contradicts itself.
         SettingsError: OPA or the schemas are missing.
     """
-    OpaTool.find().check(folder, schemas_of(folder))
+    tool = OpaTool.find()
+    tool.check(folder, schemas_of(folder))
+    PolicyBundle(tool.build(folder)).check()
 
 
 def test_policies(folder: Path) -> float:
@@ -52,10 +55,13 @@ def build_policies(folder: Path) -> PolicyBundle:
     Compile a folder into its `compiled/` and return the bundle.
 
     Raises:
-        InvalidCommandError: It does not compile; `compiled/` is as before.
+        InvalidCommandError: It does not compile, or its data contradict themselves;
+            `compiled/` is as before.
         SettingsError: OPA or a part of the folder is missing.
     """
-    write_compiled(OpaTool.find().build(folder), folder)
+    compiled = OpaTool.find().build(folder)
+    PolicyBundle(compiled).check()
+    write_compiled(compiled, folder)
     return assemble_bundle(folder)
 
 

@@ -80,6 +80,35 @@ def state_question(session: Session, cube: str, as_of: AsOf | None) -> None:
     _ask(session, "state", as_of, cube=cube)
 
 
+@audit_verb.command("erasure")
+@click.argument("erasure", required=False)
+@click.option("--subject", help="Those of this person, by name or id.")
+@click.option("--cube", help="Those of this memory.")
+@options.as_of
+@pass_session
+def erasure_question(
+    session: Session,
+    erasure: str | None,
+    subject: str | None,
+    cube: str | None,
+    as_of: AsOf | None,
+) -> None:
+    """
+    The evidence of an erasure, or of all.
+
+    What each custodian read back, what was kept and why, what remains.
+    """
+    _ask(session, "erasure", as_of, erasure=erasure, subject=subject, cube=cube)
+
+
+@audit_verb.command("requests")
+@options.as_of
+@pass_session
+def requests_question(session: Session, as_of: AsOf | None) -> None:
+    """Requests to erase that are not complete, against the deadline."""
+    _ask(session, "requests", as_of)
+
+
 @audit_verb.command("integrity")
 @options.as_of
 @pass_session

@@ -56,6 +56,7 @@ VERBS = {
     "thaw": "memos_gov.cli.governing",
     "archive": "memos_gov.cli.governing",
     "restore": "memos_gov.cli.governing",
+    "forget": "memos_gov.cli.erasing",
     "review": "memos_gov.cli.reviews",
     "history": "memos_gov.cli.evidence",
     "explain": "memos_gov.cli.evidence",
@@ -64,6 +65,7 @@ VERBS = {
     "evidence": "memos_gov.cli.proofs",
     "fsck": "memos_gov.cli.upkeep",
     "rebuild": "memos_gov.cli.upkeep",
+    "vault": "memos_gov.cli.vault",
     "policy": "memos_gov.cli.policies",
 }
 

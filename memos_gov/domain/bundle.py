@@ -13,6 +13,8 @@ from functools import cached_property
 
 import msgspec
 
+from memos_gov.domain.schedules import check_schedules
+
 _ABOVE_ALL = 99
 
 
@@ -68,3 +70,12 @@ class PolicyBundle:
         """The words that commands may use under this bundle."""
         whole = msgspec.json.decode(self.data)
         return msgspec.convert(whole["memos_gov"]["vocabulary"], Vocabulary)
+
+    def check(self) -> None:
+        """
+        Refuse data that contradict themselves, before anything is decided by them.
+
+        Raises:
+            InvalidCommandError: Names the retention class at fault.
+        """
+        check_schedules(msgspec.json.decode(self.data).get("memos_gov"))

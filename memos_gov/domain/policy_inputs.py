@@ -70,6 +70,7 @@ class CubeFacts(Question):
     quarantined: bool
     held: bool
     restricted: bool
+    erasing: bool = Field(description="an erasure decides about the cube right now")
     owner: str
     purposes: list[str]
     basis: str
@@ -161,21 +162,58 @@ class AdmissionVerdict(Asked):
 
 
 class RetainedCube(Question):
-    """What retention looks at."""
+    """What retention looks at: moments from which time is counted, and what else has a say."""
 
     id: str
     retention_class: str
     state: str
-    recorded_at: Seconds
+    created_at: Seconds
+    changed_at: Seconds = Field(description="of the newest content revision")
+    last_used_at: Seconds | None = Field(description="when it was last read or recalled")
+    triggered_at: Seconds | None = Field(description="of the event that its class waits for")
+    expires_at: Seconds | None = Field(description="a cap that the cube itself has")
     held: bool
+    restricted: bool
+    erasure_requested: bool
+    approved: bool = Field(description="a second person approved the disposal that is due")
 
 
 class RetentionVerdicts(Question):
-    """Keep, archive, expire or erase, and when? Answer: `{cube id: retention verdict}`."""
+    """Keep, archive, expire or erase, and when? Answer: `{cube id: retention}`."""
 
     now: Seconds
     tenant: str
     cubes: list[RetainedCube]
+
+
+class ErasureTarget(Question):
+    """What an erasure was asked for, and how it stands before this page of its plan."""
+
+    kind: Literal["subject", "cube"]
+    id: str
+    held: bool = Field(description="a matter holds the subject itself")
+    kept: int = Field(description="cubes that earlier pages of this plan kept")
+    last: bool = Field(description="no page follows this one")
+
+
+class CubeToErase(RetainedCube):
+    """A cube whose erasure was asked for."""
+
+    others: int = Field(description="how many persons it is about besides the one asked for")
+
+
+class ErasurePlan(Question):
+    """
+    What becomes of each cube, and of the subject's name? At most 200 cubes a page.
+
+    Answer: `{cubes: {cube id: {action, reasons, rules, steps}}, subject, custodians,
+    valid_until}`.
+    """
+
+    now: Seconds
+    tenant: str
+    target: ErasureTarget
+    cubes: list[CubeToErase]
 
 
 class PlannedCube(Question):
@@ -204,4 +242,5 @@ ENTRYPOINTS: dict[str, type[Question]] = {
     "memos_gov/admission/verdict": AdmissionVerdict,
     "memos_gov/retention/verdicts": RetentionVerdicts,
     "memos_gov/transformation/plans": TransformationPlans,
+    "memos_gov/erasure/plan": ErasurePlan,
 }

@@ -66,6 +66,11 @@ class Cube(msgspec.Struct, frozen=True):
         return self.governance.restricted or any(s.restricted for s in self.subjects)
 
     @property
+    def erasing(self) -> bool:
+        """Whether an erasure decides about the cube right now."""
+        return self.governance.erasing or any(s.erasing for s in self.subjects)
+
+    @property
     def valid_to(self) -> int | None:
         """When what it says stops being true: by its content, or by what it was made of."""
         ends = [t for t in (self.content.valid_to, self.governance.valid_to) if t is not None]
@@ -110,6 +115,7 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
         "quarantined": governance.quarantined,
         "held": cube.held,
         "restricted": cube.restricted,
+        "erasing": cube.erasing,
         "owner": governance.owner,
         "purposes": governance.purposes,
         "basis": governance.basis,
@@ -158,6 +164,7 @@ def missing_cube(cube: str, caller: Caller, now: int) -> Question:
         "quarantined": False,
         "held": False,
         "restricted": False,
+        "erasing": False,
         "owner": caller.principal,
         "purposes": [caller.purpose],
         "basis": "",
@@ -309,12 +316,44 @@ def planned(cube: str, facts: Mapping[str, Any]) -> Question:
     }
 
 
-def retained(cube: Cube) -> Question:
-    """Return a cube whose keeping is asked about."""
+def erasure_target(kind: str, id: str, *, held: bool, kept: int, last: bool) -> Question:
+    """Return what an erasure was asked for, and how it stands before this page."""
+    return {"kind": kind, "id": id, "held": held, "kept": kept, "last": last}
+
+
+def erased(cube: Cube, target: str, *, last_used_at: int | None) -> Question:
+    """Return a cube whose erasure was asked for by way of `target`."""
+    others = [subject for subject in cube.governance.subjects if subject != target]
+    asked = retained(cube, last_used_at=last_used_at, erasure_requested=True)
+    return {**asked, "others": len(others)}
+
+
+def retained(
+    cube: Cube,
+    *,
+    last_used_at: int | None = None,
+    erasure_requested: bool | None = None,
+    approved: bool = False,
+) -> Question:
+    """
+    Return a cube whose keeping is asked about.
+
+    An erasure was asked for where one could not be done and restricted the
+    cube; `erasure_requested` asks as if one were, or were not.
+    """
+    governance = cube.governance
+    requested = governance.restricted if erasure_requested is None else erasure_requested
     return {
         "id": cube.cube,
-        "retention_class": cube.governance.retention_class,
-        "state": cube.governance.state,
-        "recorded_at": cube.governance.recorded_at,
+        "retention_class": governance.retention_class,
+        "state": governance.state,
+        "created_at": governance.recorded_at,
+        "changed_at": cube.content.recorded_at,
+        "last_used_at": last_used_at,
+        "triggered_at": governance.triggered_at,
+        "expires_at": governance.expires_at,
         "held": cube.held,
+        "restricted": cube.restricted,
+        "erasure_requested": requested,
+        "approved": approved,
     }

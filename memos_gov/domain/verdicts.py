@@ -17,6 +17,8 @@ Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 Effect = Literal["allow", "refuse", "review"]
 FindingKind = Literal["card", "iban", "email", "phone"]
 IndexDepth = Literal["full", "vector_only", "none"]
+Custodian = Literal["vault", "directory", "index", "tables", "log"]
+Disposal = Literal["keep", "archive", "expire", "erase"]
 
 UNDEFINED = "policy_undefined"
 ERROR = "policy_error"
@@ -97,13 +99,30 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     any: tuple[ScopeClause, ...]
 
 
-class RetentionVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What should become of a cube, when (seconds), and the derivation step by step."""
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One step of a derivation: a stable code, and the moment (seconds) that was compared."""
 
-    action: Literal["keep", "archive", "expire", "erase"]
+    code: str
+    at: Integer | None = None
+
+
+class RetentionVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    What becomes of a cube next and when (seconds); nothing where `due` is None.
+
+    The first of `rules` decided, the others were weighed; `steps` derive it in
+    order. `review`: a second person must approve it before it is done.
+    """
+
+    action: Disposal
     due: Integer | None
+    review: bool
     rules: tuple[str, ...]
-    steps: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    def is_due(self, now: int) -> bool:
+        """Whether something is to be done by now."""
+        return self.action != "keep" and self.due is not None and self.due <= now
 
 
 class FormPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,6 +130,28 @@ class FormPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     index: IndexDepth
     rules: tuple[str, ...]
+
+
+class ErasureAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether a cube is erased or kept, why, by which rules, and the derivation step by step."""
+
+    action: Literal["erase", "keep"]
+    reasons: tuple[Reason, ...]
+    rules: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+class ErasurePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    What becomes of each cube of a page, and of the name of the person it was asked for.
+
+    `custodians` are those who must read back before the erasure is complete.
+    """
+
+    cubes: dict[str, ErasureAnswer]
+    subject: Literal["erase", "keep"]
+    custodians: tuple[Custodian, ...]
+    valid_until: Integer
 
 
 def refusal(code: str, valid_until: int, *, public: bool = False) -> Verdict:

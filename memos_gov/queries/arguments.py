@@ -31,6 +31,7 @@ class AuditArguments(Arguments):
     question: str
     subject: Name | None = None
     cube: CubeId | None = None
+    erasure: CubeId | None = None
 
 
 class ExplainArguments(Arguments):

@@ -5,6 +5,8 @@ The questions of auditors, each a name, and their answers as rows.
 `access`    who read or tried what, of a cube or of any cube of a person
 `derived`   what a cube was made of, and what was made of it
 `holds`     active legal holds
+`erasure`   the evidence of erasures: custodians, what was kept, what remains
+`requests`  requests to erase that are not complete, by age against the deadline
 `state`     a cube as it stood, and the events that led there
 `integrity` whether the log proves itself from its beginning (writes no event)
 
@@ -29,6 +31,12 @@ from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
 from memos_gov.queries.derived import COLUMNS as DERIVED_COLUMNS
 from memos_gov.queries.derived import derived
+from memos_gov.queries.erasures import (
+    ERASURE_COLUMNS,
+    REQUESTS_COLUMNS,
+    evidence_of,
+    requests,
+)
 from memos_gov.queries.holds import COLUMNS as HOLDS_COLUMNS
 from memos_gov.queries.holds import held
 from memos_gov.queries.integrity import COLUMNS as INTEGRITY_COLUMNS
@@ -42,8 +50,10 @@ Answer = Callable[[Evidence, AuditArguments], tuple[int, Sequence[tuple[Any, ...
 AUDITS: dict[str, tuple[tuple[str, ...], Answer]] = {
     "access": (ACCESS_COLUMNS, accesses),
     "derived": (DERIVED_COLUMNS, derived),
+    "erasure": (ERASURE_COLUMNS, evidence_of),
     "holds": (HOLDS_COLUMNS, held),
     "integrity": (INTEGRITY_COLUMNS, integrity),
+    "requests": (REQUESTS_COLUMNS, requests),
     "state": (STATE_COLUMNS, stood),
     "subject": (SUBJECT_COLUMNS, held_about),
 }
@@ -86,6 +96,9 @@ def audit(
     if name not in AUDITS:
         msg = f"question: there is no question {name!r}; there are {', '.join(AUDITS)}"
         raise InvalidCommandError(msg, field="question")
+    if arguments.erasure is not None and name != "erasure":
+        msg = "erasure: this question is not about one"
+        raise InvalidCommandError(msg, field="erasure")
     columns, answer = AUDITS[name]
     evidence = evidence.as_of(as_of)
     index, rows = answer(evidence, arguments)

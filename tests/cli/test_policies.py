@@ -12,6 +12,7 @@ from memos_gov.backends.files import FilePolicyBundles
 from memos_gov.bootstrap.policies import require_opa
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.errors import SettingsError
+from tests.bundles import scheduled
 from tests.cli.conftest import Answer, Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +106,38 @@ def test_policy_with_a_misspelt_field_is_named_with_file_and_line(run: Run, poli
 
     assert 2 == done.exit_code
     assert "odd.rego" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["check", "build"])
+def test_policy_whose_schedule_contradicts_itself_is_refused_by_class(
+    run: Run, policies: Path, verb: str
+) -> None:
+    """An author learns the class and the fault; what was compiled before stays."""
+    data = policies / "memos_gov" / "retention" / "data.json"
+    retention = json.loads(data.read_text())
+    retention["schedule"]["loan"]["min_s"] = retention["schedule"]["loan"]["max_s"] + 1
+    data.write_text(json.dumps(retention))
+    before = (policies / "compiled" / "data.json").read_bytes()
+
+    done = run("policy", verb, str(policies))
+
+    assert 2 == done.exit_code
+    assert "policy: retention class loan: the minimum (" in done.stderr
+    assert before == (policies / "compiled" / "data.json").read_bytes()
+
+
+def test_policy_whose_schedule_contradicts_itself_is_never_activated(
+    run: Run, folder: Path
+) -> None:
+    """Refused before anything is recorded, however the bundle came to be kept."""
+    digest = FilePolicyBundles(folder / "policies").put(scheduled(debt={"max_s": 5, "min_s": 6}))
+    before = run("status", "--json").stdout
+
+    done = run("policy", "activate", digest)
+
+    assert 2 == done.exit_code
+    assert "policy: retention class debt: the minimum (6 s) is over the maximum" in done.stderr
+    assert before == run("status", "--json").stdout
 
 
 def test_policy_tests_say_what_they_cover(run: Run, policies: Path) -> None:

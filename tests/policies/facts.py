@@ -19,6 +19,7 @@ def a_cube(cube_id: str = "c1", **facts: Any) -> dict[str, Any]:
         "quarantined": False,
         "held": False,
         "restricted": False,
+        "erasing": False,
         "owner": "olga",
         "purposes": ["complaint-handling"],
         "basis": "legitimate-interest",
@@ -75,7 +76,10 @@ def one_of_each() -> dict[str, dict[str, Any]]:
     target |= {"clearance": None, "purposes": []}
     candidate_fields = ("form", "label", "purposes", "basis", "region")
     candidate = {name: cube[name] for name in (*candidate_fields, "retention_class")}
-    retained = ("id", "retention_class", "state", "recorded_at", "held")
+    retained = {"id": "c1", "retention_class": "complaint", "state": "activated"}
+    retained |= dict.fromkeys(("created_at", "changed_at"), NOW - 1000)
+    retained |= dict.fromkeys(("last_used_at", "triggered_at", "expires_at"))
+    retained |= dict.fromkeys(("held", "restricted", "erasure_requested", "approved"), False)
     planned = ("id", "form", "label", "semantic_type", "quarantined", "findings")
     about = {"now": NOW, "tenant": "acme"}
     return {
@@ -98,6 +102,11 @@ def one_of_each() -> dict[str, dict[str, Any]]:
             consent=cube["consent"],
             restricted=False,
         ),
-        "memos_gov/retention/verdicts": {**about, "cubes": [{k: cube[k] for k in retained}]},
+        "memos_gov/retention/verdicts": {**about, "cubes": [retained]},
+        "memos_gov/erasure/plan": {
+            **about,
+            "target": {"kind": "subject", "id": "s1", "held": False, "kept": 0, "last": True},
+            "cubes": [{**retained, "others": 0}],
+        },
         "memos_gov/transformation/plans": {**about, "cubes": [{k: cube[k] for k in planned}]},
     }

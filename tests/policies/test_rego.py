@@ -14,7 +14,8 @@ MISSPELT = [
     ("access/people.rego", "grant.scope", "grant.scop"),
     ("access/action.rego", "input.target.own", "input.target.owned"),
     ("admission/verdict.rego", "input.cube.basis", "input.cube.base"),
-    ("retention/verdicts.rego", "c.recorded_at", "c.recorded"),
+    ("retention/verdicts.rego", "c.held", "c.heldd"),
+    ("retention/derivation.rego", "c.created_at", "c.created"),
     ("transformation/plans.rego", "c.findings", "c.found"),
 ]
 FORBIDDEN = ["time.now_ns()", 'http.send({"method": "get", "url": "x"})', "opa.runtime()"]

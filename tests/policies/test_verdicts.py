@@ -187,28 +187,38 @@ def test_content_for_a_purpose_not_granted_does_not_enter(ask: Ask) -> None:
     assert ("purpose_not_granted",) == verdict.public_reasons
 
 
+OLD = {"created_at": 0, "changed_at": 0}
+
+
 @pytest.mark.parametrize(
-    ("facts", "action"),
+    ("facts", "action", "due"),
     [
-        ({}, "keep"),
-        ({"recorded_at": 0, "retention_class": "conversation"}, "expire"),
-        ({"recorded_at": 0, "retention_class": "conversation", "held": True}, "keep"),
-        ({"recorded_at": 0, "retention_class": "conversation", "state": "expired"}, "erase"),
-        ({"recorded_at": 0, "retention_class": "evidence"}, "archive"),
+        ({}, "expire", False),
+        ({**OLD, "retention_class": "conversation"}, "expire", True),
+        ({**OLD, "retention_class": "conversation", "last_used_at": NOW - 5}, "expire", False),
+        ({**OLD, "retention_class": "conversation", "held": True}, "keep", False),
+        ({**OLD, "retention_class": "conversation", "state": "expired"}, "erase", True),
+        ({**OLD, "retention_class": "general"}, "archive", True),
+        ({**OLD, "retention_class": "evidence"}, "erase", True),
+        ({**OLD, "retention_class": "account"}, "keep", False),
+        ({"retention_class": "loan", "erasure_requested": True}, "erase", False),
+        ({"retention_class": "complaint", "erasure_requested": True}, "erase", True),
     ],
 )
 def test_retention_of_a_cube_follows_hold_and_schedule(
-    ask: Ask, facts: dict[str, Any], action: str
+    ask: Ask, facts: dict[str, Any], action: str, due: bool
 ) -> None:
-    """A hold wins over the schedule; the schedule says what happens at the end."""
+    """A hold wins over the schedule; the schedule says what is done at the end, and when."""
     question = one_of_each()["memos_gov/retention/verdicts"]
     question["cubes"][0] |= facts
 
     answer = ask("retention/verdicts", question, dict[str, RetentionVerdict])["c1"]
 
     assert action == answer.action
+    assert due == answer.is_due(NOW)
     assert answer.rules
     assert answer.steps
+    assert (facts.get("retention_class") == "evidence") == answer.review
 
 
 @pytest.mark.parametrize(

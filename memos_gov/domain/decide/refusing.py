@@ -25,7 +25,7 @@ def refused_by_policy(command: c.Command, at: Situation, verdict: Verdict) -> Dr
 
 def act_target(command: c.Command) -> str:
     """Return what a review case is about: exactly this act, so that no other one is approved."""
-    words = ("cube", "principal", "scope", "policy", "label", "basis", "to_revision")
+    words = ("cube", "subject", "principal", "scope", "policy", "label", "basis", "to_revision")
     fields = (*words, "valid_from", "valid_to")
     named = [part for field in fields if (part := getattr(command, field, None))]
     return "/".join([*getattr(command, "cubes", ()), *map(_said, named)])

@@ -33,6 +33,7 @@ DOMAIN_REASONS = {
     "case_not_open": "the review case is decided already",
     "principal_exists": "the principal exists already",
     "policy_active": "the policy is active already",
+    "erasure_open": "an erasure of this is under way already",
     "no_earlier_revision": "the cube has no such revision before the one it has",
     "basis_unclear": "the sources rest on different bases, and the one named is none of them",
     "purposes_disjoint": "the sources have no purpose in common with each other and with what "
@@ -83,6 +84,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     them, and `depth` how deep one would be indexed under a label. `barred` are
     the domain's reasons for which there is no new cube. `index` is how deep a
     cube would be indexed under the label that it is to get.
+    `erasing` says that an erasure of the target is under way; `kept_erasure`
+    names one of exactly this target that had to keep all of it.
     """
 
     tenant: str
@@ -96,6 +99,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     case: CaseFacts | None = None
     policy: str = ""
     approval: str | None = None
+    erasing: bool = False
+    kept_erasure: str | None = None
     labels: Mapping[str, int] = {}
     known: Mapping[str, Facts] = {}
     descendants: Callable[[str], tuple[str, ...]] = _no_descendants

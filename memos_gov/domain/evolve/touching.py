@@ -29,6 +29,10 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
             return (event.stream(tenant), held_stream(tenant, event.target))
         case e.HoldReleased():
             return (event.stream(tenant), *(held_stream(tenant, t) for t in event.targets))
+        case e.ErasureRequested() | e.ErasureCompleted():
+            return (event.stream(tenant), ids.open_erasures_stream(tenant))
+        case e.ErasurePlanned():
+            return (event.stream(tenant), *_decided(event, tenant))
         case e.CubesRead() | e.AuditAsked() | e.CommandRefused():
             return ()
         case _:
@@ -46,3 +50,12 @@ def held_stream(tenant: str, target: HeldTarget) -> str:
     if target.kind == "subject":
         return ids.subject_stream(tenant, target.id)
     return ids.governance_stream(tenant, target.id)
+
+
+def _decided(event: e.ErasurePlanned, tenant: str) -> tuple[str, ...]:
+    """Return what the last page of a plan touches besides the erasure."""
+    if event.state == "erasing":
+        return ()
+    subjects = () if event.subject is None else (ids.subject_stream(tenant, event.subject),)
+    guards = (ids.open_erasures_stream(tenant),) if event.state == "kept" else ()
+    return (*subjects, *guards)

@@ -12,6 +12,12 @@ reasons[c.id] contains "legal_hold" if {
 	c.held
 }
 
+reasons[c.id] contains "legal_hold" if {
+	input.action in data.memos_gov.access.actions.disposals
+	some c in input.cubes
+	c.held
+}
+
 reasons[c.id] contains "frozen" if {
 	changes
 	some c in input.cubes
@@ -28,6 +34,12 @@ reasons[c.id] contains "restricted" if {
 	restriction_counts
 	some c in input.cubes
 	c.restricted
+}
+
+reasons[c.id] contains "restricted" if {
+	input.action in data.memos_gov.access.actions.content
+	some c in input.cubes
+	c.erasing
 }
 
 reasons[c.id] contains code if {

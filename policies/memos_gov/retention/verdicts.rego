@@ -1,6 +1,10 @@
 # METADATA
 # title: Retention
-# description: Keep, archive, expire or erase each cube, when, and how that follows.
+# description: >-
+#   What becomes of each cube, when, and how that follows. A hold wins over the
+#   statutory minimum, that over the class's own minimum, both over an erasure that
+#   was asked for, and of all ends the earliest counts. The order of the resolver is
+#   here; what is weighed is in `derivation.rego`.
 # scope: package
 # schemas:
 #   - input: schema.retention_verdicts
@@ -8,7 +12,10 @@ package memos_gov.retention
 
 # METADATA
 # title: Verdicts
-# description: A retention verdict for each cube asked about; without a rule a cube is kept.
+# description: >-
+#   A verdict for each cube asked about: the next thing to be done and when it is due,
+#   `keep` and null where nothing is. The first of `rules` decided; `review` says that
+#   a second person must approve it first.
 # entrypoint: true
 verdicts := {c.id: verdict |
 	some c in input.cubes
@@ -21,102 +28,166 @@ verdicts := {c.id: verdict |
 unscheduled := {
 	"action": "keep",
 	"due": null,
+	"review": false,
 	"rules": ["retention/unscheduled"],
-	"steps": ["not_held", "class_not_scheduled"],
+	"steps": [{"code": "class_not_scheduled"}],
 }
 
 # METADATA
-# title: Outcomes
-# description: What a hold, an erasure or the schedule makes of a cube; a hold wins.
+# title: Erased
+# description: Nothing is left to be done.
 outcomes[c.id] := {
 	"action": "keep",
 	"due": null,
-	"rules": ["retention/held"],
-	"steps": ["held"],
-} if {
-	some c in input.cubes
-	c.held
-}
-
-outcomes[c.id] := {
-	"action": "keep",
-	"due": null,
+	"review": false,
 	"rules": ["retention/erased"],
-	"steps": ["not_held", "erased"],
+	"steps": [{"code": "erased"}],
 } if {
 	some c in input.cubes
-	not c.held
 	c.state == "erased"
 }
 
-outcomes[c.id] := {
-	"action": "keep",
-	"due": due[c.id],
-	"rules": ["retention/schedule"],
-	"steps": ["not_held", "class_scheduled", "counted_from_recorded_at", "maximum_ahead"],
-} if {
-	some c in input.cubes
-	input.now < due[c.id]
-}
-
-outcomes[c.id] := {
-	"action": next[c.id],
-	"due": due[c.id],
-	"rules": ["retention/schedule"],
-	"steps": ["not_held", "class_scheduled", "counted_from_recorded_at", "maximum_reached"],
-} if {
-	some c in input.cubes
-	input.now >= due[c.id]
-}
-
+# METADATA
+# title: Held
+# description: A hold keeps, whatever else says; the steps end with what would be without it.
 outcomes[c.id] := {
 	"action": "keep",
 	"due": null,
-	"rules": ["retention/schedule"],
-	"steps": ["not_held", "class_scheduled", "archived_for_good"],
+	"review": false,
+	"rules": array.concat(["retention/hold"], rules[c.id]),
+	"steps": array.concat([{"code": "held"}], steps[c.id]),
+} if {
+	some c in input.cubes
+	c.held
+	rules[c.id]
+}
+
+# METADATA
+# title: Scheduled
+# description: The earliest end of a cube that nothing keeps for good.
+outcomes[c.id] := {
+	"action": end[c.id].action,
+	"due": due[c.id],
+	"review": object.get(reviewed, c.id, false),
+	"rules": rules[c.id],
+	"steps": array.concat([{"code": "not_held"}], steps[c.id]),
 } if {
 	some c in input.cubes
 	not c.held
-	settled[c.id]
+	end[c.id]
 }
 
 # METADATA
-# title: Due
+# title: Kept
+# description: A cube whose keeping nothing ends, or whose minimum cannot be counted yet.
+outcomes[c.id] := {
+	"action": "keep",
+	"due": null,
+	"review": false,
+	"rules": rules[c.id],
+	"steps": array.concat([{"code": "not_held"}], steps[c.id]),
+} if {
+	some c in input.cubes
+	not c.held
+	rules[c.id]
+	not end[c.id]
+}
+
+# METADATA
+# title: Rules
+# description: What decided and what it was weighed against, the one that decided first.
+rules[c.id] := array.concat([rule | some rule in postponed[c.id]], [end[c.id].rule]) if {
+	some c in input.cubes
+	end[c.id]
+}
+
+rules[c.id] := [longest[c.id]] if {
+	some c in input.cubes
+	endless[c.id]
+}
+
+rules[c.id] := ["retention/schedule"] if {
+	some c in input.cubes
+	class[c.id]
+	not end[c.id]
+	not endless[c.id]
+}
+
+# METADATA
+# title: Steps
+# description: From when time is counted, every moment weighed in the order of the resolver, the end.
+steps[c.id] := array.concat(array.concat(counted[c.id], moments[c.id]), last[c.id]) if {
+	some c in input.cubes
+	class[c.id]
+}
+
+# METADATA
+# title: Last steps
+# description: Whether a review stands before the end, and the end itself.
+last[c.id] := [{"code": end[c.id].action, "at": due[c.id]}] if {
+	some c in input.cubes
+	end[c.id]
+	not reviewable[c.id]
+}
+
+last[c.id] := [{"code": review_code[c.approved]}, {"code": end[c.id].action, "at": due[c.id]}] if {
+	some c in input.cubes
+	end[c.id]
+	reviewable[c.id]
+}
+
+last[c.id] := [{"code": "keep"}] if {
+	some c in input.cubes
+	class[c.id]
+	not end[c.id]
+}
+
+review_code := {true: "review_approved", false: "review_required"}
+
+# METADATA
+# title: The end
 # description: >-
-#   When the next step is due: at the class's maximum counted from the record, and
-#   for an expired cube after the days of grace that follow.
-due[c.id] := c.recorded_at + data.memos_gov.retention.schedule[c.retention_class].max_s if {
+#   Of everything that ends the keeping the earliest, none of it before the minima are
+#   over; of several at one moment the one that is first in the resolver.
+end[c.id] := candidate if {
 	some c in input.cubes
-	not c.held
-	not c.state in ["erased", "expired"]
-	not settled[c.id]
+	some candidate in ends[c.id]
+	candidate.rank == first[c.id][1]
 }
 
-due[c.id] := (c.recorded_at + max_s) + data.memos_gov.retention.grace_s if {
+due[c.id] := first[c.id][0] if some c in input.cubes
+
+first[c.id] := min({[max({candidate.at, floor[c.id]}), candidate.rank] |
+	some candidate in ends[c.id]
+}) if {
 	some c in input.cubes
-	not c.held
-	c.state == "expired"
-	max_s := data.memos_gov.retention.schedule[c.retention_class].max_s
+	ends[c.id]
+	not endless[c.id]
 }
 
 # METADATA
-# title: Next step
-# description: What is done when it is due; what has expired is erased.
-next[c.id] := data.memos_gov.retention.schedule[c.retention_class].then if {
+# title: Postponed
+# description: The minimum that moves the end to a later moment than its own.
+postponed[c.id] contains longest[c.id] if {
 	some c in input.cubes
+	end[c.id].at < floor[c.id]
+}
+
+# METADATA
+# title: Review
+# description: >-
+#   Records of a class under review leave only after a second person looked: not what
+#   a person asked to have erased, and not what was reviewed when it expired.
+reviewable contains c.id if {
+	some c in input.cubes
+	class[c.id].review
+	end[c.id].action in ["expire", "erase"]
+	end[c.id].rule != "retention/erasure"
 	c.state != "expired"
 }
 
-next[c.id] := "erase" if {
+reviewed[c.id] := true if {
 	some c in input.cubes
-	c.state == "expired"
-}
-
-# METADATA
-# title: Settled
-# description: Archived cubes of a class that ends in the archive.
-settled contains c.id if {
-	some c in input.cubes
-	c.state == "archived"
-	data.memos_gov.retention.schedule[c.retention_class].then == "archive"
+	reviewable[c.id]
+	not c.approved
 }
