@@ -104,7 +104,9 @@ def test_narrowing_of_any_kind_reaches_descendants_or_is_incomplete(
     family: History, event: e.Event
 ) -> None:
     """Each of them is known to the certifier."""
-    assert ("incomplete", {"cubes": [CHILD, GRANDCHILD]}) == why(family.propose(event))
+    actor = ids.ERASER if isinstance(event, e.CubeErased) else OWNER
+
+    assert ("incomplete", {"cubes": [CHILD, GRANDCHILD]}) == why(family.propose(event, actor=actor))
 
 
 @pytest.mark.parametrize(
@@ -231,24 +233,28 @@ def test_erasure_of_a_whole_lineage_in_one_record_is_accepted(family: History) -
     """Each ends by its own event, under its own permission."""
     events = [e.CubeErased(cube=x, erasure="e_1") for x in (CUBE, CHILD, GRANDCHILD)]
 
-    assert "accepted" == family.propose(*events).code
+    assert "accepted" == family.propose(*events, actor=ids.ERASER).code
 
 
 def test_erasure_that_restricts_descendants_first_is_accepted(family: History) -> None:
     """They are erased in their turn, or kept for a hold of their own."""
     told = [narrowed(x, restricted=True) for x in (CHILD, GRANDCHILD)]
 
-    outcome = family.propose(NARROWING["erasure"], *told, verdict=allowing([CUBE]))
+    outcome = family.propose(
+        NARROWING["erasure"], *told, verdict=allowing([CUBE]), actor=ids.ERASER
+    )
 
     assert "accepted" == outcome.code
     assert governance(family, GRANDCHILD).restricted
-    assert "accepted" == family.propose(e.CubeErased(cube=CHILD, erasure="e_1")).code
+    later = e.CubeErased(cube=CHILD, erasure="e_1")
+    assert "accepted" == family.propose(later, actor=ids.ERASER).code
 
 
 def test_lineage_is_erased_leaf_by_leaf_without_a_word_on_the_rest(family: History) -> None:
     """A process that takes pages of any size begins with what was made last."""
     for cube in (GRANDCHILD, CHILD, CUBE):
-        assert "accepted" == family.propose(e.CubeErased(cube=cube, erasure="e_1")).code
+        erased = e.CubeErased(cube=cube, erasure="e_1")
+        assert "accepted" == family.propose(erased, actor=ids.ERASER).code
 
 
 def test_restriction_of_a_held_descendant_lets_its_source_go(family: History) -> None:
@@ -260,6 +266,7 @@ def test_restriction_of_a_held_descendant_lets_its_source_go(family: History) ->
         held,
         narrowed(GRANDCHILD, restricted=True),
         narrowed(GRANDCHILD, source=CHILD, restricted=True),
+        actor=ids.ERASER,
     )
 
     assert "accepted" == outcome.code
@@ -270,8 +277,9 @@ def test_restriction_of_a_held_descendant_lets_its_source_go(family: History) ->
 def test_nothing_is_made_of_what_is_restricted_or_erased(family: History, kind: str) -> None:
     """So everything made of it stays reached."""
     told = [narrowed(x, restricted=True) for x in (CHILD, GRANDCHILD)]
-    family.propose(NARROWING[kind], *told)
+    outcome = family.propose(NARROWING[kind], *told, actor=ids.ERASER)
 
+    assert "accepted" == outcome.code
     for source in (CUBE, CHILD, GRANDCHILD):
         assert INVALID == why(family.propose(*child(source, cube="c_late")))
 

@@ -265,7 +265,7 @@ class TablesContract:
         history = a_family()
         erased = [e.CubeErased(cube=cube, erasure="e_1") for cube in ("c_leaf", "c_child")]
         for event in erased:
-            assert "accepted" == history.propose(event).code
+            assert "accepted" == history.propose(event, actor=ids.ERASER).code
         put(tables, history)
 
         with tables.certification() as transaction:
