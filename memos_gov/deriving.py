@@ -127,9 +127,10 @@ class Deriving:
         if earlier is None or earlier.content.revision == cube.content.revision:
             return Assessed(situation, verdict, targets)
         content = self._open_content(at.tenant, earlier)
-        verdict, facts = self._admission.readmit(command.ACTION, cube, content, verdict)
+        ruled = at.labelled(cube, command.to_revision, situation.labels)
+        verdict, facts = self._admission.readmit(command.ACTION, ruled, content, verdict)
         content = masked(content, verdict.masks)
-        admitted = self._admission.admit(verdict, content, cube.governance.label, facts)
+        admitted = self._admission.admit(verdict, content, ruled.governance.label, facts)
         situation = replace(situation, admitted=admitted)
         return Assessed(situation, verdict, {command.cube: verdict})
 

@@ -525,6 +525,59 @@ def test_roll_back_after_a_new_label_finds_the_revision(gov: Service, owner: New
     assert ("one", 3) == (facts(gov, cube).content, facts(gov, cube).revision)
 
 
+def test_roll_back_brings_the_label_of_then_back(gov: Service, owner: NewActor) -> None:
+    """What was revised away before the label sank is no less secret than it was."""
+    actor = owner()
+    cube = a_cube(actor, "The merger is off.", label="internal")
+    actor.relabel(cube, "confidential")
+    actor.revise(cube, "Nothing to see.")
+    _lower(gov, owner(), cube)
+    assert "internal" == facts(gov, cube).label
+
+    receipt = actor.roll_back(cube, to_revision=1)
+
+    assert ("confidential", "The merger is off.") == (
+        facts(gov, cube).label,
+        facts(gov, cube).content,
+    )
+    assert owner().explain(receipt.verdict_id).same
+
+
+def _lower(gov: Service, actor: Actor, cube: str) -> None:
+    """Lower a label to internal, with a second person's approval."""
+    actor.add_principal("zoe", roles=["steward"], clearance="restricted", purposes=[PURPOSE])
+    case = _case(refusal(lambda: actor.relabel(cube, "internal")), actor)
+    gov.acting_as("zoe", purpose=PURPOSE).approve(case)
+    approved = gov.acting_as("owner", purpose=PURPOSE, approval=case)
+    approved.relabel(cube, "internal")
+
+
+def _case(error: GovernanceError, actor: Actor) -> str:
+    assert isinstance(error, DeniedError)
+    return actor.cases()[0].case_id
+
+
+def test_session_that_read_under_a_higher_label_remembers_under_it(
+    gov: Service, owner: NewActor
+) -> None:
+    """Also what was read of the past; a label that sinks later frees only what it is on."""
+    cube, actor = a_cube(owner(), "The merger is off.", label="confidential"), owner()
+    actor.get(cube)
+    owner().revise(cube, "Nothing to see.")
+    _lower(gov, owner(), cube)
+    past = owner()
+    assert "The merger is off." == past.get(cube, as_of=_first_index(owner(), cube)).content
+
+    told = [x.remember("No merger.", label="public").cube_id or "" for x in (actor, past)]
+
+    assert ["confidential"] * 2 == [facts(gov, x).label for x in told]
+    assert "internal" == facts(gov, cube).label
+
+
+def _first_index(actor: Actor, cube: str) -> int:
+    return actor.history(cube).changes[0].index
+
+
 def test_roll_back_to_a_card_number_is_admitted_like_any_other(
     gov: Service, owner: NewActor, bot: Actor
 ) -> None:
