@@ -326,12 +326,7 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
 
 
 def _cubes_of(events: Iterable[e.Event]) -> set[str]:
-    """
-    Return the cubes that need a permission each.
-
-    What is narrowed with its source is covered by the source's, what was read
-    in the session by that of the read.
-    """
+    """Return the cubes that need a permission each; the narrowed and the read have theirs."""
     found: set[str] = set()
     for event in events:
         if isinstance(event, e.CubeNarrowed):

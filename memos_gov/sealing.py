@@ -35,7 +35,8 @@ MONTH = "month:"
 NAMED = frozenset({"subject", "principal", "matter"})
 STREAM_PARTS = 3
 EVENTS_CHECKED = 64
-POOL_KEYS_FIRST = 8
+POOL_KEYS_FIRST = 1  # a process of one command leaves no key behind that nothing was sealed with
+POOL_KEYS_GROWTH = 8
 POOL_KEYS_MAX = 512
 
 
@@ -75,7 +76,7 @@ class Sealer:
             if not self._pool[tenant]:
                 count = self._refill.get(tenant, POOL_KEYS_FIRST)
                 self._pool[tenant] = self._keys.issue(tenant, count)
-                self._refill[tenant] = min(count * 2, POOL_KEYS_MAX)
+                self._refill[tenant] = min(count * POOL_KEYS_GROWTH, POOL_KEYS_MAX)
             return self._pool[tenant].pop()
 
     def open(

@@ -118,6 +118,10 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     ended: tuple[Grant, ...] = ()
     triggered_at: int | None = None
 
+    def is_over(self, moment: int) -> bool:
+        """Whether what the cube was made of had stopped being valid."""
+        return self.valid_to is not None and self.valid_to <= moment
+
     def label_at(self, moment: int) -> str:
         """Return the label at a moment; of several words about it the newest record wins."""
         return word_at(self.labels, moment, self.label)
