@@ -204,9 +204,13 @@ class Assessor:
         situation = self._situation()
         if isinstance(command, c.AddPrincipal | c.GrantRoles | c.RevokeRoles):
             situation = replace(situation, target=at.principal(command.principal))
+        targets = {target["id"] or "": verdict}
         if isinstance(command, c.PlaceHold | c.ReleaseHold):
             situation = replace(situation, matter=self._matter(command.matter))
-        return Assessed(situation, verdict, {target["id"] or "": verdict})
+        if isinstance(command, c.ReleaseHold) and situation.matter is not None:
+            held = situation.matter.targets
+            targets |= {one.id: verdict for one in held if one.kind == "cube"}
+        return Assessed(situation, verdict, targets)
 
     def _target(self, command: c.Command) -> Question:
         at = self._attempt

@@ -17,9 +17,7 @@ from memos_gov.domain import ids
 from memos_gov.domain.facts import (
     WORKER_FACTS,
     CaseFacts,
-    ContentFacts,
     Facts,
-    GovernanceFacts,
     PolicyFacts,
     PrincipalFacts,
     SubjectFacts,
@@ -30,6 +28,7 @@ from memos_gov.domain.questions import (
     Question,
     asked,
     cube_facts,
+    cube_in,
     missing_cube,
     next_edge,
 )
@@ -113,15 +112,8 @@ class Attempt:
         wanted = list(cubes)
         self.load(s for cube in wanted for s in cube_streams(self.tenant, cube, {}))
         self.load(s for cube in wanted for s in cube_streams(self.tenant, cube, self._facts))
-        found = {cube: self._cube(cube) for cube in wanted}
+        found = {cube: cube_in(self._facts, self.tenant, cube) for cube in wanted}
         return {cube: facts for cube, facts in found.items() if facts is not None}
-
-    def _cube(self, cube: str) -> Cube | None:
-        content = self.get(ids.content_stream(self.tenant, cube), ContentFacts)
-        governance = self.get(ids.governance_stream(self.tenant, cube), GovernanceFacts)
-        if content is None or governance is None:
-            return None
-        return Cube(cube, content, governance, self.subjects(governance.subjects))
 
     def forget_all_but(self, cubes: Iterable[str]) -> None:
         """Stop relying on cubes that will not be returned, and on their subjects."""

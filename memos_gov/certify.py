@@ -215,6 +215,8 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
             raise Rejected("invalid", why=["stream"])
         if not all(ids.STREAM.fullmatch(s) for s in touched(event, record.data.tenant)):
             raise Rejected("invalid", why=["id"])
+        if isinstance(event, e.RetentionScheduled) and not ids.is_opaque(event.cube):
+            raise Rejected("invalid", why=["id"])
         if isinstance(event, e.CubeRemembered | e.CubeRevised) and not (env.sealed and env.key_id):
             raise Rejected("invalid", why=["sealed"])
 
@@ -260,7 +262,7 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
 def _cubes_of(events: Iterable[e.Event]) -> set[str]:
     found: set[str] = set()
     for event in events:
-        if isinstance(event, e.OnContent | e.OnGovernance):
+        if isinstance(event, e.OnContent | e.OnGovernance | e.RetentionScheduled):
             found.add(event.cube)
         elif isinstance(event, e.CubesRead):
             found.update(c.cube for c in event.cubes)

@@ -35,6 +35,7 @@ from memos_gov.domain.history import LogPosition, Outcome
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.reliance import required_streams
 from memos_gov.domain.vocabulary import check_times, check_words
+from memos_gov.due_dates import dated
 from memos_gov.errors import (
     ConflictError,
     CorruptionError,
@@ -284,10 +285,11 @@ class Governor:
         assessed: Assessed,
         drafts: tuple[Draft, ...],
     ) -> Prepared:
-        """Return drafts as a signed record that names everything it relies on."""
+        """Return drafts as a signed record that names everything it relies on, due dates too."""
+        now, caller = self.clock.now(), attempt.caller
+        drafts = dated(attempt, drafts, int(now.timestamp()))
         for draft in drafts:
             attempt.load(required_streams(draft.event, attempt.tenant, attempt.known))
-        now, caller = self.clock.now(), attempt.caller
         verdict = assessed.verdict
         data = codec.RecordData(
             tenant=caller.tenant,

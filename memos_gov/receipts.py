@@ -34,6 +34,7 @@ REMEDIES = {
     "case_not_open": "`memos-gov review list` shows the cases that are open.",
     "principal_exists": "Choose another name, or give roles with `memos-gov principal grant`.",
     "policy_active": NOTHING_TO_DO,
+    "already_triggered": NOTHING_TO_DO,
 }
 
 

@@ -59,7 +59,7 @@ def targets_of(events: Iterable[e.Event]) -> set[str]:
     found: set[str] = set()
     for event in events:
         found.update(x.cube for x in getattr(event, "cubes", ()))
-        if isinstance(event, e.OnContent | e.OnGovernance):
+        if isinstance(event, e.OnContent | e.OnGovernance | e.RetentionScheduled):
             found.add(event.cube)
     return found
 

@@ -120,6 +120,27 @@ def _on_cube(
     return run
 
 
+@verb("trigger")
+@click.argument("cube")
+@click.option(
+    "--at",
+    "occurred_at",
+    metavar="TIME",
+    callback=options.moment_of,
+    help="When it happened; now by default.",
+)
+@options.dry_run
+def trigger_verb(session: Session, cube: str, occurred_at: datetime | None, dry_run: bool) -> None:
+    """
+    Say that the event happened which retention waits for.
+
+    Such as a contract that ended: the memory's class is counted from it.
+    """
+    with session.actor() as actor:
+        receipt = actor.trigger(cube, occurred_at=occurred_at, dry_run=dry_run)
+        session.show(receipt, views.receipt("triggered"))
+
+
 freeze_verb = _on_cube(
     "freeze", lambda actor: actor.freeze, "frozen", "Admit no change to a memory."
 )

@@ -50,6 +50,7 @@ VERBS = {
     "thaw": "memos_gov.cli.governing",
     "archive": "memos_gov.cli.governing",
     "restore": "memos_gov.cli.governing",
+    "trigger": "memos_gov.cli.governing",
     "review": "memos_gov.cli.reviews",
     "history": "memos_gov.cli.evidence",
     "explain": "memos_gov.cli.evidence",

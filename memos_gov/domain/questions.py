@@ -13,10 +13,12 @@ from typing import Any
 
 import msgspec
 
+from memos_gov.domain import ids
 from memos_gov.domain.commands import RememberCube, ReviseCube
 from memos_gov.domain.facts import (
     ConsentFact,
     ContentFacts,
+    Facts,
     GovernanceFacts,
     Grant,
     PrincipalFacts,
@@ -63,6 +65,17 @@ class Cube(msgspec.Struct, frozen=True):
     def restricted(self) -> bool:
         """Whether the cube itself or one of its subjects is restricted."""
         return self.governance.restricted or any(s.restricted for s in self.subjects)
+
+
+def cube_in(facts: Mapping[str, Facts], tenant: str, cube: str) -> Cube | None:
+    """Return a cube as facts know it, with its subjects; None for one never remembered."""
+    content = facts.get(ids.content_stream(tenant, cube))
+    governance = facts.get(ids.governance_stream(tenant, cube))
+    if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+        return None
+    subjects = (facts.get(ids.subject_stream(tenant, s)) for s in governance.subjects)
+    found = tuple(s if isinstance(s, SubjectFacts) else SubjectFacts() for s in subjects)
+    return Cube(cube, content, governance, found)
 
 
 def asked(

@@ -48,7 +48,7 @@ def required_streams(event: e.Event, tenant: str, facts: Mapping[str, Facts]) ->
         case e.CubeShared():
             grantee = ids.principal_stream(tenant, event.principal)
             return (*cube_streams(tenant, event.cube, facts), grantee)
-        case e.OnContent() | e.OnGovernance():
+        case e.OnContent() | e.OnGovernance() | e.RetentionScheduled():
             return cube_streams(tenant, event.cube, facts)
         case e.HoldPlaced(target=target) if target.kind == "cube":
             return (event.stream(tenant), *cube_streams(tenant, target.id, facts))

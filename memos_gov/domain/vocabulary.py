@@ -54,14 +54,19 @@ def _check(field: str, values: Iterable[str], allowed: Collection[str]) -> None:
 
 def check_times(command: c.Command, now: datetime) -> None:
     """
-    Refuse content that would begin to be true in the future.
+    Refuse content that would begin to be true in the future, and events that have not happened.
 
     Raises:
-        InvalidCommandError: Names `valid_from`.
+        InvalidCommandError: Names `valid_from` or `occurred_at`.
     """
-    start = getattr(command, "valid_from", None)
-    if not isinstance(command, c.RememberCube | c.ReviseCube) or start is None:
-        return
-    if (start - now).total_seconds() > AHEAD_MAX_S:
-        msg = "valid_from: lies in the future"
-        raise InvalidCommandError(msg, field="valid_from")
+    for kinds, field in _PAST:
+        start = getattr(command, field, None) if isinstance(command, kinds) else None
+        if start is not None and (start - now).total_seconds() > AHEAD_MAX_S:
+            msg = f"{field}: lies in the future"
+            raise InvalidCommandError(msg, field=field)
+
+
+_PAST: tuple[tuple[tuple[type[c.Command], ...], str], ...] = (
+    ((c.RememberCube, c.ReviseCube), "valid_from"),
+    ((c.TriggerRetention,), "occurred_at"),
+)

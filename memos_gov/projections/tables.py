@@ -184,6 +184,24 @@ class UsageRow(TablesModel, table=True):
     last_read_at: int = Field(sa_type=BigInteger)
 
 
+class DueRow(TablesModel, table=True):
+    """View: what is due for a cube next and when; `policy` said so, "" where it did not answer."""
+
+    __tablename__ = "due"
+    __table_args__ = (Index("due_by_moment", "tenant", "due_at"),)
+
+    tenant: str = Field(primary_key=True)
+    cube: str = Field(primary_key=True)
+    due_at: int | None = Field(sa_type=BigInteger)
+    action: str
+    retention_class: str
+    policy: str
+    held: bool
+    rules: str
+    steps: str
+    idx: int = Field(sa_type=BigInteger)
+
+
 class SettingRow(OperationsModel, table=True):
     """A pointer of this installation, such as the tables file in use."""
 

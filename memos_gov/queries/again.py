@@ -69,6 +69,9 @@ class Again:
         if remembered is not None and remembered.cube == target:
             admission = judge.admission(self._asked(target), self._admission(remembered))
             return merge(admission, *self._consents(judge, remembered))
+        released = self._event(e.HoldReleased)
+        if released is not None:  # the verdict on its cubes is that on the matter
+            target = released.matter
         if target.startswith("c_"):
             return self._of_cube(judge, target)
         return judge.action(self._asked(target), self._target(target))

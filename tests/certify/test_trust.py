@@ -17,6 +17,7 @@ from tests.certify.cases import (
     GOVERNANCE,
     OTHER_CUBE,
     REFUSED,
+    SCHEDULED,
     SHARED,
     read,
     revised,
@@ -240,12 +241,19 @@ def test_event_beside_a_refusal_is_invalid(lived: History) -> None:
     assert ("invalid", {"why": ["verdict"]}) == why(outcome)
 
 
-@pytest.mark.parametrize("event", [FROZEN, SHARED, read(CUBE), revised()])
+@pytest.mark.parametrize("event", [FROZEN, SCHEDULED, SHARED, read(CUBE), revised()])
 def test_permission_for_another_cube_is_invalid(lived: History, event: e.Event) -> None:
     """Each cube that is touched or read has its own permission."""
     outcome = lived.propose(event, verdict=allowing([OTHER_CUBE]))
 
     assert ("invalid", {"why": ["verdict"]}) == why(outcome)
+
+
+def test_schedule_of_what_is_no_cube_is_invalid(lived: History) -> None:
+    """An id that could be read as another stream makes a record invalid."""
+    event = replace(SCHEDULED, cube="c_1/governance")
+
+    assert ("invalid", {"why": ["id"]}) == why(lived.propose(event))
 
 
 def test_permission_that_leaves_one_cube_refused_is_invalid(lived: History) -> None:

@@ -212,7 +212,7 @@ def test_hold_that_is_placed_stops_an_archive_until_released(run: Run, answer: A
 def test_state_that_is_changed_and_changed_back_is_as_before(answer: Answer) -> None:
     """Freeze and thaw, archive and restore."""
     cube = answer("remember", "charged twice")["cube_id"]
-    for verb in ("freeze", "thaw", "archive", "restore"):
+    for verb in ("freeze", "thaw", "archive", "restore", "trigger"):
         answer(verb, cube)
 
     assert "activated" == answer("get", cube)["state"]

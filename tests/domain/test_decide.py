@@ -397,6 +397,7 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.RevokeRoles, principal=ANN, roles=["dpo"]),
     c.make(c.ShareCube, cube=CUBE, principal=ANN),
     c.make(c.ThawCube, cube=CUBE),
+    c.make(c.TriggerRetention, cube=CUBE, occurred_at=datetime.fromtimestamp(NOW, UTC)),
     c.make(c.UnshareCube, cube=CUBE, principal=ANN),
     c.make(c.WithdrawConsent, subject=SUBJECT, purpose="research"),
 )

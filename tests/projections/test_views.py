@@ -11,7 +11,7 @@ from memos_gov.projections import views
 from memos_gov.projections.tables import CheckpointRow, TablesModel, table_of
 
 PURPOSE = "complaint-handling"
-VIEWED = ("cubes", "cube_words", "accesses", "usage")
+VIEWED = ("cubes", "cube_words", "accesses", "due", "usage")
 
 
 def live(gov: memos_gov.Service) -> None:
@@ -28,6 +28,7 @@ def live(gov: memos_gov.Service) -> None:
     with pytest.raises(memos_gov.DeniedError):
         analyst.archive(first)
     owner.archive(first)
+    owner.hold(matter="M-1", cube=cubes[1])
 
 
 def rows(gov: memos_gov.Service) -> dict[str, list[tuple[object, ...]]]:

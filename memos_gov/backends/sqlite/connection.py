@@ -108,13 +108,15 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _translate(error: sqlite3.Error, path: Path) -> GovernanceError:
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
     if primary in _DAMAGED:
         return CorruptionError(f"{path.name} is damaged", place=path.name)
     if primary in _READ_ONLY:
         msg = f"{path.name} cannot be written"
         return UnavailableError(msg, backend="sqlite", remedy=GIVE_ACCESS)
-    if primary == sqlite3.SQLITE_FULL:
+    # The file beside a database that is opened is the first that finds no room.
+    if primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:
         msg = f"no room left on the disk for {path.name}"
         return UnavailableError(msg, backend="sqlite", remedy=MAKE_ROOM)
     if isinstance(error, sqlite3.OperationalError) and "no such table" in str(error):

@@ -53,6 +53,7 @@ from memos_gov.domain.commands.people import (
     WithdrawConsent,
 )
 from memos_gov.domain.commands.reading import ListCubes, ReadCube, ReadHistory, RecallCubes
+from memos_gov.domain.commands.retention import TriggerRetention
 
 __all__ = [
     "COMMAND_TYPES",
@@ -95,6 +96,7 @@ __all__ = [
     "RevokeRoles",
     "ShareCube",
     "ThawCube",
+    "TriggerRetention",
     "UnshareCube",
     "Whole",
     "WithdrawConsent",
@@ -126,6 +128,7 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     RevokeRoles,
     ShareCube,
     ThawCube,
+    TriggerRetention,
     UnshareCube,
     WithdrawConsent,
 )

@@ -27,6 +27,7 @@ DOMAIN_REASONS = {
     "case_not_open": "the review case is decided already",
     "principal_exists": "the principal exists already",
     "policy_active": "the policy is active already",
+    "already_triggered": "the event is on record with this time already",
 }
 
 

@@ -55,6 +55,7 @@ from memos_gov.domain.events.people import (
     RolesGranted,
     RolesRevoked,
 )
+from memos_gov.domain.events.retention import RetentionScheduled, RetentionTriggered
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
 __all__ = [
@@ -98,6 +99,8 @@ __all__ = [
     "PrincipalAdded",
     "ReadCube",
     "ReadDetail",
+    "RetentionScheduled",
+    "RetentionTriggered",
     "ReviewApproved",
     "ReviewOpened",
     "ReviewRejected",
@@ -137,6 +140,8 @@ EVENT_TYPES: dict[str, type[Event]] = {
         PolicyActivated,
         PolicyRolledBack,
         PrincipalAdded,
+        RetentionScheduled,
+        RetentionTriggered,
         ReviewApproved,
         ReviewOpened,
         ReviewRejected,

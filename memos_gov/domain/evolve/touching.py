@@ -23,7 +23,7 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
             return (event.stream(tenant), held_stream(tenant, event.target))
         case e.HoldReleased():
             return (event.stream(tenant), *(held_stream(tenant, t) for t in event.targets))
-        case e.CubesRead() | e.AuditAsked() | e.CommandRefused():
+        case e.CubesRead() | e.AuditAsked() | e.CommandRefused() | e.RetentionScheduled():
             return ()
         case _:
             return (event.stream(tenant),)

@@ -1,0 +1,28 @@
+"""Events of retention: what is due for a cube, and the event that its class counts from."""
+
+from __future__ import annotations
+
+from memos_gov.domain.events.event import Event, OnGovernance
+from memos_gov.domain.verdicts import Disposal, Integer, Step
+
+
+class RetentionScheduled(Event, frozen=True, kw_only=True):
+    """
+    What policy said is due for a cube next, and how that follows; it versions nothing.
+
+    It stands in the record that changed the answer, so that what is due can be
+    told from the log alone.
+    """
+
+    cube: str
+    retention_class: str
+    action: Disposal
+    due: Integer | None
+    rules: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+class RetentionTriggered(OnGovernance, frozen=True, kw_only=True):
+    """The event happened from which the cube's class counts, such as a contract that ended."""
+
+    occurred_at: Integer
