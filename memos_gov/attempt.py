@@ -157,8 +157,8 @@ class Attempt:
         """
         Return the verdict on each cube.
 
-        None outlives the next moment at which a share or a consent of its
-        cube begins or ends: those were resolved at `now`.
+        None outlives the next moment at which a share, a consent or a hold of
+        its cube begins or ends: those were resolved at `now`.
         """
         facts = [cube_facts(cube, self.tenant, self.now) for cube in cubes]
         verdicts = self.judge.cubes(asked, facts)

@@ -59,17 +59,17 @@ def _scheduled(
     attempt: Attempt, cube: str, after: Mapping[str, Facts], now: int
 ) -> e.RetentionScheduled | None:
     """Return what is due for a cube; None where nothing about that changed, or it is erased."""
-    asked = _question(after, attempt.tenant, cube)
-    before = _question(attempt.known, attempt.tenant, cube)
+    asked = _question(after, attempt.tenant, cube, now)
+    before = _question(attempt.known, attempt.tenant, cube, now)
     if asked is None or asked == before or asked["state"] == "erased":
         return None
     verdict = attempt.judge.retention_of(attempt.tenant, now, asked)
     return scheduled(asked, verdict)
 
 
-def _question(facts: Mapping[str, Facts], tenant: str, cube: str) -> Question | None:
+def _question(facts: Mapping[str, Facts], tenant: str, cube: str, now: int) -> Question | None:
     found = cube_in(facts, tenant, cube)
-    return None if found is None else retained(found)
+    return None if found is None else retained(found, now)
 
 
 def scheduled(asked: Question, verdict: RetentionVerdict) -> e.RetentionScheduled:

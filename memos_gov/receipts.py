@@ -30,6 +30,7 @@ REMEDIES = {
     "not_frozen": NOTHING_TO_DO,
     "not_shared": "Check the name; who has no share needs none ended.",
     "not_held": "Check the name of the matter; `memos-gov audit holds` lists them.",
+    "not_of_this_matter": "`memos-gov audit holds` shows which matter holds what.",
     "already_held": NOTHING_TO_DO,
     "case_not_open": "`memos-gov review list` shows the cases that are open.",
     "principal_exists": "Choose another name, or give roles with `memos-gov principal grant`.",

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from memos_gov.recall import Hit, Reading
     from memos_gov.receipts import Receipt
 
-MOMENTS = frozenset({"due", "opened_at", "recorded_at", "since", "valid_from", "valid_to"})
+MOMENTS = frozenset(
+    {
+        "due",
+        "opened_at",
+        "recorded_at",
+        "recorded_from",
+        "recorded_to",
+        "since",
+        "valid_from",
+        "valid_to",
+    }
+)
 NOTHING_FOUND = "nothing found"
 DEPTHS = {"vector_only": "words do not find it", "none": "recall does not find it"}
 

@@ -75,6 +75,11 @@ def case_id_of(command_id: str) -> str:
     return f"r_{short(uuid.UUID(command_id).bytes)}"
 
 
+def hold_id_of(command_id: str) -> str:
+    """Return the id of the hold on a scope that a command places."""
+    return f"h_{short(uuid.UUID(command_id).bytes)}"
+
+
 def content_stream(tenant: str, cube: str) -> str:
     """Return the stream of a cube's content revisions."""
     return f"{tenant}/cube/{cube}"

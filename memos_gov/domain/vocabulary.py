@@ -54,11 +54,18 @@ def _check(field: str, values: Iterable[str], allowed: Collection[str]) -> None:
 
 def check_times(command: c.Command, now: datetime) -> None:
     """
-    Refuse content that would begin to be true in the future, and events that have not happened.
+    Refuse what cannot be at this time.
+
+    Content that would begin to be true in the future, an event that has not
+    happened, a hold that is over.
 
     Raises:
-        InvalidCommandError: Names `valid_from` or `occurred_at`.
+        InvalidCommandError: Names `valid_from`, `occurred_at` or `valid_to`.
     """
+    end = command.valid_to if isinstance(command, c.PlaceHold) else None
+    if end is not None and end <= now:
+        msg = "valid_to: has passed, so nothing would be held"
+        raise InvalidCommandError(msg, field="valid_to")
     for kinds, field in _PAST:
         start = getattr(command, field, None) if isinstance(command, kinds) else None
         if start is not None and (start - now).total_seconds() > AHEAD_MAX_S:

@@ -20,9 +20,7 @@ from memos_gov.domain import events as e
 from memos_gov.domain.facts import (
     CaseFacts,
     ConsentFact,
-    ContentFacts,
     Facts,
-    GovernanceFacts,
     PrincipalFacts,
     SubjectFacts,
 )
@@ -86,7 +84,7 @@ class Again:
 
     def _about(self, subject: str) -> Question:
         facts = self._subject(subject)
-        held, limited = bool(facts.matters), facts.restricted
+        held, limited = facts.held_at(self._now), facts.restricted
         return questions.target("subject", id=subject, held=held, restricted=limited)
 
     def _of_cube(self, judge: Judge, target: str) -> Verdict:
@@ -147,14 +145,11 @@ class Again:
         return self._get(stream, SubjectFacts) or SubjectFacts()
 
     def _cube(self, cube: str) -> Cube:
-        tenant = self._data.tenant
-        content = self._get(ids.content_stream(tenant, cube), ContentFacts)
-        governance = self._get(ids.governance_stream(tenant, cube), GovernanceFacts)
-        if content is None or governance is None:
+        found = questions.cube_in(self._facts, self._data.tenant, cube)
+        if found is None:
             msg = NO_ANSWER
             raise NotRebuilt(msg)
-        subjects = tuple(self._subject(s) for s in governance.subjects)
-        return Cube(cube, content, governance, subjects)
+        return found
 
     def _admission(self, event: e.CubeRemembered) -> Question:
         """Return the candidate, whose content was kept as it came."""
@@ -214,6 +209,8 @@ class Again:
                 return questions.target("policy", id=target)
             case "release":
                 return questions.target("subject", id=target, held=True)
+            case "hold" if target == self._data.tenant:
+                return questions.target("tenant", id=target)
             case "consent_give" | "consent_withdraw" | "hold":
                 return self._about(target)
             case "review_approve" | "review_reject":

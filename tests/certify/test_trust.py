@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.events import v1
-from memos_gov.domain.facts import GovernanceFacts
+from memos_gov.domain.facts import GovernanceFacts, SubjectFacts
 from memos_gov.errors import SettingsError
 from tests.certify.cases import (
     CONSENTED,
@@ -23,7 +23,7 @@ from tests.certify.cases import (
     revised,
     why,
 )
-from tests.domain.given import ANN, CASE, CUBE, NOW
+from tests.domain.given import ANN, CASE, CUBE, MATTER, NOW, SUBJECT
 from tests.domain.given import remembered as remembered_event
 from tests.records import (
     KEY,
@@ -377,6 +377,22 @@ def test_older_version_of_an_event_says_what_it_always_said() -> None:
     facts = history.known.facts[GOVERNANCE]
     assert isinstance(facts, GovernanceFacts)
     assert "restricted" == facts.label
+
+
+def test_hold_of_an_older_version_is_in_force_from_its_record_on_until_released(
+    lived: History,
+) -> None:
+    """What was written before holds had times still holds, and lets go."""
+    target = v1.HeldTarget(kind="subject", id=SUBJECT)
+    for written, held in (
+        (v1.HoldPlaced(matter=MATTER, target=target), True),
+        (v1.HoldReleased(matter=MATTER, targets=(target,)), False),
+    ):
+        relied = lived.relied_on(written.newest())
+        assert "accepted" == lived.propose(written, relied_on=relied).code
+        person = lived.known.facts[ids.subject_stream(TENANT, SUBJECT)]
+        assert isinstance(person, SubjectFacts)
+        assert (False, held) == (person.held_at(NOW - 1), person.held_at(NOW))
 
 
 @pytest.mark.parametrize("lacks", [{"type": "CubeDreamed"}, {"version": 99}])

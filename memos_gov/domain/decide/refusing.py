@@ -23,9 +23,25 @@ def refused_by_policy(command: c.Command, at: Situation, verdict: Verdict) -> Dr
 
 def act_target(command: c.Command) -> str:
     """Return what a review case is about: exactly this act, so that no other one is approved."""
-    fields = ("cube", "principal", "scope", "policy", "valid_from", "valid_to", "occurred_at")
-    named = [part for field in fields if (part := getattr(command, field, None))]
+    named = [part for field in _ACT if (part := getattr(command, field, None))]
     return "/".join(part if isinstance(part, str) else str(seconds(part, 0)) for part in named)
+
+
+_ACT = (
+    "matter",
+    "subject",
+    "cube",
+    "principal",
+    "scope",
+    "label",
+    "retention_class",
+    "recorded_from",
+    "recorded_to",
+    "policy",
+    "valid_from",
+    "valid_to",
+    "occurred_at",
+)
 
 
 def refuse(command: c.Command, *reasons: str) -> Drafts:

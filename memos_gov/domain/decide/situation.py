@@ -23,6 +23,7 @@ DOMAIN_REASONS = {
     "not_frozen": "the cube is not frozen",
     "not_shared": "the cube is not shared with that principal",
     "not_held": "the matter holds nothing",
+    "not_of_this_matter": "the matter does not hold that",
     "already_held": "the matter holds this already",
     "case_not_open": "the review case is decided already",
     "principal_exists": "the principal exists already",

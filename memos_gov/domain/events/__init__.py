@@ -153,7 +153,11 @@ EVENT_TYPES: dict[str, type[Event]] = {
 }
 
 
-OLDER_VERSIONS: tuple[type[Event], ...] = (v1.CubeRelabelled,)
+OLDER_VERSIONS: tuple[type[Event], ...] = (
+    v1.CubeRelabelled,
+    v1.HoldPlaced,
+    v1.HoldReleased,
+)
 
 
 EVENT_VERSIONS: dict[tuple[str, int], type[Event]] = {

@@ -8,8 +8,13 @@ of the program meets one of these.
 
 from __future__ import annotations
 
-from memos_gov.domain.events import cubes
-from memos_gov.domain.events.event import OnGovernance
+from typing import Literal
+
+import msgspec
+
+from memos_gov.domain import facts
+from memos_gov.domain.events import cubes, holds
+from memos_gov.domain.events.event import OnGovernance, OnMatter
 
 
 class CubeRelabelled(OnGovernance, frozen=True, kw_only=True):
@@ -20,3 +25,35 @@ class CubeRelabelled(OnGovernance, frozen=True, kw_only=True):
     def newest(self) -> cubes.CubeRelabelled:
         """Return a label that holds from its record on."""
         return cubes.CubeRelabelled(cube=self.cube, label=self.label)
+
+
+class HeldTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a matter holds: a subject or a cube."""
+
+    kind: Literal["subject", "cube"]
+    id: str
+
+    def newest(self) -> facts.HeldTarget:
+        """Return the same target."""
+        return facts.HeldTarget(kind=self.kind, id=self.id)
+
+
+class HoldPlaced(OnMatter, frozen=True, kw_only=True):
+    """A subject or a cube is held for a matter."""
+
+    target: HeldTarget
+
+    def newest(self) -> holds.HoldPlaced:
+        """Return a hold that is in force from its record on."""
+        return holds.HoldPlaced(matter=self.matter, target=self.target.newest())
+
+
+class HoldReleased(OnMatter, frozen=True, kw_only=True):
+    """A matter holds nothing any more."""
+
+    targets: tuple[HeldTarget, ...]
+
+    def newest(self) -> holds.HoldReleased:
+        """Return the same release."""
+        targets = tuple(target.newest() for target in self.targets)
+        return holds.HoldReleased(matter=self.matter, targets=targets)

@@ -55,7 +55,7 @@ def _governance(event: e.CubeRemembered, at: Occurrence) -> GovernanceFacts:
         retention_class=event.retention_class,
         priority=event.priority,
         grants=(),
-        matters=(),
+        holds=(),
         sources=event.sources,
         recorded_at=at.now,
     )

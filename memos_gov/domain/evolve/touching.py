@@ -37,6 +37,10 @@ def touched_cubes(events: Iterable[e.Event], tenant: str) -> set[str]:
 
 def held_stream(tenant: str, target: HeldTarget) -> str:
     """Return the stream of what a matter holds."""
-    if target.kind == "subject":
-        return ids.subject_stream(tenant, target.id)
-    return ids.governance_stream(tenant, target.id)
+    match target.kind:
+        case "subject":
+            return ids.subject_stream(tenant, target.id)
+        case "cube":
+            return ids.governance_stream(tenant, target.id)
+        case "scope":
+            return ids.guard_stream(tenant, "holds")
