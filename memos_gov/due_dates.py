@@ -19,7 +19,6 @@ from memos_gov.domain.decide import Drafts
 from memos_gov.domain.evolve import Occurrence, evolve, touched, touched_cubes
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.questions import Question, cube_in, retained
-from memos_gov.domain.verdicts import RetentionVerdict
 
 CUBES_MAX = 100
 
@@ -64,21 +63,9 @@ def _scheduled(
     if asked is None or asked == before or asked["state"] == "erased":
         return None
     verdict = attempt.judge.retention_of(attempt.tenant, now, asked)
-    return scheduled(asked, verdict)
+    return e.scheduled(cube, asked["retention_class"], verdict)
 
 
 def _question(facts: Mapping[str, Facts], tenant: str, cube: str, now: int) -> Question | None:
     found = cube_in(facts, tenant, cube)
     return None if found is None else retained(found, now)
-
-
-def scheduled(asked: Question, verdict: RetentionVerdict) -> e.RetentionScheduled:
-    """Return policy's answer about a cube as an event."""
-    return e.RetentionScheduled(
-        cube=asked["id"],
-        retention_class=asked["retention_class"],
-        action=verdict.action,
-        due=verdict.due,
-        rules=verdict.rules,
-        steps=verdict.steps,
-    )

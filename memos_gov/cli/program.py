@@ -56,6 +56,7 @@ VERBS = {
     "explain": "memos_gov.cli.evidence",
     "audit": "memos_gov.cli.audits",
     "log": "memos_gov.cli.records",
+    "schedule": "memos_gov.cli.schedule",
     "fsck": "memos_gov.cli.upkeep",
     "rebuild": "memos_gov.cli.upkeep",
     "policy": "memos_gov.cli.policies",

@@ -90,6 +90,7 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     restricted: bool = False
     triggered_at: int | None = None
     expires_at: int | None = None
+    expired_at: int | None = None
 
 
 class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

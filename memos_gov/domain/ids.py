@@ -8,6 +8,7 @@ stand for ("customer 4711") lies sealed in the vault's directory.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import uuid
 
@@ -73,6 +74,11 @@ def cube_id_of(command_id: str) -> str:
 def case_id_of(command_id: str) -> str:
     """Return the id of the review case that a command opens."""
     return f"r_{short(uuid.UUID(command_id).bytes)}"
+
+
+def disposal_case_id(cube: str, due: int) -> str:
+    """Return the id of the review of what is due for a cube at a moment; the same at every run."""
+    return f"d_{short(hashlib.sha256(f'{cube}/{due}'.encode()).digest()[:16])}"
 
 
 def hold_id_of(command_id: str) -> str:

@@ -306,6 +306,7 @@ def retained(
         "last_used_at": last_used_at,
         "triggered_at": governance.triggered_at,
         "expires_at": governance.expires_at,
+        "expired_at": governance.expired_at,
         "held": cube.held_at(now),
         "restricted": cube.restricted,
         "erasure_requested": requested,

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from memos_gov.domain import codec, ids, questions
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import (
+    WORKER_FACTS,
     CaseFacts,
     ConsentFact,
     Facts,
@@ -113,6 +114,8 @@ class Again:
         )
         stream = ids.principal_stream(data.tenant, data.actor)
         actor = self._get(stream, PrincipalFacts) or PrincipalFacts()
+        if data.actor in ids.WORKERS:
+            actor = WORKER_FACTS
         approved = self._is_approved(target)
         return questions.asked(caller, actor, data.context.action, self._now, approved=approved)
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.events import v1
-from memos_gov.domain.facts import GovernanceFacts, SubjectFacts
+from memos_gov.domain.facts import GovernanceFacts, HeldTarget, HoldScope, SubjectFacts
 from memos_gov.errors import SettingsError
 from tests.certify.cases import (
     CONSENTED,
@@ -23,7 +23,7 @@ from tests.certify.cases import (
     revised,
     why,
 )
-from tests.domain.given import ANN, CASE, CUBE, MATTER, NOW, SUBJECT
+from tests.domain.given import ANN, CASE, CUBE, MATTER, NOW, OTHER_POLICY, SUBJECT
 from tests.domain.given import remembered as remembered_event
 from tests.records import (
     KEY,
@@ -427,3 +427,39 @@ def test_log_time_is_the_highest_so_far(lived: History) -> None:
     lived.propose(CONSENTED, time_s=NOW + 61, verdict=later)
 
     assert "late" == lived.propose(FROZEN, time_s=NOW).code
+
+
+# --- Workers ----------------------------------------------------------------------
+
+
+EXPIRED = e.CubeExpired(cube=CUBE)
+
+
+@pytest.mark.parametrize("verdict", [refusing(), refusing("review"), allowing([OTHER_CUBE]), None])
+def test_worker_without_a_permission_is_believed_no_more_than_others(
+    lived: History, verdict: codec.RecordedVerdict | None
+) -> None:
+    """What is due is done under an allowing verdict, or not at all."""
+    outcome = lived.propose(EXPIRED, actor=ids.SCHEDULER, verdict=verdict)
+
+    assert ("invalid", {"why": ["verdict"]}) == why(outcome)
+
+
+def test_worker_under_a_former_policy_is_stale(lived: History) -> None:
+    """The policy that decides now decides about what is due, too."""
+    former = allowing([CUBE], policy=OTHER_POLICY)
+
+    assert "stale" == lived.propose(EXPIRED, actor=ids.SCHEDULER, verdict=former).code
+    assert "accepted" == lived.propose(EXPIRED, actor=ids.SCHEDULER).code
+
+
+def test_worker_whose_cube_was_held_meanwhile_is_stale(lived: History) -> None:
+    """A hold on a scope that covers the cube stops what was decided before it."""
+    relied = lived.relied_on(EXPIRED, actor=ids.SCHEDULER)
+    scope = HoldScope(label="internal", retention_class=None, recorded_from=None, recorded_to=None)
+    target = HeldTarget(kind="scope", id="h_one")
+    lived.propose(e.HoldPlaced(matter=MATTER, target=target, scope=scope))
+
+    outcome = lived.propose(EXPIRED, actor=ids.SCHEDULER, relied_on=relied)
+
+    assert ("stale", {"streams": [ids.guard_stream(TENANT, "holds")]}) == why(outcome)

@@ -53,7 +53,12 @@ from memos_gov.domain.commands.people import (
     WithdrawConsent,
 )
 from memos_gov.domain.commands.reading import ListCubes, ReadCube, ReadHistory, RecallCubes
-from memos_gov.domain.commands.retention import TriggerRetention
+from memos_gov.domain.commands.retention import (
+    DisposeCube,
+    FollowSchedule,
+    ScheduleCube,
+    TriggerRetention,
+)
 
 __all__ = [
     "COMMAND_TYPES",
@@ -75,6 +80,8 @@ __all__ = [
     "Consent",
     "Content",
     "CubeId",
+    "DisposeCube",
+    "FollowSchedule",
     "FreezeCube",
     "GiveConsent",
     "GrantRoles",
@@ -94,6 +101,7 @@ __all__ = [
     "RestoreCube",
     "ReviseCube",
     "RevokeRoles",
+    "ScheduleCube",
     "ShareCube",
     "ThawCube",
     "TriggerRetention",
@@ -112,6 +120,8 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     ApproveReview,
     ArchiveCube,
     AskAudit,
+    DisposeCube,
+    FollowSchedule,
     FreezeCube,
     GiveConsent,
     GrantRoles,
@@ -126,6 +136,7 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     RestoreCube,
     ReviseCube,
     RevokeRoles,
+    ScheduleCube,
     ShareCube,
     ThawCube,
     TriggerRetention,

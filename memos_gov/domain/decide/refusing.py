@@ -41,6 +41,7 @@ _ACT = (
     "valid_from",
     "valid_to",
     "occurred_at",
+    "until",
 )
 
 

@@ -7,7 +7,7 @@ import msgspec
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import CaseFacts, MatterFacts, PrincipalFacts
 from memos_gov.domain.questions import Cube
-from memos_gov.domain.verdicts import UNKNOWN_TARGET, IndexDepth
+from memos_gov.domain.verdicts import UNKNOWN_TARGET, IndexDepth, RetentionVerdict
 
 Drafts = tuple[e.Draft, ...]
 
@@ -28,6 +28,7 @@ DOMAIN_REASONS = {
     "case_not_open": "the review case is decided already",
     "principal_exists": "the principal exists already",
     "policy_active": "the policy is active already",
+    "not_due": "nothing is due for the cube, or not yet, or a review must come first",
     "already_triggered": "the event is on record with this time already",
 }
 
@@ -55,5 +56,6 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     target: PrincipalFacts | None = None
     matter: MatterFacts | None = None
     case: CaseFacts | None = None
+    retention: RetentionVerdict | None = None
     policy: str = ""
     approval: str | None = None

@@ -55,7 +55,12 @@ from memos_gov.domain.events.people import (
     RolesGranted,
     RolesRevoked,
 )
-from memos_gov.domain.events.retention import RetentionScheduled, RetentionTriggered
+from memos_gov.domain.events.retention import (
+    RetentionScheduled,
+    RetentionTriggered,
+    ScheduleFollowed,
+    scheduled,
+)
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
 __all__ = [
@@ -107,7 +112,9 @@ __all__ = [
     "ReviewUsed",
     "RolesGranted",
     "RolesRevoked",
+    "ScheduleFollowed",
     "TenantFounded",
+    "scheduled",
     "type_name",
 ]
 
@@ -148,6 +155,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ReviewUsed,
         RolesGranted,
         RolesRevoked,
+        ScheduleFollowed,
         TenantFounded,
     )
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memos_gov.domain.events.event import Event, OnGovernance
-from memos_gov.domain.verdicts import Disposal, Integer, Step
+from memos_gov.domain.verdicts import Disposal, Integer, RetentionVerdict, Step
 
 
 class RetentionScheduled(Event, frozen=True, kw_only=True):
@@ -20,6 +20,24 @@ class RetentionScheduled(Event, frozen=True, kw_only=True):
     due: Integer | None
     rules: tuple[str, ...]
     steps: tuple[Step, ...]
+
+
+def scheduled(cube: str, retention_class: str, verdict: RetentionVerdict) -> RetentionScheduled:
+    """Return policy's answer about a cube as an event."""
+    return RetentionScheduled(
+        cube=cube,
+        retention_class=retention_class,
+        action=verdict.action,
+        due=verdict.due,
+        rules=verdict.rules,
+        steps=verdict.steps,
+    )
+
+
+class ScheduleFollowed(Event, frozen=True, kw_only=True):
+    """A run of the schedule began: what is due until then is done."""
+
+    until: Integer
 
 
 class RetentionTriggered(OnGovernance, frozen=True, kw_only=True):

@@ -110,7 +110,7 @@ def _(event: e.CubeArchived, at: Occurrence, known: Known) -> Changes:
 
 @evolve.register
 def _(event: e.CubeExpired, at: Occurrence, known: Known) -> Changes:
-    return governed(event, at, known, state="expired")
+    return governed(event, at, known, state="expired", expired_at=at.now)
 
 
 @evolve.register

@@ -23,7 +23,9 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
             return (event.stream(tenant), held_stream(tenant, event.target))
         case e.HoldReleased():
             return (event.stream(tenant), *(held_stream(tenant, t) for t in event.targets))
-        case e.CubesRead() | e.AuditAsked() | e.CommandRefused() | e.RetentionScheduled():
+        case e.CubesRead() | e.AuditAsked() | e.CommandRefused():
+            return ()
+        case e.RetentionScheduled() | e.ScheduleFollowed():
             return ()
         case _:
             return (event.stream(tenant),)
