@@ -27,7 +27,7 @@ from memos_gov.domain.facts import (
     SubjectFacts,
 )
 from memos_gov.domain.questions import Cube, Question
-from memos_gov.domain.verdicts import FindingKind, Verdict, merge
+from memos_gov.domain.verdicts import FindingKind, IndexDepth, Verdict, merge
 
 OpenContent = Callable[[str, Cube], CubeContent]
 Contentful = c.RememberCube | c.ReviseCube
@@ -81,7 +81,8 @@ class Assessor:
 
     def _on_cube(self, command: c.Command, cube_id: str) -> Assessed:
         act = act_target(command)
-        cube, verdict = self._attempt.weigh(command.ACTION, cube_id, act)
+        becomes = questions.becomes(command)
+        cube, verdict = self._attempt.weigh(command.ACTION, cube_id, act, becomes)
         situation = self._with_others(replace(self._situation(), cube=cube), command)
         return Assessed(situation, verdict, {cube_id: verdict})
 
@@ -91,7 +92,21 @@ class Assessor:
             return replace(situation, target=self._attempt.principal(command.principal))
         if isinstance(command, c.PlaceHold):
             return replace(situation, matter=self._matter(command.matter))
+        if isinstance(command, c.RelabelCube) and situation.cube is not None:
+            return replace(situation, index=self._depth(situation.cube, command.label))
         return situation
+
+    def _depth(self, cube: Cube, label: str) -> IndexDepth:
+        """Return how deep a cube would be indexed under a label."""
+        at, governance = self._attempt, cube.governance
+        facts = {
+            "form": governance.form,
+            "label": label,
+            "semantic_type": governance.semantic_type,
+            "quarantined": False,
+            "findings": cube.content.findings,
+        }
+        return at.judge.index_depth(at.tenant, at.now, questions.planned(cube.cube, facts))
 
     def _matter(self, matter: str) -> MatterFacts | None:
         at = self._attempt
@@ -174,9 +189,7 @@ class Assessor:
     def _strictest(self, label: str, verdict: Verdict) -> str:
         """Return the highest of the asked label and those that policy demands."""
         demanded = (o.label for o in verdict.obligations if o.kind == "label")
-        return max(
-            [label, *(x for x in demanded if x)], key=lambda x: self._words.labels.get(x, 99)
-        )
+        return self._words.strictest(label, *(x for x in demanded if x))
 
     def _on_case(self, command: c.OnCase) -> Assessed:
         at = self._attempt
@@ -240,7 +253,7 @@ def _with_consents(facts: SubjectFacts, command: c.RememberCube, now: int) -> Su
             purpose=word.purpose,
             given=word.given,
             valid_from=seconds(word.valid_from, now),
-            valid_to=None,
+            valid_to=None if word.valid_to is None else seconds(word.valid_to, now),
         )
         for word in command.consents
     )

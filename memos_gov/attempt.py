@@ -23,6 +23,7 @@ from memos_gov.domain.facts import (
     SubjectFacts,
 )
 from memos_gov.domain.questions import (
+    STAYS,
     Caller,
     Cube,
     Question,
@@ -143,17 +144,26 @@ class Attempt:
             self.approval = self.caller.approval
         return approved
 
-    def weigh(self, action: str, cube_id: str, act: str = "") -> tuple[Cube | None, Verdict]:
-        """Return a cube and the verdict on it; a missing one is refused like a hidden one."""
+    def weigh(
+        self, action: str, cube_id: str, act: str = "", becomes: Question = STAYS
+    ) -> tuple[Cube | None, Verdict]:
+        """
+        Return a cube and the verdict on it; a missing one is refused like a hidden one.
+
+        Args:
+            becomes: What the act would make of the cube.
+        """
         cube = self.cubes([cube_id]).get(cube_id)
         asked = self.asked(action, act)
         if cube is not None:
-            return cube, self.judged(asked, [cube])[cube_id]
+            return cube, self.judged(asked, [cube], becomes)[cube_id]
         facts = missing_cube(cube_id, self.caller, self.now)
-        answer = self.judge.cubes(asked, [facts])[cube_id]
+        answer = self.judge.cubes(asked, [facts], becomes)[cube_id]
         return None, merge(answer, self.unknown())
 
-    def judged(self, asked: Question, cubes: Collection[Cube]) -> dict[str, Verdict]:
+    def judged(
+        self, asked: Question, cubes: Collection[Cube], becomes: Question = STAYS
+    ) -> dict[str, Verdict]:
         """
         Return the verdict on each cube.
 
@@ -161,7 +171,7 @@ class Attempt:
         its cube begins or ends: those were resolved at `now`.
         """
         facts = [cube_facts(cube, self.tenant, self.now) for cube in cubes]
-        verdicts = self.judge.cubes(asked, facts)
+        verdicts = self.judge.cubes(asked, facts, becomes)
         for cube in cubes:
             edge = next_edge(cube, self.now)
             verdict = verdicts[cube.cube]

@@ -131,7 +131,7 @@ def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Row
     try:
         _check_prefixes(record)
         if earlier is not None and earlier.final and _same_command(earlier, record):
-            _repeat(item, earlier, rows)
+            _repeat(item, earlier, known, rows)
             return
         code, detail = _judge(item, record, earlier, known)
     except Rejected as rejected:
@@ -292,7 +292,7 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
     return {"struck": sorted(struck)}
 
 
-def _repeat(item: Parsed, earlier: Outcome, rows: Rows) -> None:
+def _repeat(item: Parsed, earlier: Outcome, known: Known, rows: Rows) -> None:
     """A duplicate gets the earlier outcome, no index and no leaf."""
     rows.by_offset[item.at.offset] = earlier
     rows.repeats.add(item.at.offset)
@@ -309,6 +309,7 @@ def _repeat(item: Parsed, earlier: Outcome, rows: Rows) -> None:
             earlier.command,
             None,
             None,
+            known.log_time_ms,
         )
     )
 
@@ -341,6 +342,7 @@ def _close(
             outcome.command,
             time_ms,
             outcome.leaf,
+            known.log_time_ms,
         )
     )
     if record is not None and outcome.final:

@@ -10,6 +10,7 @@ The one error tree: each class says what the caller can do about it.
     |   +-- PolicyUnavailableError   policy gave no answer: nothing was allowed
     |   +-- OvertakenError           everything kept moving: send it again
     +-- CorruptionError          stop, call a human
+    |   +-- NotVerifiedError         evidence does not hold: do not rely on it
     +-- SettingsError            the operator fixes and restarts
 
 The class docstring is the default message. No message holds memory content.
@@ -144,6 +145,16 @@ class CorruptionError(GovernanceError):
     def __init__(self, message: str = "", *, place: str, remedy: str | None = None) -> None:
         super().__init__(message, remedy=remedy)
         self.place = place
+
+
+class NotVerifiedError(CorruptionError):
+    """The evidence does not hold: it was changed, or it is about something else."""
+
+    code = "not_verified"
+    remedy = (
+        "Do not rely on it. Check that the verifier key is the log's, "
+        "and ask whoever keeps the log for the evidence again."
+    )
 
 
 class SettingsError(GovernanceError):

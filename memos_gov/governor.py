@@ -48,6 +48,7 @@ from memos_gov.errors import (
 )
 from memos_gov.follow import Certifier
 from memos_gov.judge import Judge
+from memos_gov.leasing import Leasing
 from memos_gov.naming import Names
 from memos_gov.ports import (
     Clock,
@@ -82,13 +83,15 @@ class Governor:
         certifier: Certifier,
         clock: Clock,
         proposer: Proposer,
+        leasing: Leasing,
     ) -> None:
         self.log = log
         self.tables = tables
         self.keys = keys
         self.clock = clock
         self.certifier = certifier
-        self.sealer = Sealer(keys)
+        self.leasing = leasing
+        self.sealer = Sealer(keys, leasing.hold)
         self._engine = engine
         self._bundles = bundles
         self.proposer = proposer
@@ -216,7 +219,8 @@ class Governor:
             raise OvertakenError
 
     def attempt(self, snapshot: Snapshot, caller: Caller) -> Attempt:
-        """Return an attempt on a snapshot, judged by the tenant's active policy."""
+        """Return an attempt on a snapshot, judged by the tenant's active policy, under a lease."""
+        self.leasing.hold()
         # A clock that stepped back must not make a revocation lie in the future.
         now_ms = max(round(self.clock.now().timestamp() * 1000), snapshot.log_time_ms())
         return Attempt(snapshot, caller, now_ms // 1000, self.judge)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from memos_gov.domain import verdicts as v
-from memos_gov.domain.questions import Question
+from memos_gov.domain.questions import STAYS, Question
 from memos_gov.errors import PolicyUnavailableError
 from memos_gov.ports import PolicyEngine
 
@@ -40,11 +40,14 @@ class Judge:
         self._depths: dict[tuple[object, ...], v.IndexDepth] = {}
         self._retentions: dict[tuple[object, ...], v.RetentionVerdict] = {}
 
-    def cubes(self, asked: Question, cubes: Sequence[Question]) -> dict[str, v.Verdict]:
-        """Return a verdict for each cube of the question."""
+    def cubes(
+        self, asked: Question, cubes: Sequence[Question], becomes: Question = STAYS
+    ) -> dict[str, v.Verdict]:
+        """Return a verdict for each cube of the question; `becomes` is what would be made of it."""
         now = asked["now"]
         try:
-            raw = self._ask("memos_gov/access/verdicts", {**asked, "cubes": cubes})
+            question = {**asked, "cubes": cubes, "becomes": becomes}
+            raw = self._ask("memos_gov/access/verdicts", question)
             found = _decode(_VERDICTS, raw)
         except PolicyUnavailableError as error:
             return {c["id"]: v.refusal(error.reason, now + 1) for c in cubes}

@@ -135,6 +135,26 @@ class Snapshot(Protocol):
     def facts_at(self, stream: str, version: int) -> Facts | None:
         """Return the facts of a stream at a version."""
 
+    def facts_as_of(self, streams: Iterable[str], index: int) -> dict[str, tuple[int, Facts]]:
+        """
+        Return stream -> (version, facts) as they stood once `index` was decided.
+
+        Streams first written later are missing; `index` is one of their own tenant.
+        """
+
+    def versions(self, stream: str, index: int) -> list[tuple[int, Facts]]:
+        """Return every (version, facts) of a stream up to an index, newest first."""
+
+    def index_at(self, tenant: str, time_ms: int) -> int:
+        """
+        Return the newest index of a tenant at or before a time of the log; -1 before the first.
+
+        Measured by log time, so the answer for a time that has passed stays the same.
+        """
+
+    def time_ms_of(self, tenant: str, index: int) -> int:
+        """Return the log time at an index; 0 for an index that is not there."""
+
     def outcome(self, position: LogPosition) -> Outcome | None:
         """Return the outcome of the record at `position`; of a duplicate the earlier one."""
 
@@ -143,6 +163,9 @@ class Snapshot(Protocol):
 
     def content_event(self, tenant: str, cube: str, index: int) -> StoredEvent | None:
         """Return the content event of `cube` at `index`."""
+
+    def content_keys(self, tenant: str, cube: str, index: int) -> set[str]:
+        """Return the ids of the keys that accepted content of `cube` names, up to `index`."""
 
 
 class Tables(Protocol):
@@ -180,12 +203,28 @@ class ContentKey(msgspec.Struct, frozen=True):
     key: bytes
 
 
+class Destroying(Protocol):
+    """One exclusive transaction of the destroyer; durable, all or nothing, when the `with` ends."""
+
+    def destroy(self, tenant: str, key_ids: Iterable[str]) -> None:
+        """End content keys for ever; one that is not there is passed over."""
+
+    def forget_names(self, tenant: str, opaque: Iterable[str]) -> None:
+        """End directory entries for ever: a name among them is unknown from here on."""
+
+    def advance(self, partition: int, checkpoint: Checkpoint) -> None:
+        """Move the destroyer's checkpoint; one that another process moved further stays."""
+
+
 class KeyStore(Protocol):
     """
     The vault: content keys, named secrets, and the directory of names.
 
     Everything it returns as made is durable. Keys are wrapped under the
-    tenant's key-encryption key; a key of another tenant does not open.
+    tenant's key-encryption key; a key of another tenant does not open. What it
+    opened it keeps for OPENED_S_MAX (`opened.py`) at most. The
+    destroyer's checkpoint lies here and nowhere else, so that a vault that
+    was put back knows what it has not destroyed yet.
     """
 
     @property
@@ -225,6 +264,30 @@ class KeyStore(Protocol):
     def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
         """Return opaque id -> name of those that are known."""
 
+    def forget_opened(self) -> None:
+        """Drop every key, secret and name that was opened; the next use opens it again."""
+
+    def checkpoint(self, partition: int) -> Checkpoint:
+        """Return how far the destroyer has come with this vault; the beginning at first."""
+
+    def destroying(self) -> AbstractContextManager[Destroying]:
+        """
+        Enter a transaction that destroys.
+
+        Raises:
+            UnavailableError: From the end of the `with`: everything is
+                destroyed, but a reader kept a copy from being overwritten;
+                `sweep` does it later.
+        """
+
+    def sweep(self) -> None:
+        """
+        Leave no copy of anything destroyed in any file; quick where nothing was.
+
+        Raises:
+            UnavailableError: Somebody reads for too long; sweep again.
+        """
+
     def damaged(self) -> Iterator[str]:
         """
         Yield the place of each key, secret and name that does not open.
@@ -234,6 +297,30 @@ class KeyStore(Protocol):
 
     def close(self) -> None:
         """Release the vault."""
+
+
+class Leases(Protocol):
+    """
+    Who has the folder open, and how far each had seen the history when it last began anew.
+
+    A lease is its holder's word: nothing that it still has open was opened
+    before the indexes it names, and nothing stays open after the lease
+    expires. Leases outlive a killed holder until they expire, and a crash of the
+    machine ends them with all holders, so they need not be durable. Times are
+    milliseconds of the one clock of all holders.
+    """
+
+    def renew(self, holder: str, seen: Mapping[str, int], *, now_ms: int, expires_ms: int) -> None:
+        """Replace the holder's lease, visible to everybody at once; `seen` is index by tenant."""
+
+    def release(self, holder: str) -> None:
+        """End the holder's lease: it has nothing open any more."""
+
+    def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
+        """Return the holders but one that may have open what ended at `index`, sorted."""
+
+    def close(self) -> None:
+        """Release the file; leases stay."""
 
 
 class PolicyBundles(Protocol):

@@ -1,10 +1,11 @@
 """
 From something decided to an outcome: signed, appended durably, certified.
 
-A proposal leaves here only as canonical bytes under this installation's MAC,
-and nothing is returned before its record has an outcome. What needs policy's
-verdict comes from the Governor; what needs none (the control record, a
-genesis, a recovery, a worker's report) is proposed as `unjudged`.
+A proposal leaves here only as canonical bytes under this installation's MAC.
+Nothing is returned before its record has an outcome, and before what it ended
+is destroyed. What needs policy's verdict comes from the Governor; what needs
+none (the control record, a genesis, a recovery, a worker's report) is proposed
+as `unjudged`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 import uuid_utils
 
 from memos_gov.certify import SALT_BYTES
+from memos_gov.destroyer import Destroyer
 from memos_gov.domain import codec
 from memos_gov.domain import events as e
 from memos_gov.domain.history import LogPosition, Outcome
@@ -34,6 +36,7 @@ class Proposer:
         log: EventLog,
         tables: Tables,
         certifier: Certifier,
+        destroyer: Destroyer,
         clock: Clock,
         mac_key_id: str,
         mac_key: bytes,
@@ -41,6 +44,7 @@ class Proposer:
         self._log = log
         self._tables = tables
         self._certifier = certifier
+        self._destroyer = destroyer
         self._clock = clock
         self.mac_key_id = mac_key_id
         self._mac_key = mac_key
@@ -60,15 +64,22 @@ class Proposer:
         return codec.sign(record, self._mac_key)
 
     def submit(self, proposals: Sequence[Proposal]) -> list[Outcome]:
-        """Append records durably and return their outcomes, each once it is decided."""
+        """
+        Append records durably and return their outcomes, each once it is decided.
+
+        Raises:
+            UnavailableError: A backend did not answer. A record that ends
+                something may stand with its keys still there: see `Destroyer`.
+        """
         if not proposals:
             return []
         positions = self._log.append(proposals)
-        decided = {
-            item.position: item.outcome
-            for batch in self._certifier.batches(max(positions))
-            for item in batch
-        }
+        decided: dict[LogPosition, Outcome] = {}
+        for batch in self._certifier.batches(max(positions)):
+            decided |= {item.position: item.outcome for item in batch}
+            self._destroyer.follow(batch)
+        if not all(position in decided for position in positions):
+            self._destroyer.catch_up()  # whoever certified it may have been killed since
         return [decided.get(position) or self._outcome(position) for position in positions]
 
     def _outcome(self, position: LogPosition) -> Outcome:

@@ -16,7 +16,7 @@ import base64
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from memos_gov.domain.codec import Envelope, canonical, decode_stored_header, envelope
 from memos_gov.domain.events import CubeContent, Draft, Event, ReadDetail
+from memos_gov.domain.facts import GovernanceFacts, SubjectFacts
 from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.ports import ContentKey, KeyStore, Snapshot, StoredEvent
 
@@ -50,10 +51,17 @@ class MasterKeys(msgspec.Struct, frozen=True):
 
 
 class Sealer:
-    """Seals drafts into envelopes and opens what stands in the tables."""
+    """
+    Seals drafts into envelopes and opens what stands in the tables.
 
-    def __init__(self, keys: KeyStore) -> None:
+    Args:
+        hold: Called before anything is opened, see `leasing.py`; nobody waits
+            for a sealer without one.
+    """
+
+    def __init__(self, keys: KeyStore, hold: Callable[[], None] = lambda: None) -> None:
         self._keys = keys
+        self._hold = hold
         self._pool: dict[str, list[ContentKey]] = defaultdict(list)
         self._refill: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -93,6 +101,7 @@ class Sealer:
             NotFoundError: The key was destroyed.
             CorruptionError: The ciphertext is not the one sealed for this place.
         """
+        self._hold()
         key = self._open_key(tenant, key_id)
         aad = _associated(event, version, tenant, command_id, key_id)
         try:
@@ -141,29 +150,48 @@ def check_vault_age(keys: KeyStore, snapshot: Snapshot) -> None:
     """
     Refuse a vault that is older than the history: it lacks keys and names of the newest events.
 
+    What an accepted erasure ended is not missing.
+
     Raises:
         CorruptionError: Names the tenant and what is missing.
     """
     for tenant in snapshot.tenants():
         newest = snapshot.newest_events(tenant, EVENTS_CHECKED)
-        missing = [*_missing_keys(keys, tenant, newest), *_missing_names(keys, tenant, newest)]
+        missing = [
+            *_missing_keys(keys, snapshot, tenant, newest),
+            *_missing_names(keys, snapshot, tenant, newest),
+        ]
         if missing:
             msg = f"the vault is older than the log: tenant {tenant} lacks {missing[0]}"
             remedy = "Bring back the newest copy of vault.db; nothing is served from an older one."
             raise CorruptionError(msg, place="vault", remedy=remedy)
 
 
-def _missing_keys(keys: KeyStore, tenant: str, events: Sequence[StoredEvent]) -> Iterator[str]:
-    named = {event.key_id for event in events if event.key_id}
+def _missing_keys(
+    keys: KeyStore, snapshot: Snapshot, tenant: str, events: Sequence[StoredEvent]
+) -> Iterator[str]:
+    named = {event.key_id: event.stream for event in events if event.key_id}
     months = {name for name in named if name.startswith(MONTH)}
     yield from sorted(name for name in months if keys.secret(tenant, name) is None)
-    yield from sorted(named - months - keys.open(tenant, named - months).keys())
+    absent = named.keys() - months - keys.open(tenant, named.keys() - months).keys()
+    facts = snapshot.facts(f"{named[name]}/governance" for name in absent)
+    for name in sorted(absent):
+        _, found = facts.get(f"{named[name]}/governance", (0, None))
+        if not isinstance(found, GovernanceFacts) or found.state != "erased":
+            yield name
 
 
-def _missing_names(keys: KeyStore, tenant: str, events: Sequence[StoredEvent]) -> Iterator[str]:
-    parts = (event.stream.split("/") for event in events)
-    named = {part[2] for part in parts if len(part) == STREAM_PARTS and part[1] in NAMED}
-    yield from sorted(named - keys.names(tenant, named).keys())
+def _missing_names(
+    keys: KeyStore, snapshot: Snapshot, tenant: str, events: Sequence[StoredEvent]
+) -> Iterator[str]:
+    parts = {event.stream: event.stream.split("/") for event in events}
+    named = {p[2]: s for s, p in parts.items() if len(p) == STREAM_PARTS and p[1] in NAMED}
+    absent = named.keys() - keys.names(tenant, named.keys()).keys()
+    facts = snapshot.facts(named[name] for name in absent)
+    for name in sorted(absent):
+        _, found = facts.get(named[name], (0, None))
+        if not isinstance(found, SubjectFacts) or not found.erased:
+            yield name
 
 
 def month_name(now: datetime) -> str:

@@ -74,6 +74,7 @@ def a_record(
     verdict: codec.RecordedVerdict | str | None = "allow",
     time_s: float = NOW,
     sealed: str = SEALED,
+    key_id: str = "k_one",
     key: bytes = KEY,
     **data: Any,
 ) -> bytes:
@@ -81,7 +82,7 @@ def a_record(
     if isinstance(verdict, str):
         verdict = allowing(targets_of(events) | {""})
     command_id = command_id or an_id()
-    envelopes = tuple(_envelope(event, tenant, sealed) for event in events)
+    envelopes = tuple(_envelope(event, tenant, sealed, key_id) for event in events)
     fields = codec.RecordData(
         tenant=tenant,
         actor=actor,
@@ -110,9 +111,9 @@ def a_record(
     return codec.sign(record, key)
 
 
-def _envelope(event: e.Event, tenant: str, sealed: str) -> codec.Envelope:
+def _envelope(event: e.Event, tenant: str, sealed: str, key_id: str) -> codec.Envelope:
     seals = isinstance(event, e.CubeRemembered | e.CubeRevised)
-    return codec.envelope(event, tenant, sealed if seals else None, "k_one" if seals else None)
+    return codec.envelope(event, tenant, sealed if seals else None, key_id if seals else None)
 
 
 LOG_FOUNDED = e.LogFounded(instance="one", partitions=1, mac_key=KEY_ID, event_types=TYPES, rules=1)

@@ -214,7 +214,7 @@ def _tamper_tables(folder: Path, _: Path) -> None:
 
 
 def _tamper_vault(folder: Path, _: Path) -> None:
-    alter(folder, "vault.db", "UPDATE content_keys SET wrapped = zeroblob(60)")
+    alter(folder, "vault.db", f"UPDATE content_keys SET wrapped = x'{'01' * 60}'")
 
 
 def _lose_vault(folder: Path, _: Path) -> None:

@@ -199,9 +199,14 @@ def test_fsck_of_a_table_with_a_row_too_many_finds_it(folder: Path) -> None:
 VAULT_TAMPERS = {
     "key deleted": ("DELETE FROM content_keys WHERE rowid = 1", "log offset", "key"),
     "key altered": (
-        "UPDATE content_keys SET wrapped = zeroblob(60) WHERE rowid = 1",
+        f"UPDATE content_keys SET wrapped = x'{'01' * 60}' WHERE rowid = 1",
         "vault.db key k_",
         "vault",
+    ),
+    "key of a living cube ended": (
+        "UPDATE content_keys SET wrapped = zeroblob(60) WHERE rowid = 1",
+        "log offset",
+        "key",
     ),
     "secret altered": (
         "UPDATE secrets SET wrapped = zeroblob(60) WHERE name LIKE 'month:%'",

@@ -28,7 +28,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteKeyStore]:
     """Return a vault."""
     path: Path = tmp_path_factory.mktemp("sealing") / "vault.db"
     migrate.upgrade(path, "vault")
-    vault = SqliteKeyStore(path, MasterKeys({1: "11" * 32}))
+    vault = SqliteKeyStore(path, lambda: MasterKeys({1: "11" * 32}))
     yield vault
     vault.close()
 

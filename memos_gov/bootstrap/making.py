@@ -140,7 +140,7 @@ def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) 
     for branch, name in (("vault", VAULT), ("operations", OPERATIONS), ("tables", TABLES)):
         migrate.upgrade(folder / name, branch)
     instance, mac_key_id = secrets.token_hex(16), f"m_{secrets.token_hex(8)}"
-    vault = SqliteKeyStore(folder / VAULT, keys.master())
+    vault = SqliteKeyStore(folder / VAULT, keys.master)
     vault.found(instance)
     mac_key = vault.secret("_instance", mac_secret(mac_key_id), create=True)
     assert mac_key is not None

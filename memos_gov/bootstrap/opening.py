@@ -18,18 +18,21 @@ from memos_gov.backends.folder_lock import folder_held
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.index import SqliteCubeIndex
+from memos_gov.backends.sqlite.leases import SqliteLeases
 from memos_gov.backends.sqlite.log import SqliteEventLog
 from memos_gov.backends.sqlite.operations import SqlitePointers
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.backends.wasm import WasmPolicyEngine
 from memos_gov.certify import parse
+from memos_gov.destroyer import Destroyer
 from memos_gov.domain.events import LogFounded
 from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.follow import Certifier, Follower, mac_secret
 from memos_gov.founding import extend_log
 from memos_gov.fsck.report import REBUILD, RESTORE
 from memos_gov.governor import Governor
+from memos_gov.leasing import Leasing
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.ports import Clock, EventLog
 from memos_gov.proposer import Proposer
@@ -77,9 +80,11 @@ def _build(settings: Settings, clock: Clock) -> Service:
         rooms = build_rooms(settings, clock, opened, _proposer(settings.data, clock))
         rooms.governor.certifier.catch_up()
         _check_clock(rooms.governor, clock)
+        rooms.destroyer.catch_up()
         with rooms.governor.tables.snapshot() as snapshot:
             check_vault_age(rooms.governor.keys, snapshot)
         extend_log(rooms.governor)
+        rooms.governor.leasing.hold()
     except BaseException:
         opened.close()
         raise
@@ -99,7 +104,7 @@ def _proposer(folder: Path, clock: Clock) -> tuple[str, bytes]:
         log = SqliteEventLog(folder / LOG, clock)
         stack.callback(log.close)
         control = control_record(log)
-        vault = SqliteKeyStore(folder / VAULT, keys.master())
+        vault = SqliteKeyStore(folder / VAULT, keys.master)
         if vault.instance != control.instance:
             vault.close()
             msg = "the vault belongs to another log"
@@ -144,8 +149,10 @@ def build_rooms(
     files = KeyFiles(folder / "keys")
     log = SqliteEventLog(folder / LOG, clock)
     stack.callback(log.close)
-    vault = SqliteKeyStore(folder / VAULT, files.master())
+    vault = SqliteKeyStore(folder / VAULT, files.master)
     stack.callback(vault.close)
+    leases = SqliteLeases(folder / OPERATIONS)
+    stack.callback(leases.close)
     tables = SqliteTables(current_tables(folder))
     stack.callback(tables.close)
     index = SqliteCubeIndex(folder / INDEX)
@@ -153,10 +160,12 @@ def build_rooms(
     bundles = FilePolicyBundles(folder / "policies")
     engine = WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s)
     certifier = Certifier(log, tables, vault)
+    destroyer = Destroyer(log, tables, vault)
     proposer = Proposer(
         log=log,
         tables=tables,
         certifier=certifier,
+        destroyer=destroyer,
         clock=clock,
         mac_key_id=mac[0],
         mac_key=mac[1],
@@ -170,6 +179,7 @@ def build_rooms(
         certifier=certifier,
         clock=clock,
         proposer=proposer,
+        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock),
     )
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)
@@ -177,6 +187,7 @@ def build_rooms(
     return Rooms(
         settings=settings,
         governor=governor,
+        destroyer=destroyer,
         reader=reader,
         follower=follower,
         index_follower=index_follower,

@@ -36,6 +36,7 @@ from memos_gov.bootstrap.opening import (
     VAULT,
     control_record,
 )
+from memos_gov.destroyer import Destroyer
 from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
 from memos_gov.fsck import Examined, Findings, FsckReport, examine, verify
 from memos_gov.fsck.report import REBUILD, RESTORE, Progress
@@ -105,9 +106,7 @@ def _opened_to_read(
             stack.callback(log.close)
     if _is_sound(folder / VAULT, RESTORE, findings, whole=whole):
         with findings.guarded(VAULT, "damaged", RESTORE):
-            vault = SqliteKeyStore(
-                folder / VAULT, KeyFiles(folder / "keys").master(), read_only=True
-            )
+            vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master, read_only=True)
             stack.callback(vault.close)
     if _is_sound(folder / name, REBUILD, findings, whole=whole):
         with findings.guarded(name, "damaged", REBUILD):
@@ -167,7 +166,8 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
     Raises:
         SettingsError: There is no such folder, or a newer program wrote it.
         CorruptionError: The log is damaged, the vault or its keys are missing,
-            or the log gives other roots than those in use: nothing was switched.
+            the vault followed another log, or the log gives other roots than
+            those in use: nothing was switched.
         UnavailableError: It is open elsewhere, or cannot be written; nothing was
             switched.
     """
@@ -180,7 +180,7 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
             raise CorruptionError(f"{VAULT} is missing", place=VAULT, remedy=RESTORE)
         log = SqliteEventLog(folder / LOG, SystemClock())
         stack.callback(log.close)
-        vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master())
+        vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master)
         stack.callback(vault.close)
         _check_instance(vault.instance, control_record(log).instance)
         formers = _formers(folder)
@@ -191,6 +191,7 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
         fresh = _fresh_tables(made, stack)
         replayed = replay(log, vault, fresh, progress)
         compared = [_compared(former, fresh) for former in formers]
+        Destroyer(log, fresh, vault).settle()
         _sync(made)
         unfinished.pop_all()
         _switch(folder, made.name)

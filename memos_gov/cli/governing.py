@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How much.",
 )
+@options.valid_from
 @options.valid_to("When the share ends.")
 @options.dry_run
 def share_verb(
@@ -33,13 +34,36 @@ def share_verb(
     cube: str,
     with_: str,
     scope: Literal["read", "write"],
-    valid_to: datetime | None,
-    dry_run: bool,
+    **when: Any,
 ) -> None:
     """Let another principal read a memory, or write it too."""
     with session.actor() as actor:
-        receipt = actor.share(cube, with_=with_, scope=scope, valid_to=valid_to, dry_run=dry_run)
+        receipt = actor.share(cube, with_=with_, scope=scope, **when)
         session.show(receipt, views.receipt("shared"))
+
+
+@verb("relabel")
+@click.argument("cube")
+@click.argument("label")
+@options.valid_from
+@options.valid_to("When it stopped being true: this corrects the past and leaves today's label.")
+@options.dry_run
+def relabel_verb(session: Session, cube: str, label: str, **when: Any) -> None:
+    """Raise or lower the label of a memory."""
+    with session.actor() as actor:
+        session.show(actor.relabel(cube, label, **when), views.receipt("relabelled"))
+
+
+@verb("rebase")
+@click.argument("cube")
+@click.argument("basis")
+@options.valid_from
+@options.valid_to("When it stopped being true: this corrects the past and leaves today's basis.")
+@options.dry_run
+def rebase_verb(session: Session, cube: str, basis: str, **when: Any) -> None:
+    """Put a memory on another legal basis."""
+    with session.actor() as actor:
+        session.show(actor.rebase(cube, basis, **when), views.receipt("rebased"))
 
 
 @verb("unshare")

@@ -15,6 +15,8 @@ import msgspec
 
 from memos_gov.domain.schedules import check_schedules
 
+_ABOVE_ALL = 99
+
 
 class Vocabulary(msgspec.Struct, frozen=True):
     """The closed words a bundle knows; `labels` and `reasons` keep their meaning beside them."""
@@ -28,6 +30,10 @@ class Vocabulary(msgspec.Struct, frozen=True):
     priorities: tuple[str, ...]
     roles: dict[str, str]
     reasons: dict[str, str]
+
+    def strictest(self, *labels: str) -> str:
+        """Return the highest of some labels; one that is unknown is above all others."""
+        return max(labels, key=lambda label: self.labels.get(label, _ABOVE_ALL))
 
 
 class PolicyBundle:

@@ -206,21 +206,30 @@ def milliseconds(text: str) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def header_hash(record: Record) -> tuple[bytes, bytes]:
+def stripped(record: Record) -> tuple[Record, list[bytes]]:
     """
-    Return (header hash, sealed hash) of a record's leaf.
+    Return a record with each `sealed` replaced by its SHA-256 in hex, and those digests.
 
-    The first is SHA-256 of the canonical record with each `sealed` replaced
-    by its own SHA-256 in hex, the second SHA-256 of those digests in order.
-    So a leaf can be checked after the ciphertext is gone.
+    It has one digest an event, of nothing where nothing is sealed. What is
+    returned can be shown to anybody, and hashes to the header hash.
     """
     digests = [hashlib.sha256((env.sealed or "").encode()).digest() for env in record.data.events]
     events = tuple(
         replace(env, sealed=None if env.sealed is None else digest.hex())
         for env, digest in zip(record.data.events, digests, strict=True)
     )
-    stripped = replace(record, data=replace(record.data, events=events))
+    return replace(record, data=replace(record.data, events=events)), digests
+
+
+def header_hash(record: Record) -> tuple[bytes, bytes]:
+    """
+    Return (header hash, sealed hash) of a record's leaf.
+
+    The first is SHA-256 of the canonical stripped record, the second SHA-256
+    of its digests in order. So a leaf can be checked after the ciphertext is gone.
+    """
+    bare, digests = stripped(record)
     return (
-        hashlib.sha256(canonical(stripped)).digest(),
+        hashlib.sha256(canonical(bare)).digest(),
         hashlib.sha256(b"".join(digests)).digest(),
     )

@@ -37,6 +37,10 @@ class ContentFacts(Facts, frozen=True, kw_only=True):
     event_index: int
     key_id: str
 
+    def holds_at(self, moment: int) -> bool:
+        """Whether what this revision says is about the moment."""
+        return self.valid_from <= moment and (self.valid_to is None or moment < self.valid_to)
+
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A share with one principal and the time it is good for."""
@@ -63,8 +67,27 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.valid_from <= now and (self.valid_to is None or now < self.valid_to)
 
 
+class TimedWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A label or a basis over its valid time; without a beginning it held from the first."""
+
+    word: str
+    valid_from: int | None = None
+    valid_to: int | None = None
+
+    def holds_at(self, moment: int) -> bool:
+        """Whether this word says something about the moment."""
+        begun = self.valid_from is None or self.valid_from <= moment
+        return begun and (self.valid_to is None or moment < self.valid_to)
+
+
 class GovernanceFacts(Facts, frozen=True, kw_only=True):
-    """`<tenant>/cube/<id>/governance`: everything that rules a cube except its content."""
+    """
+    `<tenant>/cube/<id>/governance`: everything that rules a cube except its content.
+
+    `label` and `basis` are those in force, which only an event changes; what
+    was ever said of them, in order of record, is in `labels` and `bases`,
+    which are empty while the first word stands. `ended` are former shares.
+    """
 
     form: Form
     state: State
@@ -91,6 +114,27 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     triggered_at: int | None = None
     expires_at: int | None = None
     expired_at: int | None = None
+    labels: tuple[TimedWord, ...] = ()
+    bases: tuple[TimedWord, ...] = ()
+    ended: tuple[Grant, ...] = ()
+
+    def label_at(self, moment: int) -> str:
+        """Return the label at a moment; of several words about it the newest record wins."""
+        return word_at(self.labels, moment, self.label)
+
+    def basis_at(self, moment: int) -> str:
+        """Return the basis at a moment; of several words about it the newest record wins."""
+        return word_at(self.bases, moment, self.basis)
+
+    def grants_at(self, moment: int) -> tuple[Grant, ...]:
+        """Return the shares in force at a moment, one a principal: the newest record wins."""
+        words = (*self.ended, *self.grants)
+        return tuple({g.principal: g for g in words if g.holds_at(moment)}.values())
+
+
+def word_at(words: tuple[TimedWord, ...], moment: int, otherwise: str) -> str:
+    """Return the newest word about a moment; `otherwise` where none says anything."""
+    return next((w.word for w in reversed(words) if w.holds_at(moment)), otherwise)
 
 
 class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,6 +152,7 @@ class SubjectFacts(Facts, frozen=True, kw_only=True):
     consents: tuple[ConsentFact, ...] = ()
     holds: tuple[Hold, ...] = ()
     restricted: bool = False
+    erased: bool = False
 
     def held_at(self, now: int) -> bool:
         """Whether a hold on the subject itself is in force."""

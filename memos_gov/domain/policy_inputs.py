@@ -96,10 +96,18 @@ class Asked(Question):
     context: Context
 
 
+class Becomes(Question):
+    """The words that the act would give the cubes; null for what stays."""
+
+    label: str | None = None
+    basis: str | None = None
+
+
 class AccessVerdicts(Asked):
     """May the actor do `action` for `purpose` to these cubes? Answer: `{cube id: verdict}`."""
 
     cubes: list[CubeFacts]
+    becomes: Becomes
 
 
 class AccessScope(Asked):

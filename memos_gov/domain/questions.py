@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from memos_gov.domain import ids
-from memos_gov.domain.commands import RememberCube, ReviseCube
+from memos_gov.domain.commands import Command, RebaseCube, RelabelCube, RememberCube, ReviseCube
 from memos_gov.domain.facts import (
     ConsentFact,
     ContentFacts,
@@ -29,6 +29,7 @@ from memos_gov.domain.facts import (
 )
 
 Question = dict[str, Any]
+STAYS: Question = {"label": None, "basis": None}
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +147,17 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
         "valid_from": max(content.valid_from, 0),
         "valid_to": content.valid_to,
     }
+
+
+def becomes(command: Command) -> Question:
+    """Return what a command would make of a cube's words."""
+    match command:
+        case RelabelCube():
+            return {**STAYS, "label": command.label}
+        case RebaseCube():
+            return {**STAYS, "basis": command.basis}
+        case _:
+            return STAYS
 
 
 def missing_cube(cube: str, caller: Caller, now: int) -> Question:

@@ -54,26 +54,51 @@ def _check(field: str, values: Iterable[str], allowed: Collection[str]) -> None:
 
 def check_times(command: c.Command, now: datetime) -> None:
     """
-    Refuse what cannot be at this time.
+    Refuse times that cannot be.
 
-    Content that would begin to be true in the future, an event that has not
-    happened, a hold that is over.
+    Content, labels and bases do not begin in the future; a label or a basis
+    does not end there either, since only an event changes what is in force;
+    and nothing ends before it begins, which is now where nothing else is said.
+    An event has happened, and a hold is not over.
 
     Raises:
-        InvalidCommandError: Names `valid_from`, `occurred_at` or `valid_to`.
+        InvalidCommandError: Names `valid_from`, `valid_to` or `occurred_at`.
     """
-    end = command.valid_to if isinstance(command, c.PlaceHold) else None
-    if end is not None and end <= now:
+    if isinstance(command, c.PlaceHold):
+        _check_end(command, now)
+    if isinstance(command, c.TriggerRetention):
+        _check_past(command, "occurred_at", now)
+    if isinstance(command, _OF_NOW):
+        _check_past(command, "valid_from", now)
+    if isinstance(command, _IN_FORCE):
+        _check_past(command, "valid_to", now)
+    if not isinstance(command, c.ReviseCube) or command.mode == "overwrite":
+        _check_order(command, now)
+    for word in getattr(command, "consents", ()):
+        _check_order(word, now, "consents.")
+
+
+_OF_NOW = (c.RememberCube, c.ReviseCube, c.RelabelCube, c.RebaseCube)
+_IN_FORCE = (c.RelabelCube, c.RebaseCube)
+
+
+def _check_past(command: c.Command, field: str, now: datetime) -> None:
+    moment = getattr(command, field)
+    if moment is not None and (moment - now).total_seconds() > AHEAD_MAX_S:
+        msg = f"{field}: lies in the future"
+        raise InvalidCommandError(msg, field=field)
+
+
+def _check_end(command: c.PlaceHold, now: datetime) -> None:
+    if command.valid_to is not None and command.valid_to <= now:
         msg = "valid_to: has passed, so nothing would be held"
         raise InvalidCommandError(msg, field="valid_to")
-    for kinds, field in _PAST:
-        start = getattr(command, field, None) if isinstance(command, kinds) else None
-        if start is not None and (start - now).total_seconds() > AHEAD_MAX_S:
-            msg = f"{field}: lies in the future"
-            raise InvalidCommandError(msg, field=field)
 
 
-_PAST: tuple[tuple[tuple[type[c.Command], ...], str], ...] = (
-    ((c.RememberCube, c.ReviseCube), "valid_from"),
-    ((c.TriggerRetention,), "occurred_at"),
-)
+def _check_order(command: c.Command, now: datetime, place: str = "") -> None:
+    """Refuse an end before now where no beginning is named; else the command was checked."""
+    begins, ends = getattr(command, "valid_from", None), getattr(command, "valid_to", None)
+    if begins is None and ends is not None and (ends <= now or isinstance(command, _IN_FORCE)):
+        field = f"{place}valid_to"
+        msg = f"{field}: is over already; name valid_from too"
+        raise InvalidCommandError(msg, field=field)

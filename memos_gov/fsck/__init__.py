@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from memos_gov.certify import parse
 from memos_gov.domain.events import LogFounded
-from memos_gov.fsck.artefacts import check_index, check_policies, check_vault
+from memos_gov.fsck.artefacts import check_followed, check_index, check_policies, check_vault
 from memos_gov.fsck.records import Records, check_records
 from memos_gov.fsck.report import REBUILD, RESTORE, Finding, Findings, FsckReport
 from memos_gov.fsck.tables import certify_again, compare
@@ -61,6 +61,9 @@ def examine(at: Examined, findings: Findings) -> FsckReport:
     if at.keys is not None:
         with findings.guarded("vault.db", "vault", RESTORE):
             check_vault(at.keys, findings)
+    if keys is not None:
+        with findings.guarded("vault.db", "vault", RESTORE):
+            check_followed(at.log, keys, findings)
     live = _caught_up(at.log, keys, at.live, findings)
     _check_log(at.log, keys, live, findings, opens_payloads=True)
     if LOG_KINDS & findings.found.keys():

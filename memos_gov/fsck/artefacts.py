@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from itertools import islice
 
 from memos_gov.certify import parse
+from memos_gov.destroyer import read_followed
 from memos_gov.domain import ids
 from memos_gov.domain.evolve import touched
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts, PolicyFacts
 from memos_gov.fsck.records import batches
 from memos_gov.fsck.report import RESTORE, Findings
-from memos_gov.materializers.plan import is_indexed
+from memos_gov.materializers.plan import has_entry, is_indexed
 from memos_gov.ports import CubeIndex, EventLog, IndexedCube, KeyStore, PolicyBundles, Tables
 
 PAGE_CUBES = 200
@@ -23,6 +24,13 @@ def check_vault(keys: KeyStore, findings: Findings) -> None:
     for place in keys.damaged():
         message = "does not open: the vault was changed, or is of another log"
         findings.add(f"vault.db {place}", "vault", message, RESTORE)
+
+
+def check_followed(log: EventLog, keys: KeyStore, findings: Findings) -> None:
+    """Compare the vault's checkpoint with the log."""
+    for partition in range(log.partitions):
+        with findings.guarded("vault.db", "vault", RESTORE):
+            read_followed(log, partition, keys.checkpoint(partition))
 
 
 def check_policies(tables: Tables, bundles: PolicyBundles, findings: Findings) -> None:
@@ -99,7 +107,9 @@ def _wanted(tables: Tables) -> Iterator[IndexedCube]:
         for tenant, cube in page:
             content = facts.get(ids.content_stream(tenant, cube))
             governance = facts.get(ids.governance_stream(tenant, cube))
-            if isinstance(content, ContentFacts) and isinstance(governance, GovernanceFacts):
+            if not isinstance(governance, GovernanceFacts) or not has_entry(governance):
+                continue
+            if isinstance(content, ContentFacts):
                 findable = is_indexed(content, governance)
                 yield IndexedCube(tenant, cube, content.revision, findable)
 

@@ -19,10 +19,12 @@ from dataclasses import dataclass, field
 
 from memos_gov.certify import parse
 from memos_gov.domain import codec, ids
+from memos_gov.domain.events import Event, OnContent
+from memos_gov.domain.facts import GovernanceFacts
 from memos_gov.domain.history import REPEATED, LogRecord, Outcome, Parsed
 from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.follow import BATCH_RECORDS_MAX, mac_secret
-from memos_gov.fsck.report import KEEP, REBUILD, RESTORE, Findings
+from memos_gov.fsck.report import DESTROY, KEEP, REBUILD, RESTORE, Findings
 from memos_gov.ports import EventLog, KeyStore, Tables
 from memos_gov.sealing import Sealer
 from memos_gov.transparency import merkle
@@ -156,7 +158,7 @@ def _check_outcome(
     sizes[tenant] = outcome.index + 1
     if leaf_of(parsed, outcome) == outcome.leaf:
         if at.opens_payloads and at.keys is not None and outcome.final:
-            _check_payloads(at.keys, parsed, findings)
+            _check_payloads(at.keys, at.tables, parsed, findings)
     elif sound:
         message = "another leaf than its record, which is properly sealed, gives"
         findings.add(place, "outcome", message, REBUILD, tenant=tenant)
@@ -193,14 +195,16 @@ def leaf_of(parsed: Parsed, outcome: Outcome) -> bytes:
     return merkle.leaf_hash(entry)
 
 
-def _check_payloads(keys: KeyStore, parsed: Parsed, findings: Findings) -> None:
-    """Open every payload of a record, and forget it at once."""
+def _check_payloads(
+    keys: KeyStore, tables: Tables | None, parsed: Parsed, findings: Findings
+) -> None:
+    """Open every payload of a record and forget it at once; one of an erased cube must not open."""
     assert parsed.record is not None
     sealer, data = Sealer(keys), parsed.record.data
     for env, event in zip(data.events, parsed.events, strict=True):
         if env.sealed is None or env.key_id is None:
             continue
-        place = f"log offset {parsed.at.offset}"
+        place, erased = f"log offset {parsed.at.offset}", _is_erased(tables, event, data.tenant)
         try:
             sealer.open(
                 event,
@@ -211,12 +215,27 @@ def _check_payloads(keys: KeyStore, parsed: Parsed, findings: Findings) -> None:
                 version=env.version,
             )
             findings.counts["payloads"] += 1
+            if erased:
+                message = f"the key {env.key_id} of an erased cube is still in the vault"
+                findings.add(place, "key", message, DESTROY, tenant=data.tenant)
         except NotFoundError:
-            message = f"the key {env.key_id} of a payload is not in the vault"
-            findings.add(place, "key", message, RESTORE, tenant=data.tenant)
+            findings.counts["destroyed"] += erased
+            if not erased:
+                message = f"the key {env.key_id} of a payload is not in the vault"
+                findings.add(place, "key", message, RESTORE, tenant=data.tenant)
         except (CorruptionError, ValueError):
             message = f"a payload does not open with its key {env.key_id}"
             findings.add(place, "key", message, RESTORE, tenant=data.tenant)
+
+
+def _is_erased(tables: Tables | None, event: Event, tenant: str) -> bool:
+    """Whether an event is content of a cube that was erased."""
+    if tables is None or not isinstance(event, OnContent):
+        return False
+    stream = ids.governance_stream(tenant, event.cube)
+    with tables.snapshot() as snapshot:
+        _, facts = snapshot.facts([stream]).get(stream, (0, None))
+    return isinstance(facts, GovernanceFacts) and facts.state == "erased"
 
 
 def check_trees(tables: Tables, sizes: Mapping[str, int], findings: Findings) -> None:

@@ -16,6 +16,7 @@ Progress = Callable[[str, int, int], None]
 KEEP = "Stop writing, keep the folder as it is, and compare it with a backup."
 REBUILD = "Run `memos-gov rebuild`: the log holds everything."
 RESTORE = "Bring the file back from a backup of this folder."
+DESTROY = "Open the folder with any command: what erasures ended is destroyed before all else."
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

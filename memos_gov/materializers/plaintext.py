@@ -3,7 +3,7 @@ Plaintext into the index: what the plan wants found by its words, and nothing el
 
 Follows the decided history with the index's own position, so the index can be
 thrown away and made again. Content is opened here only for cubes whose plan
-says `full`; a cube whose key is gone is removed.
+says `full`; a cube that was erased, or whose key is gone, is removed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from memos_gov.domain.evolve import touched_cubes
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts
 from memos_gov.domain.history import LogPosition, LogRecord
 from memos_gov.errors import NotFoundError
-from memos_gov.materializers.plan import index_entry, is_indexed
+from memos_gov.materializers.plan import has_entry, index_entry, is_indexed
 from memos_gov.ports import CubeIndex, EventLog, IndexEntry, Snapshot, Tables
 from memos_gov.sealing import Sealer
 
@@ -66,15 +66,28 @@ class IndexFollower:
         for tenant, cube in wanted:
             content = facts.get(ids.content_stream(tenant, cube))
             governance = facts.get(ids.governance_stream(tenant, cube))
-            if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+            if (
+                isinstance(content, ContentFacts)
+                and isinstance(governance, GovernanceFacts)
+                and has_entry(governance)
+            ):
+                yield self._entry(snapshot, tenant, cube, content, governance)
+            else:
                 yield tenant, cube
-                continue
-            try:
-                text = self._text(snapshot, tenant, cube, content, governance)
-            except NotFoundError:
-                yield tenant, cube
-                continue
-            yield index_entry(tenant, cube, content, governance, text)
+
+    def _entry(
+        self,
+        snapshot: Snapshot,
+        tenant: str,
+        cube: str,
+        content: ContentFacts,
+        governance: GovernanceFacts,
+    ) -> IndexEntry | tuple[str, str]:
+        try:
+            text = self._text(snapshot, tenant, cube, content, governance)
+        except NotFoundError:
+            return tenant, cube
+        return index_entry(tenant, cube, content, governance, text)
 
     def _text(
         self,

@@ -8,9 +8,15 @@ from memos_gov.ports import IndexEntry
 FINDABLE = frozenset({"activated"})
 
 
+def has_entry(governance: GovernanceFacts) -> bool:
+    """Whether an index holds anything of a cube: of an erased one it holds nothing."""
+    return governance.state != "erased"
+
+
 def is_indexed(content: ContentFacts, governance: GovernanceFacts) -> bool:
     """Whether a cube's content belongs into the lexical index: in full, admitted, not set aside."""
-    return content.index == "full" and governance.state in FINDABLE and not governance.quarantined
+    aside = governance.quarantined or governance.restricted
+    return content.index == "full" and governance.state in FINDABLE and not aside
 
 
 def index_entry(

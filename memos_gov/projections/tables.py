@@ -2,7 +2,7 @@
 Every table, as SQLModel: the shapes that backends create, migrations move, and questions read.
 
 Three sets, one a database: `TablesModel` (made by the certifier and the views,
-thrown away and rebuilt at will), `OperationsModel` (pointers and attempts),
+thrown away and rebuilt at will), `OperationsModel` (pointers and leases),
 `VaultModel` (keys and the directory; the only one besides the log that
 cannot be made again). Hot paths write tuples in the order of these columns;
 SQLModel gives DDL and typed reads.
@@ -33,7 +33,11 @@ class VaultModel(SQLModel):
 
 
 class OutcomeRow(TablesModel, table=True):
-    """One row a record of the log: what became of it. A duplicate has no index and no leaf."""
+    """
+    One row a record of the log: what became of it. A duplicate has no index and no leaf.
+
+    `log_time_ms` is the highest time of any record so far, so it never steps back.
+    """
 
     __tablename__ = "outcomes"
     __table_args__ = (
@@ -52,6 +56,7 @@ class OutcomeRow(TablesModel, table=True):
     command: str
     time_ms: int | None = Field(sa_type=BigInteger)
     leaf: bytes | None = Field(sa_type=LargeBinary)
+    log_time_ms: int = Field(sa_type=BigInteger)
 
 
 class EventRow(TablesModel, table=True):
@@ -188,7 +193,7 @@ class DueRow(TablesModel, table=True):
     """View: what is due for a cube next and when; `policy` said so, "" where it did not answer."""
 
     __tablename__ = "due"
-    __table_args__ = (Index("due_by_moment", "tenant", "due_at"),)
+    __table_args__ = (Index("due_by_moment", "tenant", "due_at", "cube"),)
 
     tenant: str = Field(primary_key=True)
     cube: str = Field(primary_key=True)
@@ -211,8 +216,19 @@ class SettingRow(OperationsModel, table=True):
     value: str
 
 
+class LeaseRow(OperationsModel, table=True):
+    """Up to which index of a tenant a holder had seen the history when it last began anew."""
+
+    __tablename__ = "leases"
+
+    holder: str = Field(primary_key=True)
+    tenant: str = Field(primary_key=True)
+    seen: int = Field(sa_type=BigInteger)
+    expires_ms: int = Field(sa_type=BigInteger)
+
+
 class ContentKeyRow(VaultModel, table=True):
-    """A content key, wrapped under the tenant's key-encryption key of `epoch`."""
+    """A content key, wrapped under the tenant's key-encryption key of `epoch`; zeros once ended."""
 
     __tablename__ = "content_keys"
 
@@ -246,8 +262,18 @@ class DirectoryRow(VaultModel, table=True):
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class DestroyerRow(VaultModel, table=True):
+    """How far the destroyer has come in a partition; `digest` is that of the last record it saw."""
+
+    __tablename__ = "destroyer"
+
+    partition: int = Field(primary_key=True)
+    next_offset: int = Field(sa_type=BigInteger)
+    digest: bytes = Field(sa_type=LargeBinary)
+
+
 class VaultMetaRow(VaultModel, table=True):
-    """Which instance this vault belongs to."""
+    """Which instance this vault belongs to, and whether something destroyed is to be swept."""
 
     __tablename__ = "meta"
 

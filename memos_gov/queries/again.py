@@ -95,10 +95,23 @@ class Again:
             raise NotRebuilt(msg)
         asked = self._asked(target)
         facts = questions.cube_facts(cube, self._data.tenant, self._now)
-        access = judge.cubes(asked, [facts])[target]
+        access = judge.cubes(asked, [facts], self._becomes())[target]
         if self._data.context.action != "revise" or not access.allows:
             return access
         return merge(access, judge.admission(asked, self._readmission(cube)))
+
+    def _becomes(self) -> Question:
+        """Return the words that the act gave a cube; of a refused one they are not kept."""
+        action = self._data.context.action
+        relabelled, rebased = self._event(e.CubeRelabelled), self._event(e.CubeRebased)
+        if action == "relabel" and relabelled is not None:
+            return {**questions.STAYS, "label": relabelled.label}
+        if action == "rebase" and rebased is not None:
+            return {**questions.STAYS, "basis": rebased.basis}
+        if action in {"relabel", "rebase"}:
+            msg = NOT_KEPT
+            raise NotRebuilt(msg)
+        return questions.STAYS
 
     def _asked(self, target: str) -> Question:
         data = self._data

@@ -20,17 +20,62 @@ class Governing(Acting):
         *,
         with_: str,
         scope: Literal["read", "write"] = "read",
+        valid_from: datetime | None = None,
         valid_to: datetime | None = None,
         dry_run: bool = False,
     ) -> Receipt:
-        """Let another principal read, or read and write."""
+        """Let another principal read, or read and write, over a time."""
         return self._do(
-            c.ShareCube, dry_run=dry_run, cube=cube, principal=with_, scope=scope, valid_to=valid_to
+            c.ShareCube,
+            dry_run=dry_run,
+            cube=cube,
+            principal=with_,
+            scope=scope,
+            valid_from=valid_from,
+            valid_to=valid_to,
         )
 
     def unshare(self, cube: str, *, with_: str, dry_run: bool = False) -> Receipt:
         """End a share."""
         return self._do(c.UnshareCube, dry_run=dry_run, cube=cube, principal=with_)
+
+    def relabel(
+        self,
+        cube: str,
+        label: str,
+        *,
+        valid_from: datetime | None = None,
+        valid_to: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Give a cube another label; with `valid_to` only what is on record of the past changes."""
+        return self._do(
+            c.RelabelCube,
+            dry_run=dry_run,
+            cube=cube,
+            label=label,
+            valid_from=valid_from,
+            valid_to=valid_to,
+        )
+
+    def rebase(
+        self,
+        cube: str,
+        basis: str,
+        *,
+        valid_from: datetime | None = None,
+        valid_to: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Put a cube on another legal basis; `valid_to` as in `relabel`."""
+        return self._do(
+            c.RebaseCube,
+            dry_run=dry_run,
+            cube=cube,
+            basis=basis,
+            valid_from=valid_from,
+            valid_to=valid_to,
+        )
 
     def consent(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from memos_gov.destroyer import Destroyer
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.follow import Follower
 from memos_gov.governor import Governor
@@ -20,6 +21,7 @@ class Rooms:
 
     settings: Settings
     governor: Governor
+    destroyer: Destroyer
     reader: Reader
     follower: Follower
     index_follower: IndexFollower

@@ -29,6 +29,7 @@ class Service:
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
+        self._open = True
 
     def __enter__(self) -> Self:
         return self
@@ -42,9 +43,20 @@ class Service:
         self.close()
 
     def close(self) -> None:
-        """Release every file; what was acknowledged stays."""
+        """
+        Release every file; what was acknowledged stays. Closing again does nothing.
+
+        Raises:
+            UnavailableError: The vault did not answer; every file is released,
+                and what is left to destroy is destroyed at the next opening.
+        """
+        if not self._open:
+            return
+        self._open = False
         try:
             self.rooms.governor.close()
+            self.rooms.destroyer.settle()
+            self.rooms.governor.leasing.release()
         finally:
             self.rooms.close()
 

@@ -1,6 +1,7 @@
 """
-The tree over decided history: RFC 6962 hashing, leaves that survive erasure.
+The tree over decided history: hashing, proofs, and the formats that outsiders read.
 
-One tree a tenant. Here are the appender and the leaf's form; what reads the
-tree is told by the functions' docstrings. No I/O.
+`merkle` appends (RFC 6962) and `leaf` says what a leaf holds; `proofs` makes
+and verifies; `notes`, `checkpoints`, `tiles` and `tlog_proof` are the public
+formats of C2SP. One tree a tenant. No I/O, and nothing of the core.
 """

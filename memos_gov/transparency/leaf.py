@@ -20,6 +20,11 @@ from __future__ import annotations
 
 import struct
 
+import msgspec
+
+from memos_gov.errors import NotVerifiedError
+
+PLACE = "leaf entry"
 _LAYOUT = struct.Struct(">BQ16sBQ32s32s32s16s")
 LEAF_BYTES = _LAYOUT.size
 VERSION = 1
@@ -35,6 +40,46 @@ CODES = {
     "unknown_type": 7,
     "forged": 8,
 }
+
+
+_WORDS = {number: code for code, number in CODES.items()}
+
+
+class LeafEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of an entry, as the table above has them; `code` in words."""
+
+    index: int
+    command_id: bytes
+    code: str
+    time_ms: int
+    header_hash: bytes
+    sealed_hash: bytes
+    detail_hash: bytes
+    salt: bytes
+
+
+def parse_entry(raw: bytes) -> LeafEntry:
+    """
+    Return the fields of an entry.
+
+    Raises:
+        NotVerifiedError: It is none, or one of another version.
+    """
+    if len(raw) != LEAF_BYTES or raw[0] != VERSION:
+        raise NotVerifiedError(f"the {PLACE} has another form", place=PLACE)
+    _, index, command_id, code, time_ms, header, sealed, detail, salt = _LAYOUT.unpack(raw)
+    if code not in _WORDS:
+        raise NotVerifiedError(f"the {PLACE} has an unknown outcome", place=PLACE)
+    return LeafEntry(
+        index=index,
+        command_id=command_id,
+        code=_WORDS[code],
+        time_ms=time_ms,
+        header_hash=header,
+        sealed_hash=sealed,
+        detail_hash=detail,
+        salt=salt,
+    )
 
 
 def leaf_entry(

@@ -1,4 +1,4 @@
-"""Tables of the second format: what is due for each cube; facts have more fields."""
+"""Tables of the second format: what is due for each cube, and the log's time at each record."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make what is new; the rows of the first format are made again by a rebuild."""
+    """Add what is new; facts have more fields, so that rows of the first format are made again."""
+    with op.batch_alter_table("outcomes", recreate="always") as outcomes:
+        outcomes.add_column(sa.Column("log_time_ms", sa.BigInteger(), nullable=False))
     op.create_table(
         "due",
         sa.Column("tenant", sa.String(), primary_key=True),
@@ -24,4 +26,4 @@ def upgrade() -> None:
         sa.Column("steps", sa.String(), nullable=False),
         sa.Column("idx", sa.BigInteger(), nullable=False),
     )
-    op.create_index("due_by_moment", "due", ["tenant", "due_at"])
+    op.create_index("due_by_moment", "due", ["tenant", "due_at", "cube"])

@@ -1,6 +1,7 @@
 """SqliteKeyStore keeps the contract, and what only a file can get wrong."""
 
 import multiprocessing
+import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from multiprocessing.queues import Queue
@@ -11,6 +12,7 @@ import pytest
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
+from memos_gov.opened import OPENED_S_MAX
 from memos_gov.sealing import MasterKeys
 from tests.contracts.key_store import INSTANCE, OTHER, TENANT, KeyStoreContract
 
@@ -24,7 +26,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return the bytes of a fresh vault."""
     path = tmp_path_factory.mktemp("vault") / "vault.db"
     migrate.upgrade(path, "vault")
-    keys = SqliteKeyStore(path, MASTER)
+    keys = SqliteKeyStore(path, lambda: MASTER)
     keys.found(INSTANCE)
     keys.close()
     return path.read_bytes()
@@ -44,7 +46,7 @@ def open_keys(path: Path) -> Iterator[Open]:
     opened: list[SqliteKeyStore] = []
 
     def put() -> SqliteKeyStore:
-        opened.append(SqliteKeyStore(path, MASTER))
+        opened.append(SqliteKeyStore(path, lambda: MASTER))
         return opened[-1]
 
     yield put
@@ -149,7 +151,7 @@ def test_secret_and_name_that_were_tampered_with_are_corrupt(
 def test_vault_under_another_master_key_opens_nothing(open_keys: Open, path: Path) -> None:
     """An old backup without its key-encryption key is noise."""
     (key,) = open_keys().issue(TENANT, 1)
-    stranger = SqliteKeyStore(path, MasterKeys({1: "99" * 32}))
+    stranger = SqliteKeyStore(path, lambda: MasterKeys({1: "99" * 32}))
 
     with pytest.raises(CorruptionError):
         stranger.open(TENANT, [key.key_id])
@@ -162,7 +164,7 @@ def test_keys_of_an_earlier_epoch_open_and_new_ones_use_the_newest(
 ) -> None:
     """Rotation begins with what is made from now on."""
     (old,) = open_keys().issue(TENANT, 1)
-    rotated = SqliteKeyStore(path, NEWER)
+    rotated = SqliteKeyStore(path, lambda: NEWER)
     (new,) = rotated.issue(TENANT, 1)
 
     assert {old.key_id: old.key, new.key_id: new.key} == rotated.open(
@@ -176,7 +178,7 @@ def test_key_of_an_epoch_whose_master_key_is_missing_is_corrupt(
     open_keys: Open, path: Path
 ) -> None:
     """The place names the file that lacks it."""
-    rotated = SqliteKeyStore(path, NEWER)
+    rotated = SqliteKeyStore(path, lambda: NEWER)
     (new,) = rotated.issue(TENANT, 1)
     rotated.close()
 
@@ -199,6 +201,83 @@ def test_key_discarded_leaves_no_byte_in_any_file(keys: SqliteKeyStore, path: Pa
     assert len(gone) == len(keys.open(TENANT, set(issued) - set(gone)))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_key_destroyed_long_after_others_leaves_no_copy_of_it(
+    keys: SqliteKeyStore, path: Path, seed: int
+) -> None:
+    """SQLite copies the neighbours of a row that is taken out, so no row is taken out."""
+    chance, gone = random.Random(seed), []
+    issued = [key.key_id for _ in range(24) for key in keys.issue(TENANT, 100)]
+    rows = dict(raw_keys(path))
+    for start in range(0, 2400, 200):
+        stretch = issued[start : start + 200]
+        chance.shuffle(stretch)
+        for first, last in ((0, 150), (150, 180), (180, 190), (190, 195), (195, 198)):
+            keys.discard(TENANT, stretch[first : first + 1])
+            with keys.destroying() as vault:
+                vault.destroy(TENANT, stretch[first + 1 : last])
+        gone += stretch[:198]
+
+    files = kept(path)
+    assert [] == [key_id for key_id in gone if rows[key_id][:40] in files]
+    assert len(issued) - len(gone) == len(keys.open(TENANT, issued))
+
+
+def test_vault_that_is_read_meanwhile_is_swept_later(
+    keys: SqliteKeyStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Destroyed is destroyed; that a copy may lie in the write-ahead log is said, not hidden."""
+    (key,) = keys.issue(TENANT, 1)
+    row = dict(raw_keys(path))[key.key_id]
+    keys._db.execute("PRAGMA busy_timeout=10")
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM content_keys").fetchall()
+
+    def destroy() -> None:
+        with keys.destroying() as vault:
+            vault.destroy(TENANT, [key.key_id])
+
+    with pytest.raises(UnavailableError, match="is being read"):
+        destroy()
+    assert {} == keys.open(TENANT, [key.key_id])
+    with pytest.raises(UnavailableError, match="is being read"):
+        keys.sweep()
+    assert row[:40] in kept(path)
+
+    reader.close()
+    keys.sweep()
+    assert row[:40] not in kept(path)
+
+
+def test_everything_opened_ends_with_its_minute(path: Path) -> None:
+    """Secrets, names and the keys that wrap them; what another process ended is not outlived."""
+    now_s, reads = [0.0], []
+
+    def master() -> MasterKeys:
+        reads.append(now_s[0])
+        return MASTER
+
+    keys = SqliteKeyStore(path, master, now=lambda: now_s[0])
+    secret = keys.secret(TENANT, "month:2026-11", create=True)
+    known = keys.refer(TENANT, "subject", ["ann"], create=True)
+    changed(path, "DELETE FROM secrets WHERE name = 'month:2026-11'")
+    changed(path, "DELETE FROM directory")
+
+    now_s[0] = OPENED_S_MAX - 1
+    assert (secret, known) == (
+        keys.secret(TENANT, "month:2026-11"),
+        keys.refer(TENANT, "subject", ["ann"]),
+    )
+    assert [0.0] == reads
+    now_s[0] = OPENED_S_MAX
+    assert keys.secret(TENANT, "month:2026-11") is None
+    assert {} == keys.refer(TENANT, "subject", ["ann"])
+    assert [0.0, OPENED_S_MAX] == reads
+    keys.close()
+    assert {} == keys._opened._kept
+
+
 def raw_keys(path: Path) -> list[tuple[str, bytes]]:
     """Return the keys as they are kept, by name."""
     connection = sqlite3.connect(path)
@@ -208,7 +287,7 @@ def raw_keys(path: Path) -> list[tuple[str, bytes]]:
 
 
 def _make_secret(path: Path, answers: "Queue[tuple[bytes | None, str]]") -> None:
-    keys = SqliteKeyStore(path, MASTER)
+    keys = SqliteKeyStore(path, lambda: MASTER)
     secret = keys.secret(TENANT, "raced", create=True)
     answers.put((secret, keys.refer(TENANT, "subject", ["ann"], create=True)["ann"]))
     keys.close()
@@ -250,9 +329,9 @@ def test_vault_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
     place = tmp_path / "vault.db"
     place.write_bytes(b"x" * 4096)
     with pytest.raises(CorruptionError):
-        SqliteKeyStore(place, MASTER)
+        SqliteKeyStore(place, lambda: MASTER)
 
-    empty = SqliteKeyStore(tmp_path / "empty.db", MASTER)
+    empty = SqliteKeyStore(tmp_path / "empty.db", lambda: MASTER)
     with pytest.raises(SettingsError):
         empty.issue(TENANT, 1)
     empty.close()

@@ -12,10 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from memos_gov.domain import ids
-from memos_gov.ports import KeyStore
+from memos_gov.ports import Checkpoint, KeyStore
 
 TENANT, OTHER, INSTANCE = "acme", "other", "the-instance"
 OpenKeys = Callable[[], KeyStore]
+
+
+class StopHereError(Exception):
+    """What a test raises inside a transaction."""
 
 
 class KeyStoreContract:
@@ -95,6 +99,97 @@ class KeyStoreContract:
         keys.discard(TENANT, [gone.key_id])
 
         assert {stays.key_id} == keys.open(TENANT, [gone.key_id, stays.key_id]).keys()
+
+    def test_key_destroyed_is_gone_for_everybody_and_the_others_stay(
+        self, open_keys: OpenKeys
+    ) -> None:
+        """By tenant and name, durably, at once for who has the vault open too."""
+        keys, beside = open_keys(), open_keys()
+        gone, stays = keys.issue(TENANT, 2)
+        (foreign,) = keys.issue(OTHER, 1)
+        assert {gone.key_id} == beside.open(TENANT, [gone.key_id]).keys()
+
+        with keys.destroying() as vault:
+            vault.destroy(TENANT, [gone.key_id, foreign.key_id, "k_never"])
+
+        for opened in (keys, beside, open_keys()):
+            assert {stays.key_id} == opened.open(TENANT, [gone.key_id, stays.key_id]).keys()
+            assert {foreign.key_id} == opened.open(OTHER, [foreign.key_id]).keys()
+            assert [] == list(opened.damaged())
+
+    def test_name_forgotten_is_unknown_and_comes_back_as_somebody_else(
+        self, open_keys: OpenKeys
+    ) -> None:
+        """Neither direction leads there; another tenant's entry is not touched."""
+        keys = open_keys()
+        known = keys.refer(TENANT, "subject", ["ann", "bob"], create=True)
+        other = keys.refer(OTHER, "subject", ["ann"], create=True)
+
+        with keys.destroying() as vault:
+            vault.forget_names(TENANT, [known["ann"], other["ann"], "s_never"])
+        keys.sweep()
+
+        for opened in (keys, open_keys()):
+            assert {known["bob"]: "bob"} == opened.names(TENANT, known.values())
+            assert {"bob": known["bob"]} == opened.refer(TENANT, "subject", ["ann", "bob"])
+            assert other == opened.refer(OTHER, "subject", ["ann"])
+        again = keys.refer(TENANT, "subject", ["ann"], create=True)
+        assert again["ann"] not in known.values()
+
+    def test_name_forgotten_elsewhere_is_unknown_here_once_what_was_opened_is_dropped(
+        self, open_keys: OpenKeys
+    ) -> None:
+        """What another process ended is not kept alive by what this one opened before."""
+        one, two = open_keys(), open_keys()
+        known = one.refer(TENANT, "subject", ["ann"], create=True)
+        with two.destroying() as vault:
+            vault.forget_names(TENANT, known.values())
+
+        one.forget_opened()
+
+        assert {} == one.refer(TENANT, "subject", ["ann"])
+
+    def test_destroyed_leaves_no_byte_once_it_is_swept(self, keys: KeyStore) -> None:
+        """What was kept of a key and of a name is in no file, nor in a copy of one."""
+        issued = keys.issue(TENANT, 600)
+        names = keys.refer(TENANT, "subject", [f"person {n}" for n in range(300)], create=True)
+        kept = self.raw_bytes()
+
+        for start in range(0, 300, 60):
+            with keys.destroying() as vault:
+                vault.destroy(TENANT, [k.key_id for k in issued[start : start + 60]])
+                vault.forget_names(TENANT, list(names.values())[start : start + 60])
+            keys.discard(TENANT, [k.key_id for k in issued[start + 300 : start + 340]])
+        keys.sweep()
+
+        after = self.raw_bytes()
+        gone, stay = list(names.values())[:300], [k.key_id for k in issued[580:]]
+        assert [True] * 300 == [opaque.encode() in kept for opaque in gone]
+        assert [] == [opaque for opaque in gone if opaque.encode() in after]
+        assert len(stay) == len(keys.open(TENANT, stay))
+
+    def test_checkpoint_of_the_destroyer_moves_with_what_is_destroyed(
+        self, open_keys: OpenKeys
+    ) -> None:
+        """Together or not at all, durably, and never back."""
+        keys = open_keys()
+        (key,) = keys.issue(TENANT, 1)
+        assert Checkpoint() == keys.checkpoint(0)
+
+        def stop() -> None:
+            with keys.destroying() as vault:
+                vault.destroy(TENANT, [key.key_id])
+                vault.advance(0, Checkpoint(5, b"five"))
+                raise StopHereError
+
+        with pytest.raises(StopHereError):
+            stop()
+        assert (Checkpoint(), 1) == (keys.checkpoint(0), len(keys.open(TENANT, [key.key_id])))
+        for at in (Checkpoint(5, b"five"), Checkpoint(3, b"three")):
+            with keys.destroying() as vault:
+                vault.advance(0, at)
+        assert Checkpoint(5, b"five") == open_keys().checkpoint(0)
+        assert Checkpoint() == open_keys().checkpoint(1)
 
     def test_no_key_or_name_is_kept_in_the_clear(self, keys: KeyStore) -> None:
         """Whoever copies the vault has nothing."""

@@ -14,12 +14,14 @@ import pytest
 from sqlalchemy import text
 
 from memos_gov.certify import certify, needs, parse
+from memos_gov.domain import events as e
 from memos_gov.domain import ids
-from memos_gov.domain.facts import GovernanceFacts
+from memos_gov.domain.events import CubeRelabelled
+from memos_gov.domain.facts import Facts, GovernanceFacts
 from memos_gov.domain.history import LogPosition, Needs, Outcome, Rows, Tree
 from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.ports import Checkpoint, Tables
-from tests.domain.given import CUBE, SUBJECT, remembered
+from tests.domain.given import CUBE, NOW, SUBJECT, remembered
 from tests.records import KEY, KEY_ID, TENANT, History
 
 OpenTables = Callable[[], Tables]
@@ -84,6 +86,30 @@ class TablesContract:
             event = snapshot.content_event(TENANT, CUBE, 1)
         assert event is not None
         assert ("CubeRemembered", cid) == (event.type, event.command_id)
+
+    def test_content_keys_of_a_cube_are_those_of_its_accepted_content(self, tables: Tables) -> None:
+        """Every revision up to an index, no other cube's, and none of what was rejected."""
+        history = a_history(cubes=2)
+        revise = e.CubeRevised(
+            cube=CUBE,
+            revision=2,
+            mode="overwrite",
+            findings=(),
+            index="full",
+            size_bytes=5,
+            valid_from=NOW,
+            valid_to=None,
+        )
+        history.propose(revise, key_id="k_two")
+        history.propose(revise, key_id="k_lost", relied_on={})
+        put(tables, history)
+
+        with tables.snapshot() as snapshot:
+            assert {"k_one", "k_two"} == snapshot.content_keys(TENANT, CUBE, 9)
+            assert {"k_one"} == snapshot.content_keys(TENANT, CUBE, 2)
+            assert set() == snapshot.content_keys(TENANT, CUBE, 0)
+            assert set() == snapshot.content_keys("other", CUBE, 9)
+            assert set() == snapshot.content_keys(TENANT, "c_none", 9)
 
     def test_newest_events_come_newest_first_and_no_more_than_asked(self, tables: Tables) -> None:
         """The end of a tenant's history, without reading the rest of it."""
@@ -194,6 +220,58 @@ class TablesContract:
 
         with tables.connection() as connection:
             assert 0 == connection.execute(text("SELECT count(*) FROM usage")).scalar_one()
+
+    def test_facts_as_of_an_index_are_those_that_stood_then(self, tables: Tables) -> None:
+        """However the records were batched, and each stream at its own newest version."""
+        history, stood = a_history(), list[dict[str, Facts]]()
+        for label in ("confidential", "restricted", "internal"):
+            stood.append(dict(history.known.facts))
+            assert history.propose(CubeRelabelled(cube=CUBE, label=label)).final
+            history.propose(remembered(cube=f"c_{label}"))
+        stood.append(dict(history.known.facts))
+        put(tables, history)
+        streams = {s for s in stood[-1] if s.startswith(TENANT)}
+
+        with tables.snapshot() as snapshot:
+            for turn, facts in enumerate(stood):
+                found = snapshot.facts_as_of(streams, 1 + 2 * turn)
+                assert {s: f for s, f in facts.items() if s in streams} == {
+                    stream: document for stream, (_, document) in found.items()
+                }
+            assert {} == snapshot.facts_as_of(streams, -1)
+            assert snapshot.facts(streams) == snapshot.facts_as_of(streams, 99)
+
+    def test_versions_of_a_stream_come_newest_first_up_to_an_index(self, tables: Tables) -> None:
+        """Each with the facts it had."""
+        history, labels = a_history(), ["confidential", "restricted"]
+        for label in labels:
+            history.propose(CubeRelabelled(cube=CUBE, label=label))
+        put(tables, history)
+
+        with tables.snapshot() as snapshot:
+            known = snapshot.versions(GOVERNANCE, 2)
+            assert [] == snapshot.versions(GOVERNANCE, 0)
+            assert [] == snapshot.versions("acme/cube/c_none", 9)
+        assert [(2, "confidential"), (1, "internal")] == [
+            (version, facts.label) for version, facts in known if isinstance(facts, GovernanceFacts)
+        ]
+
+    def test_index_at_a_time_is_the_newest_that_was_decided_by_then(self, tables: Tables) -> None:
+        """Inclusive to the millisecond, and a record whose clock was behind changes nothing."""
+        history = a_history()
+        for seconds in (10, 7, 20, 20.5):
+            history.propose(CubeRelabelled(cube=CUBE, label="internal"), time_s=NOW + seconds)
+        put(tables, history)
+        times = {-1: -1, 0: 1, 9.999: 1, 10: 3, 19.999: 3, 20: 4, 20.499: 4, 20.5: 5, 9999: 5}
+
+        with tables.snapshot() as snapshot:
+            assert times == {
+                at: snapshot.index_at(TENANT, round((NOW + at) * 1000)) for at in times
+            }
+            moments = [snapshot.time_ms_of(TENANT, index) for index in (1, 2, 3, 4, 5, 6)]
+            assert -1 == snapshot.index_at("other", NOW * 1000)
+        assert [0, 10_000, 10_000, 20_000, 20_500] == [m - NOW * 1000 for m in moments[:5]]
+        assert 0 == moments[5]
 
     def test_snapshot_sees_nothing_of_what_comes_later(self, tables: Tables) -> None:
         """One consistent view; nothing in it moves."""

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain import ids, questions
 from memos_gov.domain.facts import (
@@ -200,10 +201,20 @@ def test_question_about_cubes_fits_its_closed_model() -> None:
         questions.missing_cube("c_none", CALLER, NOW),
     ]
 
+    asked["becomes"] = questions.becomes(c.make(c.RelabelCube, cube="c_cube", label="public"))
+
     model = ENTRYPOINTS["memos_gov/access/verdicts"].model_validate({**asked, "cubes": cubes})
 
     assert {"c_cube", "c_none"} == {cube.id for cube in model.cubes}  # type: ignore[attr-defined]
     assert cubes[0].keys() == cubes[1].keys()
+
+
+def test_act_that_changes_no_word_leaves_label_and_basis() -> None:
+    """What an act would make of a cube is asked about for the two that do."""
+    rebase = c.make(c.RebaseCube, cube="c_cube", basis="contract")
+
+    assert {"label": None, "basis": "contract"} == questions.becomes(rebase)
+    assert questions.STAYS == questions.becomes(c.make(c.FreezeCube, cube="c_cube"))
 
 
 def test_missing_cube_is_one_that_nothing_but_the_actor_could_refuse() -> None:

@@ -99,6 +99,68 @@ def test_content_may_not_begin_in_the_future(ahead_s: int, passes: bool) -> None
     assert "valid_from" == caught.value.field
 
 
+WORDS_OF_A_CUBE: list[tuple[type[c.Command], dict[str, object]]] = [
+    (c.RelabelCube, {"cube": "c_one", "label": "public"}),
+    (c.RebaseCube, {"cube": "c_one", "basis": "contract"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields"), WORDS_OF_A_CUBE)
+@pytest.mark.parametrize(
+    ("times", "fault"),
+    [
+        ({"valid_from": -3600}, None),
+        ({"valid_from": -3600, "valid_to": -60}, None),
+        ({"valid_from": AHEAD_MAX_S + 1}, "valid_from"),
+        ({"valid_from": -3600, "valid_to": 60}, "valid_to"),
+        ({"valid_to": -60}, "valid_to"),
+        ({"valid_to": 1}, "valid_to"),
+    ],
+)
+def test_label_and_basis_are_never_of_the_future(
+    kind: type[c.Command], fields: dict[str, object], times: dict[str, int], fault: str | None
+) -> None:
+    """Only an event changes what is in force, and an end needs its beginning."""
+    when = {name: NOW + timedelta(seconds=s) for name, s in times.items()}
+    command = c.make(kind, **fields, **when)
+
+    if fault is None:
+        check_times(command, NOW)
+        return
+    with pytest.raises(InvalidCommandError) as caught:
+        check_times(command, NOW)
+    assert fault == caught.value.field
+
+
+OVER = NOW - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (c.make(c.RememberCube, **REMEMBER, valid_to=OVER), "valid_to"),
+        (c.make(c.ReviseCube, cube="c_one", content="x", valid_to=OVER), "valid_to"),
+        (c.make(c.ShareCube, cube="c_one", principal="ann", valid_to=OVER), "valid_to"),
+        (c.make(c.GiveConsent, subject="x", purpose="research", valid_to=OVER), "valid_to"),
+        (c.make(c.WithdrawConsent, subject="x", purpose="research", valid_to=OVER), "valid_to"),
+        (
+            c.make(
+                c.RememberCube,
+                **REMEMBER,
+                consents=[{"purpose": "research", "given": True, "valid_to": OVER}],
+            ),
+            "consents.valid_to",
+        ),
+    ],
+)
+def test_end_that_is_over_needs_its_beginning(command: c.Command, field: str) -> None:
+    """Else it would end before it begins, which is now."""
+    with pytest.raises(InvalidCommandError) as caught:
+        check_times(command, NOW)
+
+    assert field == caught.value.field
+
+
 def test_share_and_consent_may_begin_in_the_future() -> None:
     """They are promises, not content."""
     later = NOW + timedelta(days=1)

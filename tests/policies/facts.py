@@ -3,6 +3,7 @@
 from typing import Any
 
 NOW = 1_700_000_000
+STAYS = {"label": None, "basis": None}
 LABELS = ("public", "internal", "confidential", "restricted")
 
 
@@ -81,7 +82,7 @@ def one_of_each() -> dict[str, dict[str, Any]]:
     planned = ("id", "form", "label", "semantic_type", "quarantined", "findings")
     about = {"now": NOW, "tenant": "acme"}
     return {
-        "memos_gov/access/verdicts": asked(anna, cubes=[cube]),
+        "memos_gov/access/verdicts": asked(anna, cubes=[cube], becomes=STAYS),
         "memos_gov/access/scope": asked(anna),
         "memos_gov/access/action": asked(
             anna, "status", target={**target, "own": False, "held": False, "restricted": False}

@@ -14,7 +14,7 @@ from pathlib import Path
 from memos_gov.backends.sqlite.connection import open_file, open_read_only, translated
 from memos_gov.errors import CorruptionError, SettingsError
 
-HEADS = {"vault": "vault_0001", "operations": "operations_0001", "tables": "tables_0002"}
+HEADS = {"vault": "vault_0002", "operations": "operations_0002", "tables": "tables_0002"}
 
 
 def upgrade(path: Path, branch: str) -> None:

@@ -34,7 +34,7 @@ IN_LIST_MAX = 500
 CACHE_KIB = 32_768
 
 _INSERT = {
-    "outcomes": "INSERT INTO outcomes VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    "outcomes": "INSERT INTO outcomes VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     "events": "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
     "facts": "INSERT INTO facts VALUES (?,?,?,?,?,?)",
     "streams": "INSERT OR REPLACE INTO streams VALUES (?,?)",
@@ -163,11 +163,11 @@ class _Reading:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def _rows(self, query: str, keys: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, query: str, keys: Iterable[Any], *before: Any) -> Iterator[tuple[Any, ...]]:
         """Run `query`, whose `{}` stands for an IN list, in pieces over `keys`."""
         for piece in _pieces(sorted(keys), IN_LIST_MAX):
             marks = ",".join("?" * len(piece))
-            yield from self._connection.execute(query.format(marks), piece)
+            yield from self._connection.execute(query.format(marks), (*before, *piece))
 
     def facts(self, streams: Iterable[str]) -> dict[str, tuple[int, Facts]]:
         """See `Snapshot.facts`."""
@@ -260,6 +260,43 @@ class _Snapshot(_Reading):
         ).fetchone()
         return None if row is None else _document(stream, row[0])
 
+    def facts_as_of(self, streams: Iterable[str], index: int) -> dict[str, tuple[int, Facts]]:
+        """See `Snapshot.facts_as_of`."""
+        query = (
+            "SELECT s.stream, f.version, f.doc FROM streams s"
+            " JOIN facts f ON f.stream = s.stream AND f.version ="
+            " (SELECT g.version FROM facts g WHERE g.stream = s.stream AND g.idx <= ?"
+            " ORDER BY g.version DESC LIMIT 1)"
+            " WHERE s.stream IN ({})"
+        )
+        return {
+            stream: (version, _document(stream, doc))
+            for stream, version, doc in self._rows(query, set(streams), index)
+        }
+
+    def versions(self, stream: str, index: int) -> list[tuple[int, Facts]]:
+        """See `Snapshot.versions`."""
+        query = "SELECT version, doc FROM facts WHERE stream = ? AND idx <= ? ORDER BY version DESC"
+        rows = self._connection.execute(query, (stream, index)).fetchall()
+        return [(version, _document(stream, doc)) for version, doc in rows]
+
+    def index_at(self, tenant: str, time_ms: int) -> int:
+        """See `Snapshot.index_at`: halves the history until the place is found."""
+        low, high = -1, self.index(tenant)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.time_ms_of(tenant, middle) <= time_ms:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def time_ms_of(self, tenant: str, index: int) -> int:
+        """See `Snapshot.time_ms_of`."""
+        query = "SELECT log_time_ms FROM outcomes WHERE tenant = ? AND idx = ?"
+        row = self._connection.execute(query, (tenant, index)).fetchone()
+        return 0 if row is None else int(row[0])
+
     def outcome(self, position: LogPosition) -> Outcome | None:
         """See `Snapshot.outcome`."""
         query = f"SELECT {_OUTCOME} FROM outcomes WHERE partition = ? AND log_offset = ?"
@@ -284,6 +321,12 @@ class _Snapshot(_Reading):
         stream = ids.content_stream(tenant, cube)
         row = self._connection.execute(query, (tenant, index, stream)).fetchone()
         return None if row is None else StoredEvent(*row)
+
+    def content_keys(self, tenant: str, cube: str, index: int) -> set[str]:
+        """See `Snapshot.content_keys`."""
+        query = "SELECT key_id FROM events WHERE stream = ? AND idx <= ? AND key_id IS NOT NULL"
+        rows = self._connection.execute(query, (ids.content_stream(tenant, cube), index))
+        return {str(key_id) for (key_id,) in rows}
 
 
 def _document(stream: str, doc: bytes) -> Facts:

@@ -4,8 +4,13 @@
 Every key lies wrapped (AES-256-GCM) under the tenant's key-encryption key of
 its epoch, which is derived (HKDF-SHA256) from a master key in a file outside
 the vault and outside every backup of it. `synchronous=FULL`: a key is on the
-disk before anything is sealed with it. `secure_delete=ON`: a destroyed key
-leaves no byte behind in this file.
+disk before anything is sealed with it.
+
+A key ends by zeros over the bytes it had. Its row stays: SQLite moves the
+neighbours of a row that is taken out, and leaves a copy where they were, which
+no later deletion would reach, `secure_delete` or not. Names are taken out, and
+the file is then written anew (`sweep`). The write-ahead log is emptied both
+times.
 """
 
 from __future__ import annotations
@@ -13,8 +18,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,24 +37,42 @@ from memos_gov.backends.sqlite.connection import (
     translated,
 )
 from memos_gov.domain import ids
-from memos_gov.errors import CorruptionError
-from memos_gov.ports import ContentKey
+from memos_gov.errors import CorruptionError, UnavailableError
+from memos_gov.opened import Opened, elapsed_s
+from memos_gov.ports import Checkpoint, ContentKey
 from memos_gov.sealing import KEY_BYTES, MasterKeys
 
 NONCE_BYTES = 12
+WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16
 _IN_LIST_MAX = 500
+_UNSWEPT = "unswept"
+_DESTROY = (
+    "UPDATE content_keys SET wrapped = zeroblob(length(wrapped)) WHERE key_id = ? AND tenant = ?"
+)
 
 
 class SqliteKeyStore:
     """One `vault.db`; see `KeyStore` for what it keeps."""
 
-    def __init__(self, path: Path, master: MasterKeys, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        master: Callable[[], MasterKeys],
+        *,
+        read_only: bool = False,
+        now: Callable[[], float] = elapsed_s,
+    ) -> None:
+        """
+        Open a vault.
+
+        Args:
+            master: Reads the master keys, again whenever what was read is too old.
+            now: The clock by which everything opened here ends.
+        """
         self._path = path
-        self._master = master
+        self._read_master = master
         self._lock = threading.Lock()
-        self._wrapping: dict[tuple[str, int], AESGCM] = {}
-        self._secrets: dict[tuple[str, str], bytes] = {}
-        self._referred: dict[tuple[str, str, str], str] = {}
+        self._opened = Opened(now)
         self._db = open_read_only(path) if read_only else open_file(path, secure_delete=True)
 
     @property
@@ -69,21 +94,31 @@ class SqliteKeyStore:
             row: tuple[object, ...] | None = self._db.execute(query, values).fetchone()
         return row
 
-    def _kek(self, tenant: str, epoch: int) -> AESGCM:
-        found = self._wrapping.get((tenant, epoch))
+    def _master(self) -> MasterKeys:
+        found = self._opened.get(("master",))
         if found is None:
-            if epoch not in self._master.epochs:
+            found = self._read_master()
+            self._opened.put(("master",), found)
+        assert isinstance(found, MasterKeys)
+        return found
+
+    def _kek(self, tenant: str, epoch: int) -> AESGCM:
+        found = self._opened.get(("kek", tenant, epoch))
+        if found is None:
+            master = self._master()
+            if epoch not in master.epochs:
                 msg = f"no key-encryption key of epoch {epoch}"
                 raise CorruptionError(msg, place="keys/kek")
             info = f"memos-gov/kek/v1/{tenant}/{epoch}".encode()
             hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info)
-            found = AESGCM(hkdf.derive(bytes.fromhex(self._master.epochs[epoch])))
-            self._wrapping[(tenant, epoch)] = found
+            found = AESGCM(hkdf.derive(bytes.fromhex(master.epochs[epoch])))
+            self._opened.put(("kek", tenant, epoch), found)
+        assert isinstance(found, AESGCM)
         return found
 
     def _wrap(self, tenant: str, name: str, key: bytes) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        kek = self._kek(tenant, self._master.current)
+        kek = self._kek(tenant, self._master().current)
         return nonce + kek.encrypt(nonce, key, f"{tenant}/{name}".encode())
 
     def _unwrap(self, tenant: str, name: str, epoch: int, wrapped: bytes) -> bytes:
@@ -101,7 +136,7 @@ class SqliteKeyStore:
             ContentKey(f"k_{ids.short(secrets.token_bytes(16))}", secrets.token_bytes(KEY_BYTES))
             for _ in range(count)
         ]
-        epoch = self._master.current
+        epoch = self._master().current
         rows = [(k.key_id, tenant, epoch, self._wrap(tenant, k.key_id, k.key)) for k in keys]
         with self._lock, transaction(self._db, self._path, write=True):
             self._db.executemany("INSERT INTO content_keys VALUES (?,?,?,?)", rows)
@@ -109,11 +144,48 @@ class SqliteKeyStore:
 
     def discard(self, tenant: str, key_ids: Iterable[str]) -> None:
         """See `KeyStore.discard`; the write-ahead log is emptied too, unless somebody reads it."""
-        rows = [(key_id, tenant) for key_id in key_ids]
         with self._lock, transaction(self._db, self._path, write=True):
-            self._db.executemany("DELETE FROM content_keys WHERE key_id = ? AND tenant = ?", rows)
+            self._db.executemany(_DESTROY, [(key_id, tenant) for key_id in key_ids])
+        self._empty_log()
+
+    def checkpoint(self, partition: int) -> Checkpoint:
+        """See `KeyStore.checkpoint`."""
+        query = "SELECT next_offset, digest FROM destroyer WHERE partition = ?"
         with self._lock, translated(self._path):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            row = self._db.execute(query, (partition,)).fetchone()
+        return Checkpoint() if row is None else Checkpoint(*row)
+
+    @contextmanager
+    def destroying(self) -> Iterator[_Destroying]:
+        """See `KeyStore.destroying`; opened names are forgotten with those that are kept."""
+        with self._lock, transaction(self._db, self._path, write=True):
+            acts = _Destroying(self._db)
+            yield acts
+        if acts.forgotten:
+            self._opened.drop(lambda value: isinstance(value, str) and value in acts.forgotten)
+        if acts.destroys and not self._empty_log():
+            msg = f"{self._path.name} is being read, so that its log still holds what was destroyed"
+            raise UnavailableError(msg, backend="sqlite")
+
+    def sweep(self) -> None:
+        """See `KeyStore.sweep`; after names were forgotten the whole file is written anew."""
+        marked = self._one("SELECT 1 FROM meta WHERE name = ?", (_UNSWEPT,)) is not None
+        if marked:
+            with self._lock, translated(self._path):
+                self._db.execute("PRAGMA temp_store=MEMORY")
+                self._db.execute("VACUUM")
+        if not self._empty_log():
+            msg = f"{self._path.name} is being read and cannot be swept"
+            raise UnavailableError(msg, backend="sqlite")
+        if marked:
+            with self._lock, transaction(self._db, self._path, write=True):
+                self._db.execute("DELETE FROM meta WHERE name = ?", (_UNSWEPT,))
+
+    def _empty_log(self) -> bool:
+        """Empty the write-ahead log; return whether nobody reads it."""
+        with self._lock, translated(self._path):
+            (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def open(self, tenant: str, key_ids: Iterable[str]) -> dict[str, bytes]:
         """See `KeyStore.open`."""
@@ -128,12 +200,13 @@ class SqliteKeyStore:
             with self._lock, translated(self._path):
                 rows = self._db.execute(query, (tenant, *piece)).fetchall()
             for key_id, epoch, wrapped in rows:
-                found[key_id] = self._unwrap(tenant, key_id, epoch, wrapped)
+                if not _is_destroyed(wrapped):
+                    found[key_id] = self._unwrap(tenant, key_id, epoch, wrapped)
         return found
 
     def secret(self, tenant: str, name: str, *, create: bool = False) -> bytes | None:
         """See `KeyStore.secret`; two that create at once get the same one."""
-        cached = self._secrets.get((tenant, name))
+        cached: bytes | None = self._opened.get(("secret", tenant, name))
         if cached is not None:
             return cached
         query = "SELECT epoch, wrapped FROM secrets WHERE tenant = ? AND name = ?"
@@ -143,7 +216,7 @@ class SqliteKeyStore:
             with self._lock, transaction(self._db, self._path, write=True):
                 self._db.execute(
                     "INSERT INTO secrets VALUES (?,?,?,?) ON CONFLICT DO NOTHING",
-                    (tenant, name, self._master.current, wrapped),
+                    (tenant, name, self._master().current, wrapped),
                 )
             row = self._one(query, (tenant, name))
         if row is None:
@@ -151,7 +224,8 @@ class SqliteKeyStore:
         epoch, stored = row
         assert isinstance(epoch, int)
         assert isinstance(stored, bytes)
-        self._secrets[(tenant, name)] = key = self._unwrap(tenant, name, epoch, stored)
+        key = self._unwrap(tenant, name, epoch, stored)
+        self._opened.put(("secret", tenant, name), key)
         return key
 
     def refer(
@@ -159,15 +233,17 @@ class SqliteKeyStore:
     ) -> dict[str, str]:
         """See `KeyStore.refer`; all new names of a call share one fsync."""
         wanted = set(names)
-        known = {n: i for n in wanted if (i := self._referred.get((tenant, kind, n)))}
+        known: dict[str, str] = {
+            n: i for n in wanted if (i := self._opened.get(("name", tenant, kind, n)))
+        }
         lookups = {n: self._lookup(tenant, kind, n) for n in wanted - known.keys()}
-        if lookups:
-            known |= self._referred_rows(tenant, kind, lookups)
-        if create and (missing := wanted - known.keys()):
+        found = self._referred_rows(tenant, kind, lookups) if lookups else {}
+        if create and (missing := lookups.keys() - found.keys()):
             fresh = {name: ids.opaque_id(kind, secrets.token_bytes(16)) for name in missing}
-            known |= self.enter(tenant, kind, fresh)
-        self._referred |= {(tenant, kind, n): i for n, i in known.items()}
-        return known
+            found |= self.enter(tenant, kind, fresh)
+        for name, opaque in found.items():
+            self._opened.put(("name", tenant, kind, name), opaque)
+        return known | found
 
     def enter(self, tenant: str, kind: str, names: Mapping[str, str]) -> dict[str, str]:
         """See `KeyStore.enter`."""
@@ -236,12 +312,18 @@ class SqliteKeyStore:
             msg = f"the directory entry of {opaque} does not open: the vault was changed"
             raise CorruptionError(msg, place=f"{self._path.name} {opaque}") from error
 
+    def forget_opened(self) -> None:
+        """See `KeyStore.forget_opened`."""
+        self._opened.clear()
+
     def damaged(self) -> Iterator[str]:
         """See `KeyStore.damaged`."""
         keys = "SELECT key_id, tenant, epoch, wrapped, 'key ' || key_id FROM content_keys"
         secrets_ = "SELECT name, tenant, epoch, wrapped, 'secret ' || name FROM secrets"
         for query in (keys, secrets_):
             for name, tenant, epoch, wrapped, place in self._pages(query):
+                if query is keys and _is_destroyed(wrapped):
+                    continue
                 try:
                     self._unwrap(tenant, name, epoch, wrapped)
                 except (CorruptionError, TypeError, ValueError):
@@ -273,5 +355,43 @@ class SqliteKeyStore:
 
     def close(self) -> None:
         """See `KeyStore.close`."""
+        self._opened.clear()
         with self._lock:
             self._db.close()
+
+
+def _is_destroyed(wrapped: object) -> bool:
+    return isinstance(wrapped, bytes) and len(wrapped) == WRAPPED_BYTES and not any(wrapped)
+
+
+class _Destroying:
+    """See `Destroying`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self.destroys = False
+        self.forgotten: set[str] = set()
+
+    def destroy(self, tenant: str, key_ids: Iterable[str]) -> None:
+        """See `Destroying.destroy`."""
+        self._db.executemany(_DESTROY, [(key_id, tenant) for key_id in key_ids])
+        self.destroys = True
+
+    def forget_names(self, tenant: str, opaque: Iterable[str]) -> None:
+        """See `Destroying.forget_names`."""
+        ended = set(opaque)
+        self._db.executemany(
+            "DELETE FROM directory WHERE tenant = ? AND opaque = ?", [(tenant, o) for o in ended]
+        )
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (_UNSWEPT,))
+        self.destroys = True
+        self.forgotten |= ended
+
+    def advance(self, partition: int, checkpoint: Checkpoint) -> None:
+        """See `Destroying.advance`."""
+        self._db.execute(
+            "INSERT INTO destroyer VALUES (?,?,?) ON CONFLICT (partition) DO UPDATE SET"
+            " next_offset = excluded.next_offset, digest = excluded.digest"
+            " WHERE excluded.next_offset > next_offset",
+            (partition, checkpoint.next_offset, checkpoint.digest),
+        )

@@ -59,6 +59,7 @@ from memos_gov.domain.commands.retention import (
     ScheduleCube,
     TriggerRetention,
 )
+from memos_gov.domain.commands.words import RebaseCube, RelabelCube
 
 __all__ = [
     "COMMAND_TYPES",
@@ -94,8 +95,10 @@ __all__ = [
     "PlaceHold",
     "ReadCube",
     "ReadHistory",
+    "RebaseCube",
     "RecallCubes",
     "RejectReview",
+    "RelabelCube",
     "ReleaseHold",
     "RememberCube",
     "RestoreCube",
@@ -129,8 +132,10 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     PlaceHold,
     ReadCube,
     ReadHistory,
+    RebaseCube,
     RecallCubes,
     RejectReview,
+    RelabelCube,
     ReleaseHold,
     RememberCube,
     RestoreCube,

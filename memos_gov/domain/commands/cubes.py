@@ -20,6 +20,7 @@ class Consent(Command):
     purpose: Word
     given: bool
     valid_from: AwareDatetime | None = None
+    valid_to: AwareDatetime | None = None
 
 
 class RememberCube(Command):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
-from memos_gov.domain.decide import cubes, holds, oversight, people, retention  # noqa: F401 (each registers its decisions)
+from memos_gov.domain.decide import cubes, holds, oversight, people, retention, words  # noqa: F401 (each registers its decisions)
 from memos_gov.domain.decide.deciding import decided
 from memos_gov.domain.decide.reading import decide_read
 from memos_gov.domain.decide.refusing import act_target, refuse, refused_by_policy

@@ -58,7 +58,7 @@ def _consents(command: c.RememberCube, at: Situation) -> Drafts:
                 subject=subject,
                 purpose=word.purpose,
                 valid_from=seconds(word.valid_from, at.now),
-                valid_to=None,
+                valid_to=None if word.valid_to is None else seconds(word.valid_to, at.now),
             )
         )
         for subject in command.subjects
@@ -83,6 +83,12 @@ def _(command: c.ReviseCube, at: Situation) -> Drafts:
     if cube.governance.state != "activated":
         return refuse(command, "transition_not_allowed")
     kept = cube.content.valid_from if command.mode == "append" else at.now
+    begins = seconds(command.valid_from, kept)
+    ends = cube.content.valid_to
+    if command.valid_to is not None:
+        ends = seconds(command.valid_to, 0)
+    if ends is not None and ends <= begins:
+        return refuse(command, "validity_over")
     revised = e.CubeRevised(
         cube=cube.cube,
         revision=cube.content.revision + 1,
@@ -90,10 +96,8 @@ def _(command: c.ReviseCube, at: Situation) -> Drafts:
         findings=admitted.findings,
         index=admitted.index,
         size_bytes=len(admitted.content.encode()),
-        valid_from=seconds(command.valid_from, kept),
-        valid_to=cube.content.valid_to
-        if command.valid_to is None
-        else seconds(command.valid_to, 0),
+        valid_from=begins,
+        valid_to=ends,
     )
     content = e.CubeContent(content=admitted.content, metadata=admitted.metadata)
     return (e.Draft(revised, content), *_regoverned(at, cube, admitted))

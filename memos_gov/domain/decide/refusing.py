@@ -34,6 +34,7 @@ _ACT = (
     "principal",
     "scope",
     "label",
+    "basis",
     "retention_class",
     "recorded_from",
     "recorded_to",

@@ -22,6 +22,9 @@ DOMAIN_REASONS = {
     "already_frozen": "the cube is frozen already",
     "not_frozen": "the cube is not frozen",
     "not_shared": "the cube is not shared with that principal",
+    "label_unchanged": "the cube has that label already",
+    "basis_unchanged": "the cube rests on that basis already",
+    "validity_over": "the end of what the cube says lies before its beginning",
     "not_held": "the matter holds nothing",
     "not_of_this_matter": "the matter does not hold that",
     "already_held": "the matter holds this already",
@@ -45,7 +48,11 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a decision may look at, besides the command and the verdict."""
+    """
+    Everything a decision may look at, besides the command and the verdict.
+
+    `index` is how deep a cube would be indexed under the label that it is to get.
+    """
 
     tenant: str
     actor: str
@@ -59,3 +66,4 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     retention: RetentionVerdict | None = None
     policy: str = ""
     approval: str | None = None
+    index: IndexDepth | None = None

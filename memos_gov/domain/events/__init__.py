@@ -18,6 +18,7 @@ from memos_gov.domain.events.cubes import (
     CubeExpired,
     CubeFrozen,
     CubeQuarantined,
+    CubeRebased,
     CubeRelabelled,
     CubeRemembered,
     CubeRestricted,
@@ -54,6 +55,7 @@ from memos_gov.domain.events.people import (
     PrincipalAdded,
     RolesGranted,
     RolesRevoked,
+    SubjectErased,
 )
 from memos_gov.domain.events.retention import (
     RetentionScheduled,
@@ -78,6 +80,7 @@ __all__ = [
     "CubeExpired",
     "CubeFrozen",
     "CubeQuarantined",
+    "CubeRebased",
     "CubeRelabelled",
     "CubeRemembered",
     "CubeRestricted",
@@ -113,6 +116,7 @@ __all__ = [
     "RolesGranted",
     "RolesRevoked",
     "ScheduleFollowed",
+    "SubjectErased",
     "TenantFounded",
     "scheduled",
     "type_name",
@@ -132,6 +136,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         CubeExpired,
         CubeFrozen,
         CubeQuarantined,
+        CubeRebased,
         CubeRelabelled,
         CubeRemembered,
         CubeRestricted,
@@ -156,6 +161,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         RolesGranted,
         RolesRevoked,
         ScheduleFollowed,
+        SubjectErased,
         TenantFounded,
     )
 }

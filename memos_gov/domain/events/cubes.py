@@ -64,6 +64,14 @@ class CubeRelabelled(OnGovernance, frozen=True, kw_only=True):
     valid_to: Integer | None = None
 
 
+class CubeRebased(OnGovernance, frozen=True, kw_only=True):
+    """The legal basis is another one, over its valid time; without an end it is in force."""
+
+    basis: str
+    valid_from: Integer
+    valid_to: Integer | None
+
+
 class CubeQuarantined(OnGovernance, frozen=True, kw_only=True):
     """Nobody reads the cube until a review approves it."""
 

@@ -41,3 +41,9 @@ class ConsentWithdrawn(OnSubject, frozen=True, kw_only=True):
     purpose: str
     valid_from: Integer
     valid_to: Integer | None
+
+
+class SubjectErased(OnSubject, frozen=True, kw_only=True):
+    """The person's name ended: the directory forgets whom the opaque id stands for."""
+
+    erasure: str

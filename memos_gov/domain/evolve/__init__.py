@@ -7,7 +7,7 @@ those streams gains one version. An event of usage touches none.
 
 from __future__ import annotations
 
-from memos_gov.domain.evolve import cubes, holds, oversight, people, retention  # noqa: F401 (each registers its events)
+from memos_gov.domain.evolve import cubes, holds, oversight, people, retention, words  # noqa: F401 (each registers its events)
 from memos_gov.domain.evolve.evolving import Changes, Known, Occurrence, evolve
 from memos_gov.domain.evolve.touching import touched, touched_cubes
 

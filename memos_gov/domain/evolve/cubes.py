@@ -89,11 +89,6 @@ def governed(event: e.OnGovernance, at: Occurrence, known: Known, **changes: Any
 
 
 @evolve.register
-def _(event: e.CubeRelabelled, at: Occurrence, known: Known) -> Changes:
-    return governed(event, at, known, label=event.label)
-
-
-@evolve.register
 def _(event: e.CubeQuarantined, at: Occurrence, known: Known) -> Changes:
     return governed(event, at, known, quarantined=True)
 
@@ -120,7 +115,9 @@ def _(event: e.CubeRestricted, at: Occurrence, known: Known) -> Changes:
 
 @evolve.register
 def _(event: e.CubeErased, at: Occurrence, known: Known) -> Changes:
-    return governed(event, at, known, state="erased", grants=())
+    facts = known.get(event.stream(at.tenant))
+    grants = facts.grants if isinstance(facts, GovernanceFacts) else ()
+    return _shares(event, at, known, state="erased", ends=grants)
 
 
 @evolve.register
@@ -141,17 +138,39 @@ def _(event: e.CubeShared, at: Occurrence, known: Known) -> Changes:
         valid_from=event.valid_from,
         valid_to=event.valid_to,
     )
-    return governed(event, at, known, grants=(*_other_grants(event, at, known), grant))
+    return _shares(event, at, known, ends=_of(event.principal, event, at, known), begins=(grant,))
 
 
 @evolve.register
 def _(event: e.CubeUnshared, at: Occurrence, known: Known) -> Changes:
-    return governed(event, at, known, grants=_other_grants(event, at, known))
+    return _shares(event, at, known, ends=_of(event.principal, event, at, known))
 
 
-def _other_grants(
-    event: e.CubeShared | e.CubeUnshared, at: Occurrence, known: Known
-) -> tuple[Grant, ...]:
+def _of(principal: str, event: e.OnGovernance, at: Occurrence, known: Known) -> tuple[Grant, ...]:
     facts = known.get(event.stream(at.tenant))
     grants = facts.grants if isinstance(facts, GovernanceFacts) else ()
-    return tuple(g for g in grants if g.principal != event.principal)
+    return tuple(g for g in grants if g.principal == principal)
+
+
+def _shares(
+    event: e.OnGovernance,
+    at: Occurrence,
+    known: Known,
+    *,
+    ends: tuple[Grant, ...],
+    begins: tuple[Grant, ...] = (),
+    **changes: Any,
+) -> Changes:
+    """End shares from now on, and begin others; one that had not begun leaves no trace."""
+    facts = known.get(event.stream(at.tenant))
+    if not isinstance(facts, GovernanceFacts):
+        return {}
+    kept = tuple(g for g in facts.grants if g not in ends)
+    ended = tuple(_ended(g, at.now) for g in ends if g.valid_from < at.now)
+    shares = {"grants": (*kept, *begins), "ended": (*facts.ended, *ended)}
+    return governed(event, at, known, **shares, **changes)
+
+
+def _ended(grant: Grant, now: int) -> Grant:
+    end = now if grant.valid_to is None else min(grant.valid_to, now)
+    return replace(grant, valid_to=end)

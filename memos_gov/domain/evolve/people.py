@@ -91,6 +91,12 @@ def _consented(
     return {stream: replace(facts, consents=(*facts.consents, word))}
 
 
+@evolve.register
+def _(event: e.SubjectErased, at: Occurrence, known: Known) -> Changes:
+    stream = event.stream(at.tenant)
+    return {stream: replace(subject_facts(known, stream), restricted=True, erased=True)}
+
+
 def subject_facts(known: Known, stream: str) -> SubjectFacts:
     """Return a subject's facts, empty ones for one never heard of."""
     facts = known.get(stream)

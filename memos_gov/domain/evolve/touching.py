@@ -14,7 +14,7 @@ from memos_gov.domain.facts import (
 def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
     """Return the streams whose facts `evolve` reads and writes for this event."""
     match event:
-        case e.CubeRemembered() | e.CubeRevised():
+        case e.CubeRemembered() | e.CubeRevised() | e.CubeRelabelled():
             content = ids.content_stream(tenant, event.cube)
             return (content, ids.governance_stream(tenant, event.cube))
         case e.TenantFounded():

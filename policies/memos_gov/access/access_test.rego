@@ -19,9 +19,16 @@ analyst := {
 asked := {
 	"now": 1000, "tenant": "t1", "actor": analyst, "action": "read", "purpose": "complaint-handling",
 	"context": {"session": null, "channel": null, "region": null, "approved": false},
+	"becomes": {"label": null, "basis": null},
 }
 
 by(role) := object.union(asked, {"actor": {"roles": [role]}})
+
+relabel(role, label) := object.union(doing(role, "relabel"), {"becomes": {"label": label}})
+
+rebase(role, basis) := object.union(doing(role, "rebase"), {"becomes": {"basis": basis}})
+
+approved(question) := object.union(question, {"context": {"approved": true}})
 
 both(action) := object.union(asked, {"actor": {"roles": ["dpo", "steward"]}, "action": action})
 
@@ -98,6 +105,19 @@ allowed_cases := {
 		doing("auditor", "history"),
 		{"state": "erased", "purposes": ["marketing"]},
 	],
+	"steward raises a label beyond the own clearance": [relabel("steward", "restricted"), {"held": true, "frozen": true}],
+	"steward raises an own label again": [relabel("steward", "internal"), {"quarantined": true, "restricted": true}],
+	"steward lowers a low label": [relabel("steward", "public"), {}],
+	"dpo lowers a high label once approved": [approved(relabel("dpo", "internal")), {"label": "restricted"}],
+	"steward changes the basis": [rebase("steward", "contract"), {}],
+	"steward leaves consent once approved": [
+		approved(rebase("steward", "contract")),
+		{"basis": "consent", "consent": {"given": ["complaint-handling"]}},
+	],
+	"steward puts a cube on consent that was given": [
+		rebase("steward", "consent"),
+		{"consent": {"given": ["complaint-handling"]}},
+	],
 	"anybody reads what is archived": [by("analyst"), {"state": "archived"}],
 	"own region": [object.union(asked, {"actor": {"regions": ["eu"]}}), {"region": "eu"}],
 	"every region": [object.union(asked, {"actor": {"regions": ["*"]}, "context": {"region": "us"}}), {"region": "eu"}],
@@ -162,6 +182,31 @@ refused_cases := {
 	"archived for a change": [doing("steward", "revise"), {"state": "archived"}, ["archived"]],
 	"not yet valid": [doing("analyst", "recall"), {"valid_from": 1001}, ["not_yet_valid"]],
 	"no longer valid": [doing("analyst", "recall"), {"valid_to": 1000}, ["no_longer_valid"]],
+	"label by an analyst": [relabel("analyst", "restricted"), {"owner": "a"}, ["role_lacks_action"]],
+	"basis by an agent": [rebase("agent", "contract"), {"owner": "a"}, ["role_lacks_action"]],
+	"lowering above the own clearance": [
+		approved(relabel("steward", "internal")),
+		{"label": "confidential"},
+		["label_above_clearance"],
+	],
+	"lowering to an unknown label": [relabel("steward", "odd"), {"label": "internal", "held": true}, ["legal_hold"]],
+	"lowering of what is held": [relabel("dpo", "public"), {"held": true}, ["legal_hold"]],
+	"lowering of what is frozen": [relabel("dpo", "public"), {"frozen": true}, ["frozen"]],
+	"lowering in quarantine": [relabel("dpo", "public"), {"quarantined": true}, ["quarantined"]],
+	"lowering of what is restricted": [relabel("dpo", "public"), {"restricted": true}, ["restricted"]],
+	"label of what was erased": [relabel("dpo", "restricted"), {"state": "erased"}, ["erased"]],
+	"basis of what is held": [rebase("steward", "contract"), {"held": true}, ["legal_hold"]],
+	"basis that nobody consented to": [rebase("steward", "consent"), {}, ["basis_needs_consent"]],
+	"basis that one purpose lacks": [
+		rebase("steward", "consent"),
+		{"purposes": ["complaint-handling", "research"], "consent": {"given": ["research"]}},
+		["basis_needs_consent"],
+	],
+	"basis in place of a withdrawn one": [
+		approved(rebase("dpo", "legitimate-interest")),
+		{"basis": "consent", "consent": {"withdrawn": ["complaint-handling"]}},
+		["basis_was_withdrawn"],
+	],
 	"auditor": [by("auditor"), {"owner": "a"}, ["content_not_for_auditors", "role_lacks_action"]],
 	"auditor with another role": [
 		object.union(asked, {"actor": {"roles": ["auditor", "analyst"]}}),
@@ -182,6 +227,21 @@ test_review_of_sharing if {
 	answer.effect == "review"
 	answer.reasons == [{"code": "review_required", "public": true}]
 	answer.rules == ["access/review_required"]
+}
+
+test_review_of_lowering_binds_every_role if {
+	every role in ["steward", "dpo"] {
+		question := object.union(relabel(role, "internal"), {"actor": {"clearance": "restricted"}})
+		answer := verdict(question, {"label": "confidential"})
+		answer.effect == "review"
+		answer.reasons == [{"code": "review_required", "public": true}]
+	}
+}
+
+test_review_of_leaving_consent if {
+	facts := {"basis": "consent", "consent": {"given": ["complaint-handling"]}}
+	verdict(rebase("dpo", "contract"), facts).effect == "review"
+	verdict(rebase("dpo", "consent"), facts).effect == "allow"
 }
 
 test_refusal_wins_over_review if {

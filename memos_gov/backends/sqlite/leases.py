@@ -1,0 +1,54 @@
+"""
+`SqliteLeases`: leases in `operations.db`, seen by every process at once.
+
+`synchronous=NORMAL`: a renewal waits for no disk. A lease that the machine
+lost had a holder that the machine lost too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from memos_gov.backends.sqlite.connection import open_file, transaction, translated
+from memos_gov.domain import ids
+
+
+class SqliteLeases:
+    """The leases of one `operations.db`; see `Leases`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._db = open_file(path, synchronous="NORMAL")
+
+    def renew(self, holder: str, seen: Mapping[str, int], *, now_ms: int, expires_ms: int) -> None:
+        """See `Leases.renew`; what expired goes."""
+        # A row of the instance stands for a holder that saw no tenant yet.
+        rows = [(holder, t, index, expires_ms) for t, index in {ids.INSTANCE: -1, **seen}.items()]
+        with self._lock, transaction(self._db, self._path, write=True):
+            self._db.execute(
+                "DELETE FROM leases WHERE holder = ? OR expires_ms <= ?", (holder, now_ms)
+            )
+            self._db.executemany("INSERT INTO leases VALUES (?,?,?,?)", rows)
+
+    def release(self, holder: str) -> None:
+        """See `Leases.release`."""
+        with self._lock, transaction(self._db, self._path, write=True):
+            self._db.execute("DELETE FROM leases WHERE holder = ?", (holder,))
+
+    def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
+        """See `Leases.waiting`."""
+        query = (
+            "SELECT DISTINCT holder FROM leases WHERE expires_ms > ? AND holder != ? AND holder"
+            " NOT IN (SELECT holder FROM leases WHERE tenant = ? AND seen >= ?) ORDER BY holder"
+        )
+        with self._lock, translated(self._path):
+            rows = self._db.execute(query, (now_ms, besides, tenant, index)).fetchall()
+        return [str(holder) for (holder,) in rows]
+
+    def close(self) -> None:
+        """See `Leases.close`."""
+        with self._lock:
+            self._db.close()

@@ -1,0 +1,83 @@
+"""
+The lease of an open service: its word about what it may still have open.
+
+Before a service opens anything it has a lease, renewed every RENEW_S at most.
+A renewal begins anew: it looks how far the history has come, drops everything
+that was opened, and only then says so. What is opened afterwards lives for
+OPENED_S_MAX, so a lease of LEASE_S covers it, and an erasure knows whom it has
+to wait for: for nobody, once each other lease was renewed past it or expired.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+
+from memos_gov.opened import OPENED_S_MAX, elapsed_s
+from memos_gov.ports import Clock, KeyStore, Leases, Tables
+
+RENEW_S = 20.0
+LEASE_S = OPENED_S_MAX + RENEW_S
+
+
+class Leasing:
+    """One service's lease; safe to use from many threads at once."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        *,
+        keys: KeyStore,
+        tables: Tables,
+        clock: Clock,
+        now: Callable[[], float] = elapsed_s,
+    ) -> None:
+        self.holder = f"h_{secrets.token_hex(8)}"
+        self._leases = leases
+        self._keys = keys
+        self._tables = tables
+        self._clock = clock
+        self._now = now
+        self._lock = threading.Lock()
+        self._due = now()
+
+    def hold(self) -> None:
+        """
+        Have a lease that covers what is opened from here on.
+
+        Raises:
+            UnavailableError: It cannot be written, so nothing may be opened.
+        """
+        if self._now() < self._due:
+            return
+        with self._lock:
+            if self._now() >= self._due:
+                self._renew()
+
+    def _renew(self) -> None:
+        begun = self._now()
+        with self._tables.snapshot() as snapshot:
+            seen = {tenant: snapshot.index(tenant) for tenant in snapshot.tenants()}
+        self._keys.forget_opened()
+        now_ms = self._now_ms()
+        expires_ms = now_ms + round(LEASE_S * 1000)
+        self._leases.renew(self.holder, seen, now_ms=now_ms, expires_ms=expires_ms)
+        self._due = begun + RENEW_S
+
+    def waiting(self, tenant: str, index: int) -> list[str]:
+        """
+        Return the other holders that may have open what an event at `index` ended.
+
+        Nobody, once each of them renewed its lease past that index, let it
+        expire, or closed.
+        """
+        return self._leases.waiting(tenant, index, self._now_ms(), besides=self.holder)
+
+    def release(self) -> None:
+        """Drop everything that was opened, and end the lease."""
+        self._keys.forget_opened()
+        self._leases.release(self.holder)
+
+    def _now_ms(self) -> int:
+        return round(self._clock.now().timestamp() * 1000)

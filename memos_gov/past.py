@@ -1,0 +1,177 @@
+"""
+The past of cubes: what was known then, and how policy is asked about it today.
+
+Bitemporal: facts are taken as they stood at an index, and read at a valid
+moment. What is shown is of then; what decides is of now. So a cube of the
+past is judged as it stands today, with the personal numbers of the revision
+that would be shown and under the stricter of today's label and the one that
+revision was last kept under: neither a later lowering nor a later revision
+opens what stood under a higher label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec.structs import replace
+
+from memos_gov.attempt import Attempt
+from memos_gov.domain import ids
+from memos_gov.domain.as_of import FIELD, AsOf, Then
+from memos_gov.domain.bundle import Vocabulary
+from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, SubjectFacts
+from memos_gov.domain.questions import Cube
+from memos_gov.domain.verdicts import Verdict, merge
+from memos_gov.domain.vocabulary import AHEAD_MAX_S
+from memos_gov.errors import InvalidCommandError
+from memos_gov.ports import Snapshot
+
+
+def then_of(snapshot: Snapshot, tenant: str, said: AsOf, now: int) -> Then:
+    """
+    Return where a moment lies in a tenant's history.
+
+    Args:
+        now: The present second; a few seconds more are the present too.
+
+    Raises:
+        InvalidCommandError: Names `as_of`: it has not come yet.
+    """
+    newest = snapshot.index(tenant)
+    valid = None if said.valid is None else int(said.valid.timestamp())
+    if valid is not None:
+        _require_past(valid, now)
+    if said.recorded is None:
+        assert valid is not None
+        return Then(index=newest, moment=valid, valid=valid)
+    if isinstance(said.recorded, int):
+        if said.recorded > newest:
+            _refuse("lies beyond the end of the history")
+        index, moment = said.recorded, snapshot.time_ms_of(tenant, said.recorded) // 1000
+    else:
+        moment = int(said.recorded.timestamp())
+        _require_past(moment, now)
+        index = snapshot.index_at(tenant, int(said.recorded.timestamp() * 1000))
+    return Then(index=index, moment=moment if valid is None else valid, valid=valid)
+
+
+def _require_past(moment: int, now: int) -> None:
+    if moment - now > AHEAD_MAX_S:
+        _refuse("lies in the future")
+
+
+def _refuse(why: str) -> None:
+    raise InvalidCommandError(f"{FIELD}: {why}", field=FIELD)
+
+
+class Past:
+    """One moment of the past of one tenant; nothing that is looked at here is relied on."""
+
+    def __init__(self, snapshot: Snapshot, tenant: str, then: Then, words: Vocabulary) -> None:
+        self.then = then
+        self._snapshot = snapshot
+        self._tenant = tenant
+        self._words = words
+
+    def facts(self, streams: Iterable[str]) -> dict[str, Facts]:
+        """Return stream -> facts as they were recorded then."""
+        found = self._snapshot.facts_as_of(streams, self.then.index)
+        return {stream: facts for stream, (_, facts) in found.items()}
+
+    def cubes(self, cubes: Iterable[str]) -> dict[str, Cube]:
+        """
+        Return cube id -> cube of those that were there then, with subjects as they were.
+
+        A cube whose content says nothing about a valid time that was asked for is
+        missing; with one, label, basis and shares are those of that moment.
+        """
+        wanted = list(cubes)
+        facts = self.facts(s for cube in wanted for s in _streams(self._tenant, cube))
+        found = {cube: self._cube(cube, facts) for cube in wanted}
+        there = {cube: at for cube, at in found.items() if at is not None}
+        people = self.facts({s for at in there.values() for s in self._people(at)})
+        return {cube: self._with_people(at, people) for cube, at in there.items()}
+
+    def _cube(self, cube: str, facts: Mapping[str, Facts]) -> Cube | None:
+        stream, ruled = _streams(self._tenant, cube)
+        content, governance = facts.get(stream), facts.get(ruled)
+        if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+            return None
+        valid = self._valid_content(stream, content)
+        return None if valid is None else Cube(cube, valid, self._ruled(governance), ())
+
+    def _valid_content(self, stream: str, newest: ContentFacts) -> ContentFacts | None:
+        """Return the newest revision about the valid time that was asked for."""
+        if self.then.valid is None or newest.holds_at(self.then.valid):
+            return newest
+        for _, earlier in self._snapshot.versions(stream, self.then.index):
+            if isinstance(earlier, ContentFacts) and earlier.holds_at(self.then.valid):
+                return earlier
+        return None
+
+    def _ruled(self, facts: GovernanceFacts) -> GovernanceFacts:
+        grants = facts.grants_at(self.then.moment)
+        if self.then.valid is None:
+            return replace(facts, grants=grants)
+        return replace(
+            facts,
+            grants=grants,
+            label=facts.label_at(self.then.valid),
+            basis=facts.basis_at(self.then.valid),
+        )
+
+    def _people(self, cube: Cube) -> Iterator[str]:
+        return (ids.subject_stream(self._tenant, s) for s in cube.governance.subjects)
+
+    def _with_people(self, cube: Cube, facts: Mapping[str, Facts]) -> Cube:
+        found = (facts.get(stream) for stream in self._people(cube))
+        subjects = tuple(f if isinstance(f, SubjectFacts) else SubjectFacts() for f in found)
+        return Cube(cube.cube, cube.content, cube.governance, subjects)
+
+    def weigh(self, attempt: Attempt, action: str, cube_id: str) -> tuple[Cube | None, Verdict]:
+        """Return a cube as it was and the verdict on it; one that was not there is unknown."""
+        today = attempt.cubes([cube_id]).get(cube_id)
+        if today is None:
+            return attempt.weigh(action, cube_id)
+        shown = self.cubes([cube_id]).get(cube_id)
+        judged = today if shown is None else self.as_judged(today, shown)
+        verdict = attempt.judged(attempt.asked(action), [judged])[cube_id]
+        if shown is None:
+            verdict = merge(verdict, attempt.unknown())
+        return shown, verdict
+
+    def as_judged(self, today: Cube, *shown: Cube) -> Cube:
+        """
+        Return a cube as policy is asked about it when these revisions of it would be shown.
+
+        Whether they are valid now does not count: what was true then is what was asked for.
+        """
+        findings = sorted({kind for one in shown for kind in one.content.findings})
+        labels = {label for one in shown for label in self._kept_under(today, one.content)}
+        content = replace(
+            today.content,
+            findings=tuple(findings),
+            valid_from=min(one.content.valid_from for one in shown),
+            valid_to=None,
+        )
+        label = self._words.strictest(today.governance.label, *sorted(labels))
+        governance = replace(today.governance, label=label)
+        return replace(today, content=content, governance=governance)
+
+    def _kept_under(self, today: Cube, shown: ContentFacts) -> Iterator[str]:
+        """Yield the label that a former revision had when the next one came."""
+        if shown.revision == today.content.revision:
+            return
+        stream, ruled = _streams(self._tenant, today.cube)
+        newer = [
+            content.event_index
+            for _, content in self._snapshot.versions(stream, self._snapshot.index(self._tenant))
+            if isinstance(content, ContentFacts) and content.revision > shown.revision
+        ]
+        _, facts = self._snapshot.facts_as_of([ruled], min(newer) - 1).get(ruled, (0, None))
+        if isinstance(facts, GovernanceFacts):
+            yield facts.label
+
+
+def _streams(tenant: str, cube: str) -> tuple[str, str]:
+    return ids.content_stream(tenant, cube), ids.governance_stream(tenant, cube)
