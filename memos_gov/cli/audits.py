@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from memos_gov.cli import options
 from memos_gov.cli.errors import FOUND_WRONG
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, VerbGroup, pass_session
@@ -51,6 +53,52 @@ def access_question(session: Session, cube: str | None, subject: str | None) -> 
 def holds_question(session: Session, subject: str | None, cube: str | None) -> None:
     """Active legal holds: matter, scope, start, who placed them."""
     _ask(session, "holds", subject=subject, cube=cube)
+
+
+@audit_verb.command("due")
+@click.option("--days", type=click.IntRange(0, 36_525), help="How far ahead; 30 by default.")
+@pass_session
+def due_question(session: Session, days: int | None) -> None:
+    """What ends within days, by rule and owner."""
+    _ask(session, "due", days=days)
+
+
+@audit_verb.command("overdue")
+@pass_session
+def overdue_question(session: Session) -> None:
+    """What is past its end and still here, and why."""
+    _ask(session, "overdue")
+
+
+@audit_verb.command("disposition")
+@options.timed("--since", "From then on.")
+@options.timed("--until", "Before then.")
+@pass_session
+def disposition_question(session: Session, since: datetime | None, until: datetime | None) -> None:
+    """
+    What ended in a period.
+
+    By which rule, who approved, and the leaf that proves it.
+    """
+    _ask(session, "disposition", since=since, until=until)
+
+
+@audit_verb.command("conflicts")
+@pass_session
+def conflicts_question(session: Session) -> None:
+    """Where hold, minimum and erasure meet, and what won."""
+    _ask(session, "conflicts")
+
+
+@audit_verb.command("hold-attempts")
+@options.timed("--since", "From then on.")
+@options.timed("--until", "Before then.")
+@pass_session
+def hold_attempts_question(
+    session: Session, since: datetime | None, until: datetime | None
+) -> None:
+    """Who tried to change or end what is held."""
+    _ask(session, "hold-attempts", since=since, until=until)
 
 
 @audit_verb.command("integrity")

@@ -12,9 +12,9 @@ from memos_gov.cli.options import moment
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, VerbGroup, pass_session
 from memos_gov.cli.upkeep import progress
+from memos_gov.cli.views import derivation
 
 if TYPE_CHECKING:
-    from memos_gov.domain.verdicts import Step
     from memos_gov.schedule import ScheduleReport
 
 COLUMNS = ("cube", "class", "action", "due", "standing", "rule", "steps")
@@ -54,7 +54,7 @@ def _looked(screen: Screen, report: ScheduleReport) -> None:
             moment(one.due),
             one.standing,
             one.rules[0],
-            derivation(one.steps),
+            derivation((step.code, step.at) for step in one.steps),
         )
         for one in report.due
     )
@@ -67,9 +67,3 @@ def _ran(screen: Screen, report: ScheduleReport) -> None:
         screen.line(f"nothing was due by {moment(report.now)}", "good")
     screen.fields(report.done.items())
     screen.line(f"recorded at index {report.index}", "aside")
-
-
-def derivation(steps: tuple[Step, ...]) -> str:
-    """Return the steps of a derivation as one line, each with the moment it compared."""
-    said = (step.code if step.at is None else f"{step.code} {moment(step.at)}" for step in steps)
-    return " > ".join(said)

@@ -207,6 +207,23 @@ class DueRow(TablesModel, table=True):
     idx: int = Field(sa_type=BigInteger)
 
 
+class DispositionRow(TablesModel, table=True):
+    """View: what ended or was set aside by the schedule or an erasure, and under which rules."""
+
+    __tablename__ = "dispositions"
+    __table_args__ = (Index("dispositions_by_time", "tenant", "time_s"),)
+
+    tenant: str = Field(primary_key=True)
+    idx: int = Field(primary_key=True, sa_type=BigInteger)
+    cube: str = Field(primary_key=True)
+    done: str
+    rules: str
+    actor: str
+    review: str | None
+    erasure: str | None
+    time_s: int = Field(sa_type=BigInteger)
+
+
 class SettingRow(OperationsModel, table=True):
     """A pointer of this installation, such as the tables file in use."""
 

@@ -35,6 +35,7 @@ def held(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[Any
     that is named, holds on it through its persons and by scope are not among
     them: those are on other targets.
     """
+    about.takes("subject", "cube")
     person = None if about.subject is None else evidence.opaque("subject", about.subject)
     wanted = person or about.cube
     index = evidence.ask("holds", target=wanted)

@@ -44,6 +44,7 @@ def integrity(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tupl
     if about.subject is not None or about.cube is not None:
         msg = "subject: this question is about the whole log"
         raise InvalidCommandError(msg, field="subject")
+    about.takes()
     index, findings = _asked(evidence), Findings()
     governor = evidence.governor
     with governor.tables.connection() as connection:

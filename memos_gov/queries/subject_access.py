@@ -52,6 +52,7 @@ def held_about(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tup
     Raises:
         InvalidCommandError: No person is named, or a cube is; nothing was written.
     """
+    about.takes("subject", "cube")
     if about.subject is None or about.cube is not None:
         msg = "subject: name the person this is about, and no cube"
         raise InvalidCommandError(msg, field="subject")

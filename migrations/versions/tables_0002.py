@@ -14,6 +14,19 @@ def upgrade() -> None:
     with op.batch_alter_table("outcomes", recreate="always") as outcomes:
         outcomes.add_column(sa.Column("log_time_ms", sa.BigInteger(), nullable=False))
     op.create_table(
+        "dispositions",
+        sa.Column("tenant", sa.String(), primary_key=True),
+        sa.Column("idx", sa.BigInteger(), primary_key=True),
+        sa.Column("cube", sa.String(), primary_key=True),
+        sa.Column("done", sa.String(), nullable=False),
+        sa.Column("rules", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("review", sa.String(), nullable=True),
+        sa.Column("erasure", sa.String(), nullable=True),
+        sa.Column("time_s", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("dispositions_by_time", "dispositions", ["tenant", "time_s"])
+    op.create_table(
         "due",
         sa.Column("tenant", sa.String(), primary_key=True),
         sa.Column("cube", sa.String(), primary_key=True),
