@@ -16,13 +16,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import embedded, ingest, policy, process, recall, report
+from bench import embedded, ingest, past, policy, process, recall, report
 from bench.measure import Bench, Figure
 
 SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "policy": policy.measure,
     "embedded": embedded.measure,
     "recall": recall.measure,
+    "past": past.measure,
     "ingest": ingest.measure,
     "process": process.measure,
 }

@@ -30,6 +30,7 @@ from memos_gov.errors import (
 if _typing.TYPE_CHECKING:
     from memos_gov.bootstrap import init
     from memos_gov.bootstrap import open_service as open  # noqa: A004
+    from memos_gov.domain.as_of import AsOf
     from memos_gov.domain.commands import Consent
     from memos_gov.recall import Hit, Reading
     from memos_gov.receipts import Receipt
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Actor",
+    "AsOf",
     "ConflictError",
     "Consent",
     "CorruptionError",
@@ -59,6 +61,7 @@ __all__ = [
 
 _LAZY = {
     "Actor": ("memos_gov.service", "Actor"),
+    "AsOf": ("memos_gov.domain.as_of", "AsOf"),
     "Consent": ("memos_gov.domain.commands", "Consent"),
     "Hit": ("memos_gov.recall", "Hit"),
     "Reading": ("memos_gov.recall", "Reading"),

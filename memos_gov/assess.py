@@ -8,17 +8,18 @@ Sets of cubes (recall, list) are assessed in `recall.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from memos_gov.attempt import Attempt
+from memos_gov.admission import Admission, Entry, masked
+from memos_gov.attempt import Assessed, Attempt
+from memos_gov.deriving import Deriving, OpenContent
 from memos_gov.domain import commands as c
-from memos_gov.domain import detectors, ids, questions
+from memos_gov.domain import ids, questions
 from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.commands import seconds
-from memos_gov.domain.decide import Admitted, Situation, act_target
+from memos_gov.domain.decide import Ancestry, Situation, act_target
 from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import (
     CaseFacts,
@@ -26,19 +27,11 @@ from memos_gov.domain.facts import (
     MatterFacts,
     SubjectFacts,
 )
-from memos_gov.domain.questions import Cube, Question
-from memos_gov.domain.verdicts import FindingKind, IndexDepth, Verdict, merge
+from memos_gov.domain.lineage import named_by, own_traits, own_word
+from memos_gov.domain.questions import Question
+from memos_gov.domain.verdicts import Verdict, merge
 
-OpenContent = Callable[[str, Cube], CubeContent]
-Contentful = c.RememberCube | c.ReviseCube
-
-
-class Assessed(NamedTuple):
-    """What `decide` gets, and what the record says of policy's answer."""
-
-    situation: Situation
-    verdict: Verdict
-    by_target: dict[str, Verdict]
+__all__ = ["Assessed", "Assessor"]
 
 
 class Assessor:
@@ -49,8 +42,10 @@ class Assessor:
     ) -> None:
         self._attempt = attempt
         self._command_id = command_id
-        self._words = words
+        self._labels = words.labels
         self._open_content = open_content
+        self._admission = Admission(attempt, command_id, words)
+        self._deriving = Deriving(attempt, command_id, self._admission, open_content)
 
     def assess(self, command: c.Command) -> Assessed:
         """Return the situation of a command and policy's verdict on it."""
@@ -59,6 +54,8 @@ class Assessor:
                 return self._remember(command)
             case c.ReviseCube():
                 return self._revise(command)
+            case c.OnCubes() | c.SplitCube() | c.RollBackCube():
+                return self._deriving.assess(command, self._situation())
             case c.OnCube():
                 return self._on_cube(command, command.cube)
             case c.PlaceHold(cube=str() as cube):
@@ -77,6 +74,10 @@ class Assessor:
             now=at.now,
             policy=at.policy.active,
             approval=at.approval,
+            labels=self._labels,
+            known=at.known,
+            descendants=at.descendants,
+            depth=at.depth,
         )
 
     def _on_cube(self, command: c.Command, cube_id: str) -> Assessed:
@@ -93,20 +94,8 @@ class Assessor:
         if isinstance(command, c.PlaceHold):
             return replace(situation, matter=self._matter(command.matter))
         if isinstance(command, c.RelabelCube) and situation.cube is not None:
-            return replace(situation, index=self._depth(situation.cube, command.label))
+            return replace(situation, index=self._attempt.depth(command.cube, command.label))
         return situation
-
-    def _depth(self, cube: Cube, label: str) -> IndexDepth:
-        """Return how deep a cube would be indexed under a label."""
-        at, governance = self._attempt, cube.governance
-        facts = {
-            "form": governance.form,
-            "label": label,
-            "semantic_type": governance.semantic_type,
-            "quarantined": False,
-            "findings": cube.content.findings,
-        }
-        return at.judge.index_depth(at.tenant, at.now, questions.planned(cube.cube, facts))
 
     def _matter(self, matter: str) -> MatterFacts | None:
         at = self._attempt
@@ -120,14 +109,27 @@ class Assessor:
         at = self._attempt
         cube_id = ids.cube_id_of(self._command_id)
         at.load((ids.content_stream(at.tenant, cube_id), ids.governance_stream(at.tenant, cube_id)))
-        subjects = tuple(_with_consents(s, command, at.now) for s in at.subjects(command.subjects))
-        found = _kinds(command.content, command.metadata)
-        candidate = questions.admission(command, found, subjects, at.now)
-        admission = at.judge.admission(at.asked(command.ACTION), candidate)
-        verdict = merge(admission, *self._consent_verdicts(command))
-        admitted = self._admit(verdict, command, command.label, candidate)
-        situation = replace(self._situation(), admitted=admitted)
-        return Assessed(situation, verdict, {cube_id: verdict})
+
+        def consented(subject: str, facts: SubjectFacts) -> SubjectFacts:
+            return _with_consents(facts, command, at.now) if subject in own.subjects else facts
+
+        own = own_word(command, at.now)
+        entry = Entry(
+            content=CubeContent(content=command.content, metadata=command.metadata),
+            traits=own_traits(command),
+            named=named_by(command, at.now),
+            consented=consented,
+        )
+        consents = self._consent_verdicts(command)
+        entered = self._admission.enter(command.ACTION, entry, Ancestry(heritage=own), *consents)
+        assert entered.verdict is not None
+        situation = replace(
+            self._situation(),
+            admitted=entered.admitted,
+            ancestry=entered.ancestry,
+            barred=entered.barred,
+        )
+        return Assessed(situation, entered.verdict, {cube_id: entered.verdict})
 
     def _consent_verdicts(self, command: c.RememberCube) -> Iterator[Verdict]:
         """Ask whether the actor may record the consents that come with a cube."""
@@ -143,53 +145,14 @@ class Assessor:
         cube = access.situation.cube
         if cube is None or not access.verdict.allows:
             return access
-        candidate = questions.readmission(
-            command, cube, _kinds(command.content, command.metadata), at.now
-        )
-        admission = at.judge.admission(at.asked(command.ACTION), candidate)
-        verdict = merge(access.verdict, admission)
+        new = CubeContent(content=command.content, metadata=command.metadata or {})
+        verdict, facts = self._admission.readmit(command.ACTION, cube, new, access.verdict)
         # Nothing is opened for a revision that policy refuses.
         before = self._open_content(at.tenant, cube) if verdict.allows else None
-        admitted = self._admit(verdict, command, cube.governance.label, candidate, before)
+        content = _joined(command, masked(new, verdict.masks), before)
+        admitted = self._admission.admit(verdict, content, cube.governance.label, facts)
         situation = replace(access.situation, admitted=admitted)
         return Assessed(situation, verdict, {command.cube: verdict})
-
-    def _admit(
-        self,
-        verdict: Verdict,
-        command: Contentful,
-        label: str,
-        candidate: Question,
-        before: CubeContent | None = None,
-    ) -> Admitted | None:
-        """Fulfil the obligations of an admission before anything is sealed."""
-        if not verdict.allows:
-            return None
-        content = _joined(command, _masked(command, verdict.masks), before)
-        label = self._strictest(label, verdict)
-        findings = _kinds(content.content, content.metadata)
-        # What waits in quarantine is planned as it will be once it is approved.
-        facts = {
-            **candidate["cube"],
-            "label": label,
-            "quarantined": False,
-            "findings": findings,
-        }
-        at = self._attempt
-        plan = questions.planned(ids.cube_id_of(self._command_id), facts)
-        return Admitted(
-            content=content.content,
-            metadata=content.metadata,
-            label=label,
-            quarantined=any(o.kind == "quarantine" for o in verdict.obligations),
-            findings=findings,
-            index=at.judge.index_depth(at.tenant, at.now, plan),
-        )
-
-    def _strictest(self, label: str, verdict: Verdict) -> str:
-        """Return the highest of the asked label and those that policy demands."""
-        demanded = (o.label for o in verdict.obligations if o.kind == "label")
-        return self._words.strictest(label, *(x for x in demanded if x))
 
     def _on_case(self, command: c.OnCase) -> Assessed:
         at = self._attempt
@@ -265,32 +228,17 @@ def _subject_target(subject: str, facts: SubjectFacts, now: int) -> Question:
     return questions.target("subject", id=subject, held=held, restricted=facts.restricted)
 
 
-def _masked(command: Contentful, kinds: tuple[FindingKind, ...]) -> CubeContent:
-    """Return what a command brings, without the personal numbers of `kinds`."""
-    metadata = command.metadata or {}
-    return CubeContent(
-        content=detectors.mask(command.content, kinds)[0],
-        metadata={key: detectors.mask(value, kinds)[0] for key, value in metadata.items()},
-    )
-
-
-def _joined(command: Contentful, new: CubeContent, before: CubeContent | None) -> CubeContent:
+def _joined(command: c.ReviseCube, new: CubeContent, before: CubeContent | None) -> CubeContent:
     """
     Return a cube's whole content: what was there is kept where the command says so.
 
     Raises:
         InvalidCommandError: It would be over CONTENT_BYTES_MAX.
     """
-    if before is None or not isinstance(command, c.ReviseCube):
+    if before is None:
         return new
     metadata = before.metadata if command.metadata is None else new.metadata
     if command.mode == "overwrite":
         return CubeContent(content=new.content, metadata=metadata)
     whole = c.make(c.Whole, content=f"{before.content}\n{new.content}").content
     return CubeContent(content=whole, metadata={**before.metadata, **new.metadata})
-
-
-def _kinds(content: str, metadata: Mapping[str, str] | None) -> tuple[FindingKind, ...]:
-    """Return the kinds of personal numbers in content and metadata, sorted."""
-    texts = (content, *(metadata or {}).values())
-    return tuple(sorted({found.kind for text in texts for found in detectors.find(text)}))

@@ -8,20 +8,25 @@ certifier can tell whether anything moved since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from memos_gov.domain import ids
+from memos_gov.domain.decide import Situation
 from memos_gov.domain.facts import (
     WORKER_FACTS,
     CaseFacts,
+    ContentFacts,
+    CorrelationFacts,
     Facts,
+    GovernanceFacts,
     PolicyFacts,
     PrincipalFacts,
     SubjectFacts,
 )
+from memos_gov.domain.lineage import DESCENDANTS_MAX, is_live, walk
 from memos_gov.domain.questions import (
     STAYS,
     Caller,
@@ -32,15 +37,25 @@ from memos_gov.domain.questions import (
     cube_in,
     missing_cube,
     next_edge,
+    planned,
 )
 from memos_gov.domain.reliance import base_streams, cube_streams
-from memos_gov.domain.verdicts import UNKNOWN_TARGET, Verdict, merge, refusal
+from memos_gov.domain.verdicts import UNKNOWN_TARGET, IndexDepth, Verdict, merge, refusal
 from memos_gov.errors import NotFoundError
 from memos_gov.judge import Judge
 from memos_gov.ports import Snapshot
 
 F = TypeVar("F", bound=Facts)
 UNKNOWN_TARGET_S = 60
+_NONE: tuple[int, Facts | None] = (0, None)
+
+
+class Assessed(NamedTuple):
+    """What `decide` gets, and what the record says of policy's answer."""
+
+    situation: Situation
+    verdict: Verdict
+    by_target: dict[str, Verdict]
 
 
 class Attempt:
@@ -116,6 +131,55 @@ class Attempt:
         found = {cube: cube_in(self._facts, self.tenant, cube) for cube in wanted}
         return {cube: facts for cube, facts in found.items() if facts is not None}
 
+    def revision(self, cube: Cube, revision: int) -> Cube | None:
+        """Return a cube as its content was at a revision; None where it never had it."""
+        stream = ids.content_stream(self.tenant, cube.cube)
+        for _, facts in self.snapshot.versions(stream, self.index):
+            if isinstance(facts, ContentFacts) and facts.revision == revision:
+                return replace(cube, content=facts)
+        return None
+
+    @property
+    def session(self) -> CorrelationFacts:
+        """What the caller has read in this session."""
+        caller = self.caller
+        stream = ids.correlation_stream(self.tenant, caller.principal, caller.correlation)
+        return self.get(stream, CorrelationFacts) or CorrelationFacts()
+
+    def descendants(self, cube: str) -> tuple[str, ...]:
+        """Return the live descendants of a cube, loaded; some of them if over DESCENDANTS_MAX."""
+        found = walk(cube, self._live_children, DESCENDANTS_MAX)
+        for stream_of in (ids.content_stream, ids.governance_stream):
+            self.load(stream_of(self.tenant, x) for x in found)
+        self.load(ids.lineage_stream(self.tenant, x) for x in (cube, *found))
+        return found
+
+    def depth(self, cube: str, label: str) -> IndexDepth | None:
+        """Return how deep a cube that is loaded would be indexed under a label."""
+        content = self.get(ids.content_stream(self.tenant, cube), ContentFacts)
+        governance = self.get(ids.governance_stream(self.tenant, cube), GovernanceFacts)
+        if content is None or governance is None:
+            return None
+        facts = {
+            "form": governance.form,
+            "label": label,
+            "semantic_type": governance.semantic_type,
+            "quarantined": False,
+            "findings": content.findings,
+        }
+        return self.judge.index_depth(self.tenant, self.now, planned(cube, facts))
+
+    def _live_children(self, cubes: Sequence[str]) -> list[str]:
+        """Return what was made of `cubes` and can be narrowed; what cannot is not relied on."""
+        made = self.snapshot.children(self.tenant, cubes)
+        streams = {
+            ids.governance_stream(self.tenant, cube): cube
+            for source in cubes
+            for cube in made.get(source, ())
+        }
+        facts = self.snapshot.facts(streams)
+        return [cube for stream, cube in streams.items() if is_live(facts.get(stream, _NONE)[1])]
+
     def forget_all_but(self, cubes: Iterable[str]) -> None:
         """Stop relying on cubes that will not be returned, and on their subjects."""
         base = base_streams(self.tenant, self.caller.principal, self.caller.on_behalf_of)
@@ -161,16 +225,36 @@ class Attempt:
         answer = self.judge.cubes(asked, [facts], becomes)[cube_id]
         return None, merge(answer, self.unknown())
 
+    def weigh_all(
+        self, actions: Sequence[str], cube_ids: Sequence[str], act: str
+    ) -> tuple[dict[str, Cube], dict[str, Verdict]]:
+        """Return the cubes there are, and the verdict on each to do all the actions to it."""
+        found = self.cubes(cube_ids)
+        absent = [c for c in cube_ids if c not in found]
+        missing = [missing_cube(cube, self.caller, self.now) for cube in absent]
+        verdicts: dict[str, Verdict] = {}
+        for action in actions:
+            answers = self.judged(self.asked(action, act), found.values(), missing=missing)
+            for cube, answer in answers.items():
+                verdicts[cube] = merge(verdicts[cube], answer) if cube in verdicts else answer
+        for cube in absent:
+            verdicts[cube] = merge(verdicts[cube], self.unknown())
+        return found, verdicts
+
     def judged(
-        self, asked: Question, cubes: Collection[Cube], becomes: Question = STAYS
+        self,
+        asked: Question,
+        cubes: Collection[Cube],
+        becomes: Question = STAYS,
+        missing: Sequence[Question] = (),
     ) -> dict[str, Verdict]:
         """
-        Return the verdict on each cube.
+        Return the verdict on each cube, and on those that are `missing`.
 
         None outlives the next moment at which a share, a consent or a hold of
         its cube begins or ends: those were resolved at `now`.
         """
-        facts = [cube_facts(cube, self.tenant, self.now) for cube in cubes]
+        facts = [*(cube_facts(cube, self.tenant, self.now) for cube in cubes), *missing]
         verdicts = self.judge.cubes(asked, facts, becomes)
         for cube in cubes:
             edge = next_edge(cube, self.now)

@@ -11,6 +11,9 @@ Rejections (log order of the checks): `invalid`, `forged`, `unknown_type`,
 `id_reused`, `late`, `incomplete`, `stale`. Only accepted and refused are
 final: a rejected command id may come again.
 
+A record that a signed checkpoint says something about is not judged again: what
+it says is obeyed, and a root that differs from a signed one stops everything.
+
 Not here: reading the log, loading and writing rows (backends), and any view
 but the facts that decide (followers).
 """
@@ -28,6 +31,7 @@ from memos_gov.domain import events as e
 from memos_gov.domain.evolve import Occurrence, evolve, touched
 from memos_gov.domain.facts import PolicyFacts
 from memos_gov.domain.history import (
+    ACCEPTED,
     REPEATED,
     Known,
     LogRecord,
@@ -35,11 +39,20 @@ from memos_gov.domain.history import (
     Outcome,
     Parsed,
     Rows,
+    Told,
     Tree,
 )
+from memos_gov.domain.lineage import may_narrow
+from memos_gov.domain.lineage.record import descend, fault_of, session_of
 from memos_gov.domain.recovery import is_recovery_signature
-from memos_gov.domain.reliance import base_streams, cube_streams, required_streams
+from memos_gov.domain.reliance import (
+    base_streams,
+    cube_streams,
+    required_streams,
+    session_streams,
+)
 from memos_gov.errors import SettingsError
+from memos_gov.heads import checkpoint_problem, require_signed_root
 from memos_gov.transparency import merkle
 from memos_gov.transparency.leaf import leaf_entry
 
@@ -48,7 +61,8 @@ SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
 _NO_ID = bytes(16)
 _NO_HASH = bytes(32)
-_FOUNDING = (e.LogFounded, e.LogExtended, e.TenantFounded)
+_UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned)
+_SEALED = (e.CubeRemembered, e.CubeRevised, e.CubeRolledBack)
 
 
 class Rejected(Exception):  # noqa: N818 (not an error: an outcome on its way out of the checks)
@@ -97,6 +111,10 @@ def needs(batch: Sequence[Parsed]) -> Needs:
         for event in item.events:
             # What else an event requires, a complete record names.
             wanted.streams.update(touched(event, data.tenant))
+            if isinstance(event, e.CubesRead | e.CubeRemembered):
+                wanted.streams.add(session_of(data))
+            if (cube := may_narrow(event)) is not None:
+                wanted.narrowed.add((data.tenant, cube))
     return wanted
 
 
@@ -111,6 +129,7 @@ def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]
 
     Raises:
         SettingsError: The log permits an event type that this program lacks.
+        CorruptionError: A tree has another root than the one that was signed.
     """
     rows = Rows()
     for item in batch:
@@ -120,6 +139,9 @@ def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]
 
 
 def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Rows) -> None:
+    told = known.recorded.of(item.at)
+    if told is not None and _obeyed(item, told, known, rows):
+        return
     try:
         record = _trusted(item, known, mac_keys)
     except Rejected as rejected:
@@ -140,6 +162,35 @@ def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Row
             _close(item, None, ids.INSTANCE, code, detail, known, rows)
             return
     _close(item, record, tenant, code, detail, known, rows)
+
+
+def _obeyed(item: Parsed, told: Told, known: Known, rows: Rows) -> bool:
+    """Give a record the outcome that is recorded; False where it cannot have it."""
+    if told.apart:
+        _close(item, None, ids.INSTANCE, told.code, told.detail, known, rows)
+        return True
+    record = item.record
+    if record is None or record.data.tenant != item.at.tenant:
+        return False
+    if told.code == REPEATED:
+        earlier = known.outcomes.get((record.data.tenant, record.id))
+        if earlier is not None:
+            known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+            _repeat(item, earlier, known, rows)
+        return earlier is not None
+    final = told.code in {ACCEPTED, "refused"}
+    if final and item.problem == "unknown_type":
+        raise _unknown_here()
+    if final and item.problem:
+        return False
+    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+    _close(item, record, record.data.tenant, told.code, told.detail, known, rows)
+    return True
+
+
+def _unknown_here() -> SettingsError:
+    msg = "the log permits event types that this program does not know"
+    return SettingsError(msg, remedy="Upgrade memos-gov to the version that wrote this log.")
 
 
 def _trusted(item: Parsed, known: Known, mac_keys: Mapping[str, bytes]) -> codec.Record:
@@ -191,11 +242,14 @@ def _judge(
         raise Rejected("id_reused")
     if record.data.verdict is None:
         _check_unjudged(item, record, known)
+        _check_lineage(item, record, known)
         return "accepted", {}
     _check_verdict(item, record, known)
     if any(event.REFUSAL for event in item.events):
         return "refused", {}
-    return "accepted", _check_reliance(item, record, known)
+    detail = _check_reliance(item, record, known)
+    _check_lineage(item, record, known)
+    return "accepted", detail
 
 
 def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
@@ -206,8 +260,7 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
     if not types <= permitted:
         raise Rejected("unknown_type", types=types - permitted)
     if item.problem == "unknown_type":
-        msg = "the log permits event types that this program does not know"
-        raise SettingsError(msg, remedy="Upgrade memos-gov to the version that wrote this log.")
+        raise _unknown_here()
     if item.problem or not item.events:
         raise Rejected("invalid", why=[item.why or "events"])
     for env, event in zip(record.data.events, item.events, strict=True):
@@ -217,12 +270,12 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
             raise Rejected("invalid", why=["id"])
         if isinstance(event, e.RetentionScheduled) and not ids.is_opaque(event.cube):
             raise Rejected("invalid", why=["id"])
-        if isinstance(event, e.CubeRemembered | e.CubeRevised) and not (env.sealed and env.key_id):
+        if isinstance(event, _SEALED) and not (env.sealed and env.key_id):
             raise Rejected("invalid", why=["sealed"])
 
 
 def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
-    """The records that need no verdict: the control record, a genesis, a recovery."""
+    """The records that need no verdict: control, genesis, recovery, a signed checkpoint."""
     tenant = record.data.tenant
     match item.events:
         case (e.LogFounded() | e.TenantFounded(),) if tenant not in known.trees:
@@ -235,6 +288,10 @@ def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
                 event, tenant, record.id, facts
             ):
                 return
+        case (e.CheckpointSigned() as event,) if record.data.actor == ids.NOTARY:
+            if problem := checkpoint_problem(event, item.at, known):
+                raise Rejected(problem[0], **problem[1])
+            return
     raise Rejected("invalid", why=["verdict"])
 
 
@@ -244,7 +301,7 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
     assert verdict is not None
     policy = known.facts.get(ids.guard_stream(record.data.tenant, "policy"))
     refused = any(event.REFUSAL for event in item.events)
-    if any(isinstance(event, _FOUNDING) for event in item.events):
+    if any(isinstance(event, _UNJUDGED) for event in item.events):
         raise Rejected("invalid", why=["verdict"])
     if refused:
         if not all(event.REFUSAL or isinstance(event, e.ReviewOpened) for event in item.events):
@@ -259,9 +316,22 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
         raise Rejected("late")
 
 
-def _cubes_of(events: Iterable[e.Event]) -> set[str]:
+def _cubes_of(events: Sequence[e.Event]) -> set[str]:
+    """
+    Return the cubes that need a permission each.
+
+    What is narrowed with its source is covered by the source's, what was read
+    in the session by that of the read.
+    """
     found: set[str] = set()
+    narrowed = {event.cube for event in events if isinstance(event, e.CubeNarrowed)}
     for event in events:
+        if isinstance(event, e.CubeNarrowed):
+            continue
+        if isinstance(event, e.CubeDerived) and event.pathway != "correlation":
+            found.update(source.cube for source in event.sources)
+        if isinstance(event, e.RetentionScheduled) and event.cube in narrowed:
+            continue
         if isinstance(event, e.OnContent | e.OnGovernance | e.RetentionScheduled):
             found.add(event.cube)
         elif isinstance(event, e.CubesRead):
@@ -276,6 +346,8 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
     must = {*base}
     for event in item.events:
         must.update(required_streams(event, data.tenant, known.facts))
+    if known.derives:
+        must.update(session_streams(item.events, data.tenant, data.actor, data.correlation))
     if not must <= data.relied_on.keys():
         raise Rejected("incomplete", streams=must - data.relied_on.keys())
     moved = {s for s, version in data.relied_on.items() if known.versions.get(s, 0) != version}
@@ -290,6 +362,13 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
         if moved & set(cube_streams(data.tenant, c.cube, known.facts))
     }
     return {"struck": sorted(struck)}
+
+
+def _check_lineage(item: Parsed, record: codec.Record, known: Known) -> None:
+    """What is made of cubes is no looser than they are, and what befalls them befalls it."""
+    fault = fault_of(item.events, record.data, known) if known.derives else None
+    if fault is not None:
+        raise Rejected(fault.code, **fault.detail)
 
 
 def _repeat(item: Parsed, earlier: Outcome, known: Known, rows: Rows) -> None:
@@ -310,6 +389,7 @@ def _repeat(item: Parsed, earlier: Outcome, known: Known, rows: Rows) -> None:
             None,
             None,
             known.log_time_ms,
+            None,
         )
     )
 
@@ -325,8 +405,11 @@ def _close(
 ) -> None:
     """Give the record its index and leaf, and write down what follows from it."""
     tree = known.trees.get(tenant, Tree())
-    outcome = _outcome(item, record, tenant, tree.size, code, detail)
-    known.trees[tenant] = Tree(tree.size + 1, merkle.append(tree.frontier, tree.size, outcome.leaf))
+    entry = _entry(item, record, tree.size, code, detail)
+    outcome = _outcome(record, tenant, tree.size, code, detail, merkle.leaf_hash(entry))
+    grown = Tree(tree.size + 1, merkle.append(tree.frontier, tree.size, outcome.leaf))
+    require_signed_root(tenant, grown, item.at, known.recorded)
+    known.trees[tenant] = grown
     rows.by_offset[item.at.offset] = outcome
     time_ms = codec.milliseconds(record.time) if record else None
     rows.outcomes.append(
@@ -343,6 +426,7 @@ def _close(
             time_ms,
             outcome.leaf,
             known.log_time_ms,
+            entry,
         )
     )
     if record is not None and outcome.final:
@@ -350,14 +434,10 @@ def _close(
         _apply(item, record, outcome, known, rows)
 
 
-def _outcome(
-    item: Parsed,
-    record: codec.Record | None,
-    tenant: str,
-    index: int,
-    code: str,
-    detail: dict[str, list[str]],
-) -> Outcome:
+def _entry(
+    item: Parsed, record: codec.Record | None, index: int, code: str, detail: dict[str, list[str]]
+) -> bytes:
+    """Return the leaf entry of a decided record; `record` is None where it is not trusted."""
     if record is None:
         command_id, salt, time_ms = _NO_ID, _NO_ID, 0
         hashes = (hashlib.sha256(item.at.body).digest(), _NO_HASH)
@@ -365,7 +445,7 @@ def _outcome(
         command_id = bytes.fromhex(record.id.replace("-", ""))
         salt = bytes.fromhex(record.data.salt)
         time_ms, hashes = codec.milliseconds(record.time), codec.header_hash(record)
-    entry = leaf_entry(
+    return leaf_entry(
         index=index,
         command_id=command_id,
         code=code,
@@ -375,6 +455,16 @@ def _outcome(
         detail_hash=hashlib.sha256(codec.canonical(detail)).digest(),
         salt=salt,
     )
+
+
+def _outcome(
+    record: codec.Record | None,
+    tenant: str,
+    index: int,
+    code: str,
+    detail: dict[str, list[str]],
+    leaf: bytes,
+) -> Outcome:
     return Outcome(
         tenant=tenant,
         index=index,
@@ -383,7 +473,7 @@ def _outcome(
         command_id=record.id if record else "",
         actor=record.data.actor if record else "",
         command=record.data.command if record else "",
-        leaf=merkle.leaf_hash(entry),
+        leaf=leaf,
     )
 
 
@@ -391,6 +481,8 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
     """Append the events and evolve the facts they touch."""
     data = record.data
     now = codec.milliseconds(record.time) // 1000
+    reads = known.derives and any(isinstance(event, e.CubesRead) for event in item.events)
+    correlation = session_of(data) if reads else ""
     for seq, (env, event) in enumerate(zip(data.events, item.events, strict=True)):
         at = Occurrence(
             tenant=data.tenant,
@@ -398,6 +490,8 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
             now=now,
             actor=data.actor,
             key_id=env.key_id or "",
+            correlation=correlation,
+            struck=frozenset(outcome.detail.get("struck", ())),
         )
         rows.events.append(
             (
@@ -419,3 +513,5 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
             rows.facts.append(
                 (stream, version, data.tenant, outcome.index, now, codec.canonical(facts))
             )
+        if isinstance(event, e.CubeDerived):
+            descend(event, data.tenant, outcome.index, known, rows)

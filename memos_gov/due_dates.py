@@ -19,8 +19,9 @@ from memos_gov.domain.decide import Drafts
 from memos_gov.domain.evolve import Occurrence, evolve, touched, touched_cubes
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.questions import Question, cube_in, retained
+from memos_gov.domain.reliance import cube_streams
 
-CUBES_MAX = 100
+CUBES_MAX = 250
 
 
 def dated(attempt: Attempt, drafts: Drafts, now: int) -> Drafts:
@@ -38,6 +39,7 @@ def dated(attempt: Attempt, drafts: Drafts, now: int) -> Drafts:
         return drafts
     for event in events:
         attempt.load(touched(event, attempt.tenant))
+    attempt.load(s for cube in cubes for s in cube_streams(attempt.tenant, cube, attempt.known))
     after = _after(attempt, events, now)
     found = (_scheduled(attempt, cube, after, now) for cube in cubes)
     return (*drafts, *(e.Draft(event) for event in found if event is not None))

@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING
 
 from memos_gov.certify import certify, needs, parse
 from memos_gov.domain import ids
-from memos_gov.domain.history import REPEATED, Decided, LogPosition, LogRecord, Parsed
+from memos_gov.domain.history import (
+    REPEATED,
+    Decided,
+    LogPosition,
+    LogRecord,
+    Parsed,
+    Recorded,
+)
 from memos_gov.errors import CorruptionError
 from memos_gov.ports import Certification, Checkpoint, EventLog, KeyStore, Tables
+from memos_gov.recorded import recorded_outcomes
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,12 +38,22 @@ BATCH_BYTES_MAX = 4_000_000
 
 
 class Certifier:
-    """Turns the records of a log into decided history, a batch a transaction."""
+    """
+    Turns the records of a log into decided history, a batch a transaction.
 
-    def __init__(self, log: EventLog, tables: Tables, keys: KeyStore) -> None:
+    From offset 0 on it obeys what the log's signed checkpoints record, unless it
+    is to judge everything itself (`obeys=False`); roots must be the signed ones
+    either way. One that goes on from its own checkpoint judges what is new.
+    """
+
+    def __init__(
+        self, log: EventLog, tables: Tables, keys: KeyStore, *, obeys: bool = True
+    ) -> None:
+        self._obeys = obeys
         self._log = log
         self._tables = tables
         self._keys = keys
+        self._recorded: dict[int, Recorded] = {}
 
     def catch_up(self, through: LogPosition | None = None) -> None:
         """
@@ -79,6 +97,7 @@ class Certifier:
         parsed = [parse(record) for record in batch]
         known = transaction.load(needs(parsed))
         known.log_time_ms = checkpoint.log_time_ms
+        known.recorded = self._told(partition, checkpoint)
         rows = certify(parsed, known, self._mac_keys(parsed))
         last = batch[-1]
         advanced = Checkpoint(last.offset + 1, digest(last), known.log_time_ms)
@@ -93,9 +112,39 @@ class Certifier:
             for item in parsed
         ]
 
+    def _told(self, partition: int, checkpoint: Checkpoint) -> Recorded:
+        """Return what the log records of itself: nothing, unless this began at offset 0."""
+        if partition not in self._recorded:
+            recorded = Recorded()
+            if checkpoint.next_offset == 0:
+                recorded = recorded_outcomes(self._log, partition, self._mac_key)
+            if not self._obeys:
+                recorded = Recorded(heads=recorded.heads)
+            self._recorded[partition] = recorded
+        return self._recorded[partition]
+
+    def require_signed(self, sizes: Mapping[str, int]) -> None:
+        """
+        Check that every head signed in the log was reached by what was made of it.
+
+        Args:
+            sizes: Tenant -> the size of its tree.
+
+        Raises:
+            CorruptionError: A tree has fewer leaves than were signed.
+        """
+        for recorded in self._recorded.values():
+            for tenant, heads in recorded.heads.items():
+                if max(heads) > sizes.get(tenant, 0):
+                    msg = f"the log has fewer records of {tenant} than the {max(heads)} signed"
+                    raise CorruptionError(msg, place=f"trees ({tenant})")
+
+    def _mac_key(self, name: str) -> bytes | None:
+        return self._keys.secret(ids.INSTANCE, mac_secret(name))
+
     def _mac_keys(self, parsed: Sequence[Parsed]) -> Mapping[str, bytes]:
         named = {item.record.data.mac_key for item in parsed if item.record}
-        found = {name: self._keys.secret(ids.INSTANCE, mac_secret(name)) for name in named}
+        found = {name: self._mac_key(name) for name in named}
         return {name: key for name, key in found.items() if key is not None}
 
 

@@ -32,8 +32,9 @@ from memos_gov.domain.events import (
     Draft,
 )
 from memos_gov.domain.history import LogPosition, Outcome
+from memos_gov.domain.lineage import may_narrow
 from memos_gov.domain.questions import Caller, Cube
-from memos_gov.domain.reliance import required_streams
+from memos_gov.domain.reliance import required_streams, session_streams
 from memos_gov.domain.vocabulary import check_times, check_words
 from memos_gov.due_dates import dated
 from memos_gov.errors import (
@@ -50,6 +51,7 @@ from memos_gov.follow import Certifier
 from memos_gov.judge import Judge
 from memos_gov.leasing import Leasing
 from memos_gov.naming import Names
+from memos_gov.notary import Notary
 from memos_gov.ports import (
     Clock,
     EventLog,
@@ -61,7 +63,15 @@ from memos_gov.ports import (
     Tables,
 )
 from memos_gov.proposer import Proposer, new_command_id
-from memos_gov.receipts import NOT_WRITTEN, Prepared, Receipt, only_asked, raise_refusal, receipt_of
+from memos_gov.receipts import (
+    NOT_WRITTEN,
+    Prepared,
+    Receipt,
+    only_asked,
+    raise_refusal,
+    receipt_of,
+    whole_verdict,
+)
 from memos_gov.sealing import Sealer, month_name
 
 T = TypeVar("T")
@@ -84,6 +94,7 @@ class Governor:
         clock: Clock,
         proposer: Proposer,
         leasing: Leasing,
+        notary: Notary,
     ) -> None:
         self.log = log
         self.tables = tables
@@ -95,6 +106,7 @@ class Governor:
         self._engine = engine
         self._bundles = bundles
         self.proposer = proposer
+        self._notary = notary
         self._judges: dict[str, Judge] = {}
         self._vocabularies: dict[str, Vocabulary] = {}
 
@@ -221,9 +233,13 @@ class Governor:
     def attempt(self, snapshot: Snapshot, caller: Caller) -> Attempt:
         """Return an attempt on a snapshot, judged by the tenant's active policy, under a lease."""
         self.leasing.hold()
+        return Attempt(snapshot, caller, self.now(snapshot), self.judge)
+
+    def now(self, snapshot: Snapshot) -> int:
+        """Return the second that questions about a snapshot are asked at."""
         # A clock that stepped back must not make a revocation lie in the future.
         now_ms = max(round(self.clock.now().timestamp() * 1000), snapshot.log_time_ms())
-        return Attempt(snapshot, caller, now_ms // 1000, self.judge)
+        return now_ms // 1000
 
     def judge(self, digest: str) -> Judge:
         """Return the judge of a bundle."""
@@ -292,8 +308,7 @@ class Governor:
         """Return drafts as a signed record that names everything it relies on, due dates too."""
         now, caller = self.clock.now(), attempt.caller
         drafts = dated(attempt, drafts, int(now.timestamp()))
-        for draft in drafts:
-            attempt.load(required_streams(draft.event, attempt.tenant, attempt.known))
+        self._rely(attempt, drafts)
         verdict = assessed.verdict
         data = codec.RecordData(
             tenant=caller.tenant,
@@ -322,9 +337,26 @@ class Governor:
         proposal = Proposal(caller.tenant, round(now.timestamp() * 1000), body)
         return Prepared(command_id=command_id, proposal=proposal, verdict=verdict, drafts=drafts)
 
+    def _rely(self, attempt: Attempt, drafts: tuple[Draft, ...]) -> None:
+        """Load, and so rely on, everything that the record of these drafts must name."""
+        tenant, caller = attempt.tenant, attempt.caller
+        events = [draft.event for draft in drafts]
+        for event in events:
+            attempt.load(required_streams(event, tenant, attempt.known))
+        attempt.load(session_streams(events, tenant, caller.principal, caller.correlation))
+        attempt.load(ids.lineage_stream(tenant, x) for x in map(may_narrow, events) if x)
+
     def submit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
-        """Append records durably and return their outcomes, each once it is decided."""
-        return self.proposer.submit([p.proposal for p in prepared])
+        """
+        Append records durably and return their outcomes, each once it is decided.
+
+        Raises:
+            CorruptionError: A signed head was due and the log contradicts the
+                one before; what was accepted stands.
+        """
+        outcomes = self.proposer.submit([p.proposal for p in prepared])
+        self._notary.after(outcomes)
+        return outcomes
 
     def conclude(
         self, caller: Caller, command: c.Command, prepared: Prepared, outcome: Outcome
@@ -365,11 +397,10 @@ class Governor:
         recorded = record.data.verdict
         assert recorded is not None
         drafts = tuple(Draft(codec.decode_header(env)) for env in record.data.events)
-        verdict = next(iter(recorded.by_target.values()))
         prepared = Prepared(
             command_id=record.id,
             proposal=Proposal(caller.tenant, 0, b""),
-            verdict=verdict,
+            verdict=whole_verdict(recorded, drafts),
             drafts=drafts,
         )
         if outcome.code == "refused":

@@ -19,7 +19,14 @@ from memos_gov.attempt import Attempt
 from memos_gov.domain import ids
 from memos_gov.domain.as_of import FIELD, AsOf, Then
 from memos_gov.domain.bundle import Vocabulary
-from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, SubjectFacts
+from memos_gov.domain.commands import ReadCube
+from memos_gov.domain.facts import (
+    ContentFacts,
+    Facts,
+    GovernanceFacts,
+    HoldsFacts,
+    SubjectFacts,
+)
 from memos_gov.domain.questions import Cube
 from memos_gov.domain.verdicts import Verdict, merge
 from memos_gov.domain.vocabulary import AHEAD_MAX_S
@@ -64,6 +71,9 @@ def _refuse(why: str) -> None:
     raise InvalidCommandError(f"{FIELD}: {why}", field=FIELD)
 
 
+REVISIONS_MAX = 100
+
+
 class Past:
     """One moment of the past of one tenant; nothing that is looked at here is relied on."""
 
@@ -89,7 +99,7 @@ class Past:
         facts = self.facts(s for cube in wanted for s in _streams(self._tenant, cube))
         found = {cube: self._cube(cube, facts) for cube in wanted}
         there = {cube: at for cube, at in found.items() if at is not None}
-        people = self.facts({s for at in there.values() for s in self._people(at)})
+        people = self.facts({self._holds, *(s for at in there.values() for s in self._people(at))})
         return {cube: self._with_people(at, people) for cube, at in there.items()}
 
     def _cube(self, cube: str, facts: Mapping[str, Facts]) -> Cube | None:
@@ -126,19 +136,51 @@ class Past:
     def _with_people(self, cube: Cube, facts: Mapping[str, Facts]) -> Cube:
         found = (facts.get(stream) for stream in self._people(cube))
         subjects = tuple(f if isinstance(f, SubjectFacts) else SubjectFacts() for f in found)
-        return Cube(cube.cube, cube.content, cube.governance, subjects)
+        guard = facts.get(self._holds)
+        scoped = guard.holds if isinstance(guard, HoldsFacts) else ()
+        return replace(cube, subjects=subjects, scoped=scoped)
 
-    def weigh(self, attempt: Attempt, action: str, cube_id: str) -> tuple[Cube | None, Verdict]:
-        """Return a cube as it was and the verdict on it; one that was not there is unknown."""
-        today = attempt.cubes([cube_id]).get(cube_id)
+    @property
+    def _holds(self) -> str:
+        """The stream of holds by scope."""
+        return ids.guard_stream(self._tenant, "holds")
+
+    def weigh(self, attempt: Attempt, command: ReadCube) -> tuple[tuple[Cube, ...], Verdict]:
+        """Return the revisions that would be shown, and the verdict; of none it is unknown."""
+        today = attempt.cubes([command.cube]).get(command.cube)
         if today is None:
-            return attempt.weigh(action, cube_id)
-        shown = self.cubes([cube_id]).get(cube_id)
-        judged = today if shown is None else self.as_judged(today, shown)
-        verdict = attempt.judged(attempt.asked(action), [judged])[cube_id]
-        if shown is None:
-            verdict = merge(verdict, attempt.unknown())
-        return shown, verdict
+            return (), attempt.weigh(command.ACTION, command.cube)[1]
+        every = self.revisions if command.every_revision else self._one
+        shown = every(command.cube)
+        judged = self.as_judged(today, *shown) if shown else today
+        verdict = attempt.judged(attempt.asked(command.ACTION), [judged])[command.cube]
+        return shown, verdict if shown else merge(verdict, attempt.unknown())
+
+    def _one(self, cube: str) -> tuple[Cube, ...]:
+        return tuple(self.cubes([cube]).values())
+
+    def revisions(self, cube: str) -> tuple[Cube, ...]:
+        """Return the newest REVISIONS_MAX revisions recorded up to then, oldest first."""
+        newest = self.cubes([cube]).get(cube)
+        if newest is None:
+            return ()
+        known = self._contents(cube)
+        kept = sorted(known)[-REVISIONS_MAX:]
+        return tuple(Cube(cube, known[n], newest.governance, newest.subjects) for n in kept)
+
+    def _contents(self, cube: str) -> dict[int, ContentFacts]:
+        stream, _ = _streams(self._tenant, cube)
+        return {
+            content.revision: content
+            for _, content in reversed(self._snapshot.versions(stream, self.then.index))
+            if isinstance(content, ContentFacts)
+        }
+
+    def as_judged_showing(self, today: Cube, revisions: Iterable[int]) -> Cube:
+        """Return a cube as policy was asked about it when these revisions were shown."""
+        known = self._contents(today.cube)
+        found = (known[n] for n in revisions if n in known)
+        return self.as_judged(today, *(Cube(today.cube, x, today.governance, ()) for x in found))
 
     def as_judged(self, today: Cube, *shown: Cube) -> Cube:
         """

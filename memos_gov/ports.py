@@ -18,7 +18,7 @@ import msgspec
 
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.facts import Facts
-from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows
+from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.domain.verdicts import Scope
 
 if TYPE_CHECKING:
@@ -95,7 +95,13 @@ class Certification(Protocol):
         """Return the certifier's checkpoint as of this transaction."""
 
     def load(self, wanted: Needs) -> Known:
-        """Return what is known of `wanted`, and of the subjects of the cubes named."""
+        """
+        Return what is known of `wanted`, and of the subjects of the cubes named.
+
+        Of every cube in `wanted.narrowed` that includes its descendants: who
+        was made of whom, transitively, and their governed facts, as far as
+        `domain.lineage.walk` over the live ones goes.
+        """
 
     def write(self, partition: int, rows: Rows, checkpoint: Checkpoint) -> None:
         """Write everything that `certify` decided, and advance."""
@@ -114,8 +120,46 @@ class StoredEvent(msgspec.Struct, frozen=True):
     command_id: str
 
 
+class Unusual(msgspec.Struct, frozen=True):
+    """
+    A record that was not plainly accepted; `detail` is canonical JSON.
+
+    A record that could not be trusted stands under `_instance`, without a
+    command id.
+    """
+
+    offset: int
+    tenant: str
+    code: str
+    detail: bytes
+    command_id: str
+
+
 class Snapshot(Protocol):
     """One consistent view of the decided history; nothing in it moves."""
+
+    def tree(self, tenant: str) -> Tree:
+        """Return a tenant's tree; an empty one before it was founded."""
+
+    def leaf_entries(self, tenant: str, start: int, limit: int) -> list[bytes]:
+        """Return at most `limit` leaf entries of a tenant from index `start` on, in order."""
+
+    def decided_at(self, tenant: str, index: int) -> int | None:
+        """Return the time of a decided record in milliseconds; None where it tells none."""
+
+    def decided(self, tenant: str, index: int) -> tuple[LogPosition, Outcome] | None:
+        """Return where the decided record at an index stands, and its outcome."""
+
+    def certified(self, partition: int) -> int:
+        """Return the log offset below which every record is decided."""
+
+    def unusual(self, partition: int, tenant: str, start: int, limit: int) -> list[Unusual]:
+        """
+        Return at most `limit` records from offset `start` on that were not plainly accepted.
+
+        Those of a tenant, duplicates too, and those of any that could not be
+        trusted, in order of the log.
+        """
 
     def index(self, tenant: str) -> int:
         """Return the newest index of a tenant; -1 for a tenant that was never founded."""
@@ -134,6 +178,9 @@ class Snapshot(Protocol):
 
     def facts_at(self, stream: str, version: int) -> Facts | None:
         """Return the facts of a stream at a version."""
+
+    def children(self, tenant: str, cubes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return cube -> the cubes made directly of it, oldest first, of those that have any."""
 
     def facts_as_of(self, streams: Iterable[str], index: int) -> dict[str, tuple[int, Facts]]:
         """
@@ -321,6 +368,36 @@ class Leases(Protocol):
 
     def close(self) -> None:
         """Release the file; leases stay."""
+
+
+class TileStore(Protocol):
+    """
+    Files of a tenant's log by the paths of C2SP tlog-tiles: made of the log, and again at will.
+
+    Whoever reads sees whole files only. They may be lost with the machine.
+    """
+
+    def read(self, tenant: str, path: str) -> bytes | None:
+        """Return a file; None where there is none."""
+
+    def write(self, tenant: str, files: Iterable[tuple[str, bytes]]) -> None:
+        """Put files in order, each whole or not at all; a full tile replaces its partial ones."""
+
+    def clear(self, tenant: str) -> None:
+        """Remove every file of a tenant."""
+
+    def tenants(self) -> list[str]:
+        """Return the tenants that have files, sorted."""
+
+
+class Witness(Protocol):
+    """A place outside of the data folder that remembers the newest head of each log."""
+
+    def keep(self, origin: str, note: str) -> None:
+        """Remember a signed checkpoint in place of the one before, durably."""
+
+    def newest(self, origin: str) -> str | None:
+        """Return the checkpoint that was remembered last; None where none was."""
 
 
 class PolicyBundles(Protocol):

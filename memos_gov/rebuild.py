@@ -47,17 +47,18 @@ def replay(log: EventLog, keys: KeyStore, fresh: Tables, progress: Progress | No
     Fill empty tables from the log: decided history and every view.
 
     Raises:
-        CorruptionError: The log contradicts itself.
+        CorruptionError: The log contradicts itself, or a head that was signed.
         SettingsError: The log was written by a newer program.
     """
-    follower, records, events = Follower(log, fresh), 0, 0
+    follower, certifier, records, events = Follower(log, fresh), Certifier(log, fresh, keys), 0, 0
     with fresh.bulk():
-        for batch in Certifier(log, fresh, keys).batches():
+        for batch in certifier.batches():
             follower.apply(0, batch)
             records += len(batch)
             events += sum(len(item.parsed.events) for item in batch)
             if progress is not None:
                 progress("replay", records, log.end(0))
+    certifier.require_signed({tenant: size for tenant, (size, _) in roots(fresh).items()})
     return Replayed(records, events)
 
 

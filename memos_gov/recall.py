@@ -4,6 +4,10 @@ Reading: candidates, verdicts, an accepted read event, and only then content.
     scope -> candidates in order -> verdicts in batches -> read event ->
     accepted? -> struck cubes out -> open -> mask -> return
 
+A read as of the past is judged by today, and shows what was known then
+(`past.py`); a recall of the past ranks anew, and opens content for that before
+acceptance (`past_recall.py`).
+
 A refused cube is invisible: it takes no place among the `k` hits, however
 many refused ones rank above, and no count of them is returned. Cubes that
 moved between verdict and acceptance are struck out by the certifier. Content
@@ -14,7 +18,7 @@ and only within READ_DEADLINE_S of it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -23,15 +27,19 @@ from memos_gov.assess import Assessed
 from memos_gov.attempt import Attempt
 from memos_gov.domain import commands as c
 from memos_gov.domain import detectors, questions
+from memos_gov.domain.as_of import Then
+from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.decide import Situation, decide, decide_read
 from memos_gov.domain.events import Draft, ReadDetail
-from memos_gov.domain.questions import Caller, Cube
+from memos_gov.domain.questions import Caller, Cube, Question
 from memos_gov.domain.verdicts import Scope, Verdict
 from memos_gov.domain.vocabulary import check_words
 from memos_gov.errors import OvertakenError, UnavailableError
 from memos_gov.governor import Governor, retried
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.naming import Names
+from memos_gov.past import Past, then_of
+from memos_gov.past_recall import PastRecall, Scratch
 from memos_gov.ports import CubeIndex, Snapshot
 from memos_gov.proposer import new_command_id
 from memos_gov.queries import CubeFinder
@@ -41,6 +49,7 @@ READ_DEADLINE_S = 30.0
 CANDIDATES_FIRST = 32
 CANDIDATES_MAX = 512
 ReadCommand = c.ReadCube | c.RecallCubes | c.ListCubes
+_OF_THEN = {"label": None, "state": None}  # what a listing of the past looks for is of then
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,23 +75,30 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What a read returned, and where it is recorded; nothing about what was left out."""
+    """
+    What a read returned, and where it is recorded; nothing about what was left out.
+
+    `partial` says of a recall of the past that the oldest of the cubes that may
+    be seen were not ranked, because there are more than PAST_CUBES_MAX.
+    """
 
     hits: tuple[Hit, ...]
     index: int
     snapshot: int
     verdict: Verdict
     verdict_id: str
+    partial: bool = False
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """The cubes a read may return, and why others stay hidden."""
+    """The cubes a read may return, as they are shown, and why others stay hidden."""
 
     verdict: Verdict
     cubes: tuple[Cube, ...]
     by_target: dict[str, Verdict]
     refused: dict[str, int]
     detail: ReadDetail
+    partial: bool = False
 
 
 class Reader:
@@ -94,11 +110,14 @@ class Reader:
         index: CubeIndex,
         follower: IndexFollower,
         finder: CubeFinder,
+        scratch: Scratch,
     ) -> None:
+        """Take the rooms that are read from; `scratch` enters an index that is never stored."""
         self._governor = governor
         self._index = index
         self._follower = follower
         self._finder = finder
+        self._past_recall = PastRecall(governor, finder, scratch)
         self._scopes: dict[tuple[object, ...], Scope] = {}
 
     def read(self, caller: Caller, command: ReadCommand) -> Reading:
@@ -106,6 +125,7 @@ class Reader:
         Return what the caller may see, after the read is accepted.
 
         Raises:
+            InvalidCommandError: `as_of` has not come yet; nothing was written.
             DeniedError, NotFoundError, PolicyUnavailableError: Refused; recorded.
             UnavailableError: Acceptance took longer than READ_DEADLINE_S, or
                 everything kept moving; nothing was returned.
@@ -114,10 +134,7 @@ class Reader:
 
     def _read_once(self, caller: Caller, command: ReadCommand, command_id: str) -> Reading:
         governor = self._governor
-        if isinstance(command, c.RecallCubes):
-            self._follower.catch_up()
-        if isinstance(command, c.ListCubes):
-            self._finder.catch_up()
+        self._catch_up(command)
         with governor.tables.snapshot() as snapshot:
             attempt = governor.attempt(snapshot, caller)
             digest = governor.command_digest(caller.tenant, command)
@@ -125,7 +142,9 @@ class Reader:
             check_words(caller, words)
             check_words(command, words)
             asked, _ = Names(governor.keys, caller.tenant).resolve(command)
-            chosen = self._choose(attempt, asked)
+            past = self._past(attempt, asked, words)
+            asked = asked.model_copy(update=_came_down(past))
+            chosen = self._choose(attempt, asked, past)
             prepared = self._prepare(attempt, asked, command_id, digest, chosen)
         outcome = governor.submit([prepared])[0]
         governor.conclude(caller, command, prepared, outcome)
@@ -143,7 +162,25 @@ class Reader:
             snapshot=attempt.index,
             verdict=chosen.verdict,
             verdict_id=command_id,
+            partial=chosen.partial,
         )
+
+    def _catch_up(self, command: ReadCommand) -> None:
+        """Bring what candidates are found in to the present."""
+        if isinstance(command, c.RecallCubes) and command.as_of is None:
+            self._follower.catch_up()
+        elif not isinstance(command, c.ReadCube):
+            self._finder.catch_up()
+
+    def _past(self, attempt: Attempt, command: ReadCommand, words: Vocabulary) -> Past | None:
+        """Return the moment of the past that a command is about; None for the present alone."""
+        if command.as_of is not None:
+            then = then_of(attempt.snapshot, attempt.tenant, command.as_of, attempt.now)
+        elif isinstance(command, c.ReadCube) and command.every_revision:
+            then = Then(index=attempt.index, moment=attempt.now)
+        else:
+            return None
+        return Past(attempt.snapshot, attempt.tenant, then, words)
 
     def _check_deadline(self, attempt: Attempt, prepared: Prepared) -> None:
         """Return nothing that policy no longer vouches for."""
@@ -181,9 +218,9 @@ class Reader:
             drafts = decide(command, situation, chosen.verdict)
         return self._governor.propose(attempt, command, command_id, digest, assessed, drafts)
 
-    def _choose(self, attempt: Attempt, command: ReadCommand) -> Chosen:
+    def _choose(self, attempt: Attempt, command: ReadCommand, past: Past | None) -> Chosen:
         if isinstance(command, c.ReadCube):
-            return self._choose_one(attempt, command)
+            return self._choose_one(attempt, command, past)
         verdict = attempt.judge.action(
             attempt.asked(command.ACTION), questions.target("tenant", id=attempt.tenant)
         )
@@ -196,19 +233,45 @@ class Reader:
                 detail=ReadDetail(query="", candidates=()),
             )
         scope = self._scope(attempt, command.ACTION)
+        if isinstance(command, c.RecallCubes) and past is not None:
+            return self._choose_past(attempt, command, verdict, scope, past)
         if isinstance(command, c.RecallCubes):
             ranked = self._index.search(attempt.tenant, command.query, scope)
             return self._choose_many(attempt, command, verdict, ranked, command.k, command.query)
         if command.after and not attempt.weigh(command.ACTION, command.after)[1].allows:
             command = command.model_copy(update={"after": None})
-        found = self._finder.find(command, attempt.tenant, scope)
-        return self._choose_many(attempt, command, verdict, found, command.limit, "")
+        wanted = command if past is None else command.model_copy(update=_OF_THEN)
+        found = self._finder.find(wanted, attempt.tenant, scope)
+        return self._choose_many(attempt, command, verdict, found, command.limit, "", past)
 
-    def _choose_one(self, attempt: Attempt, command: c.ReadCube) -> Chosen:
-        found, verdict = attempt.weigh(command.ACTION, command.cube)
+    def _choose_past(
+        self,
+        attempt: Attempt,
+        command: c.RecallCubes,
+        verdict: Verdict,
+        scope: Scope,
+        past: Past,
+    ) -> Chosen:
+        ranked = self._past_recall.rank(attempt, command, scope, past)
+        return Chosen(
+            verdict=_soonest(verdict, ranked.verdicts.values()),
+            cubes=ranked.cubes,
+            by_target={attempt.tenant: verdict, **ranked.verdicts},
+            refused=dict(sorted(ranked.refused.items())),
+            detail=_detail(command.query, ranked.candidates),
+            partial=ranked.partial,
+        )
+
+    def _choose_one(self, attempt: Attempt, command: c.ReadCube, past: Past | None) -> Chosen:
+        shown: tuple[Cube, ...]
+        if past is None:
+            found, verdict = attempt.weigh(command.ACTION, command.cube)
+            shown = () if found is None else (found,)
+        else:
+            shown, verdict = past.weigh(attempt, command)
         return Chosen(
             verdict=verdict,
-            cubes=(found,) if found and verdict.allows else (),
+            cubes=shown if verdict.allows else (),
             by_target={command.cube: verdict},
             refused={},
             detail=ReadDetail(query="", candidates=(command.cube,)),
@@ -239,6 +302,7 @@ class Reader:
         ranked: Iterator[str],
         wanted: int,
         query: str,
+        past: Past | None = None,
     ) -> Chosen:
         """Take the first `wanted` allowed cubes, asking policy about ever larger batches."""
         chosen: list[Cube] = []
@@ -248,8 +312,7 @@ class Reader:
         asked, size = attempt.asked(command.ACTION), CANDIDATES_FIRST
         while len(chosen) < wanted and (batch := list(islice(ranked, size))):
             candidates += batch
-            cubes = attempt.cubes(batch)
-            verdicts = attempt.judged(asked, cubes.values())
+            cubes, verdicts = _weighed(attempt, asked, batch, command, past)
             for cube_id in batch:
                 answer = verdicts.get(cube_id)
                 if answer is None or len(chosen) == wanted:
@@ -260,13 +323,12 @@ class Reader:
                 else:
                     refused.update(r.code for r in answer.reasons)
             size = min(size * 2, CANDIDATES_MAX)
-        soonest = min([verdict.valid_until, *(v.valid_until for v in by_target.values())])
         return Chosen(
-            verdict=msgspec.structs.replace(verdict, valid_until=soonest),
+            verdict=_soonest(verdict, by_target.values()),
             cubes=tuple(chosen),
             by_target=by_target,
             refused=dict(sorted(refused.items())),
-            detail=ReadDetail(query=query, candidates=tuple(candidates[: CANDIDATES_MAX * 2])),
+            detail=_detail(query, candidates),
         )
 
     def _hits(
@@ -309,3 +371,45 @@ class Reader:
     def _names(self, tenant: str, cubes: Iterable[Cube]) -> dict[str, str]:
         opaque = {x for cube in cubes for x in (*cube.governance.subjects, cube.governance.owner)}
         return self._governor.keys.names(tenant, opaque)
+
+
+def _weighed(
+    attempt: Attempt,
+    asked: Question,
+    batch: Sequence[str],
+    command: ReadCommand,
+    past: Past | None,
+) -> tuple[Mapping[str, Cube], Mapping[str, Verdict]]:
+    """Return the cubes of a batch as they would be shown, and the verdicts on them."""
+    today = attempt.cubes(batch)
+    if past is None:
+        return today, attempt.judged(asked, today.values())
+    found = past.cubes(today)
+    shown = {cube: at for cube, at in found.items() if _is_wanted(command, at)}
+    judged = [past.as_judged(today[cube], at) for cube, at in shown.items()]
+    return shown, attempt.judged(asked, judged)
+
+
+def _came_down(past: Past | None) -> dict[str, int | None]:
+    """Return what a record keeps of a look at the past."""
+    if past is None:
+        return {"recorded": None, "valid": None}
+    return {"recorded": past.then.index, "valid": past.then.valid}
+
+
+def _is_wanted(command: ReadCommand, cube: Cube) -> bool:
+    """Whether a cube of the past had the label and the state that a listing asks for."""
+    return not isinstance(command, c.ListCubes) or (
+        command.label in {None, cube.governance.label}
+        and command.state in {None, cube.governance.state}
+    )
+
+
+def _soonest(verdict: Verdict, others: Iterable[Verdict]) -> Verdict:
+    """Return a verdict that ends with the first of all that stand beside it."""
+    soonest = min([verdict.valid_until, *(v.valid_until for v in others)])
+    return msgspec.structs.replace(verdict, valid_until=soonest)
+
+
+def _detail(query: str, candidates: Sequence[str]) -> ReadDetail:
+    return ReadDetail(query=query, candidates=tuple(candidates[: CANDIDATES_MAX * 2]))

@@ -12,16 +12,26 @@ from collections.abc import Iterable
 
 import msgspec
 
+from memos_gov.domain import codec
 from memos_gov.domain import commands as c
 from memos_gov.domain.decide import DOMAIN_REASONS, REVISION_MOVED
-from memos_gov.domain.events import AuditAsked, CommandRefused, CubeRemembered, CubeRevised, Draft
+from memos_gov.domain.events import (
+    AuditAsked,
+    CommandRefused,
+    CubeDerived,
+    CubeRemembered,
+    CubeRevised,
+    CubeRolledBack,
+    Draft,
+)
 from memos_gov.domain.history import Outcome
 from memos_gov.domain.questions import Caller
-from memos_gov.domain.verdicts import FAILED_CLOSED, UNKNOWN_TARGET, IndexDepth, Verdict
+from memos_gov.domain.verdicts import FAILED_CLOSED, UNKNOWN_TARGET, IndexDepth, Verdict, merge
 from memos_gov.errors import ConflictError, DeniedError, NotFoundError, PolicyUnavailableError
 from memos_gov.ports import Proposal
 
 NOT_WRITTEN = -1
+_NEW_CONTENT = CubeRemembered | CubeRevised | CubeRolledBack
 NOTHING_TO_DO = "Nothing is left to do: it is so already."
 REMEDIES = {
     REVISION_MOVED: "Load the cube again and retry.",
@@ -40,6 +50,17 @@ REMEDIES = {
     "policy_active": NOTHING_TO_DO,
     "not_due": "`memos-gov audit due` shows what is due, and when.",
     "already_triggered": NOTHING_TO_DO,
+    "no_earlier_revision": "`memos-gov history` shows the revisions there are.",
+    "basis_unclear": "Name one of the sources' own bases.",
+    "purposes_disjoint": "Derive from fewer sources, or begin a new session, which has none.",
+    "regions_differ": "Derive from sources of one region, or begin a new session.",
+    "retention_class_unclear": "Name one of the sources' own retention classes.",
+    "source_ended": "Leave that source out; a new session begins without sources.",
+    "too_many_descendants": "End or restrict what was made of it first, the newest first: "
+    "`memos-gov audit derived` lists it.",
+    "too_many_sources": "Begin a new session; what is remembered in it has only that as sources "
+    "which is read in it.",
+    "too_many_subjects": "Derive from fewer sources, or begin a new session.",
 }
 
 
@@ -52,6 +73,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     nothing but the question was written. `repeated` says that the command was
     decided before, and this is what it got then. `index_depth` says how deep
     accepted content is indexed: only what is `full` is found by its words.
+    `cube_ids` are the cubes that the command made, `cube_id` the first of them
+    or the one that has new content. `sources` are what they were made of.
     """
 
     command_id: str
@@ -66,6 +89,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     case_id: str | None = None
     repeated: bool = False
     index_depth: IndexDepth | None = None
+    cube_ids: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,10 +118,9 @@ def only_asked(command: c.Command, drafts: tuple[Draft, ...]) -> tuple[Draft, ..
 
 def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
     """Return the receipt of a record that was accepted or refused."""
-    cube = next(
-        (d.event for d in prepared.drafts if isinstance(d.event, CubeRemembered | CubeRevised)),
-        None,
-    )
+    events = [draft.event for draft in prepared.drafts]
+    cube = next((x for x in events if isinstance(x, _NEW_CONTENT)), None)
+    derived = (x for x in events if isinstance(x, CubeDerived))
     case = next((e for d in prepared.drafts if (e := getattr(d.event, "case", None))), None)
     return Receipt(
         command_id=prepared.command_id,
@@ -110,7 +134,17 @@ def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
         revision=None if cube is None else getattr(cube, "revision", 1),
         case_id=case,
         index_depth=None if cube is None else cube.index,
+        cube_ids=tuple(x.cube for x in events if isinstance(x, CubeRemembered)),
+        sources=tuple(dict.fromkeys(s.cube for x in derived for s in x.sources)),
     )
+
+
+def whole_verdict(recorded: codec.RecordedVerdict, drafts: tuple[Draft, ...]) -> Verdict:
+    """Return policy's answer to a command as its receipt gave it: on what is new, or on all."""
+    made = (d.event.cube for d in drafts if isinstance(d.event, _NEW_CONTENT))
+    found = [recorded.by_target[cube] for cube in made if cube in recorded.by_target]
+    first, *others = found or recorded.by_target.values()
+    return msgspec.structs.replace(merge(first, *others), valid_until=recorded.valid_until)
 
 
 def raise_refusal(prepared: Prepared, index: int) -> None:

@@ -20,6 +20,7 @@ from memos_gov.errors import SettingsError
 
 FILE_NAME = "memos-gov.toml"
 POLICY_DEADLINE_S_MAX = 60
+CHECKPOINT_S_MAX = 86_400
 WRITTEN = ("tenant", "principal", "purpose", "label", "basis", "retention_class", "region")
 
 
@@ -38,6 +39,8 @@ class Settings(BaseSettings):
     basis: str = "legitimate-interest"
     retention_class: str = "general"
     region: str = "global"
+    checkpoint_s: float = Field(60.0, gt=0, le=CHECKPOINT_S_MAX, allow_inf_nan=False)
+    witness: Path | None = None
     policy_deadline_s: float = Field(1.0, gt=0, le=POLICY_DEADLINE_S_MAX, allow_inf_nan=False)
     opa: Path | None = None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from memos_gov.domain.commands import Consent
 from memos_gov.errors import ConflictError, DeniedError, NotFoundError
 from memos_gov.service import Actor, Service
+from tests.bundles import scheduled
 
 PURPOSE = "complaint-handling"
 OTHER_TENANT = "other"
@@ -57,6 +58,7 @@ def a_varied_life(gov: Service) -> Life:
             attempt()
             msg = "a refusal of this life was allowed"
             raise AssertionError(msg)
+    _derived(gov)
     owner.consent("customer-19", PURPOSE, given=False)
     assert withdrawn.cube_id is not None
     owner.get(plain)
@@ -114,6 +116,23 @@ def _changes(owner: Actor, plain: str, secret: str, archived: str) -> None:
     owner.revoke("ann", "auditor")
 
 
+def _derived(gov: Service) -> None:
+    """Make memories of memories in every way, and narrow one that others were made of."""
+    owner = gov.acting_as("owner", purpose=PURPOSE)
+    source = _cube(owner, "The letter came late.", "customer-21")
+    other = _cube(owner, "The parcel came later still.", "customer-22")
+    whole = owner.merge([source, other]).cube_id or ""
+    owner.restore(other)
+    owner.summarise([whole], "Everything came late.")
+    parts = owner.split(whole, ["The letter came late.", "The parcel came later still."]).cube_ids
+    owner.revise(parts[0], "The letter came in time.")
+    owner.roll_back(parts[0], to_revision=1)
+    with_session = gov.acting_as("owner", purpose=PURPOSE)
+    with_session.get(parts[0])
+    with_session.remember("It seems that the post is slow.", subjects=["customer-21"])
+    gov.acting_as("owner", purpose=PURPOSE).revise(parts[0], "Card 4111 1111 1111 1111 came late.")
+
+
 def _refused(
     owner: Actor, ann: Actor, bot: Actor, plain: str, secret: str
 ) -> tuple[Callable[[], object], ...]:
@@ -133,4 +152,12 @@ def _another_tenant(gov: Service) -> str:
     zoe = gov.acting_as("zoe", tenant=OTHER_TENANT, purpose=PURPOSE)
     cube = _cube(zoe, "The card was charged twice over there.", "customer-17")
     zoe.recall("charged card")
+    _ended(gov, gov.acting_as("zoe", tenant=OTHER_TENANT, purpose=PURPOSE))
     return cube
+
+
+def _ended(gov: Service, actor: Actor) -> None:
+    """Let a memory come to its end at once, under a policy that keeps its class no longer."""
+    actor.activate_policy(gov.rooms.bundles.put(scheduled(conversation={"max_s": 0})))
+    actor.remember("Said in passing.", retention_class="conversation", purposes=[PURPOSE])
+    assert gov.schedule(tenant=actor.caller.tenant).done["expired"] == 1

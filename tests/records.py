@@ -8,7 +8,7 @@ says which record follows which and what became of each.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,13 +18,15 @@ from memos_gov.certify import certify, needs, parse
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.history import Known, LogRecord, Outcome, Rows
-from memos_gov.domain.reliance import base_streams, required_streams
+from memos_gov.domain.lineage import may_narrow
+from memos_gov.domain.reliance import base_streams, required_streams, session_streams
 from memos_gov.domain.verdicts import Verdict
 from tests.domain.given import NOW, OWNER, POLICY
 
 TENANT = "acme"
 KEY, KEY_ID = b"k" * 32, "m_one"
 SEALED = "c2VhbGVk"
+SESSION = "session-1"
 TYPES = tuple(sorted(e.type_name(kind) for kind in e.EVENT_VERSIONS.values()))
 _ids = iter(range(1, 10_000_000))
 
@@ -88,7 +90,7 @@ def a_record(
         actor=actor,
         on_behalf_of=None,
         via="operator-key",
-        correlation=command_id,
+        correlation=SESSION,
         causation=None,
         command=command or f"month:2026-11/{command_id}",
         context=codec.RequestContext(action="remember", purpose="research"),
@@ -112,7 +114,7 @@ def a_record(
 
 
 def _envelope(event: e.Event, tenant: str, sealed: str, key_id: str) -> codec.Envelope:
-    seals = isinstance(event, e.CubeRemembered | e.CubeRevised)
+    seals = isinstance(event, e.CubeRemembered | e.CubeRevised | e.CubeRolledBack)
     return codec.envelope(event, tenant, sealed if seals else None, key_id if seals else None)
 
 
@@ -165,19 +167,38 @@ class History:
         return rows.by_offset[record.offset]
 
     def relied_on(
-        self, *events: e.Event, actor: str = OWNER, on_behalf_of: str | None = None
+        self,
+        *events: e.Event,
+        actor: str = OWNER,
+        on_behalf_of: str | None = None,
+        session: str = SESSION,
     ) -> dict[str, int]:
         """Return everything that a record of these events must name, at its version now."""
         tenant = TENANT
         streams = {*base_streams(tenant, actor, on_behalf_of)}
+        streams.update(session_streams(events, tenant, actor, session))
+        streams.update(self._lineage(events))
         for event in events:
             streams.update(required_streams(event, tenant, self.known.facts))
         return {stream: self.known.versions.get(stream, 0) for stream in streams}
 
+    def _lineage(self, events: Iterable[e.Event]) -> Iterator[str]:
+        """Yield the lineage of every cube that is narrowed, with its descendants."""
+        frontier = [cube for event in events if (cube := may_narrow(event.newest()))]
+        while frontier:
+            stream = ids.lineage_stream(TENANT, frontier.pop())
+            frontier += self.known.children.get(stream, ())
+            yield stream
+
     def propose(self, *events: e.Event, **changes: Any) -> Outcome:
         """Append a record that names all it relies on."""
         actor = changes.get("actor", OWNER)
-        relied = self.relied_on(*events, actor=actor, on_behalf_of=changes.get("on_behalf_of"))
+        relied = self.relied_on(
+            *events,
+            actor=actor,
+            on_behalf_of=changes.get("on_behalf_of"),
+            session=changes.get("correlation", SESSION),
+        )
         return self.append(a_record(*events, **({"relied_on": relied} | changes)))
 
     @property

@@ -72,7 +72,14 @@ def test_list_of_subjects_is_printed_and_measures_nothing(
     """`--list` names what can be measured."""
     assert 0 == bench.main(["--list"])
 
-    assert ["policy", "embedded", "recall", "ingest", "process"] == capsys.readouterr().out.split()
+    assert [
+        "policy",
+        "embedded",
+        "recall",
+        "past",
+        "ingest",
+        "process",
+    ] == capsys.readouterr().out.split()
 
 
 def test_unknown_subject_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,7 +56,8 @@ def test_recall_of_refused_cubes_returns_nothing_about_them(gov: memos_gov.Servi
     reading = analyst.recall("refund")
 
     assert [1] == [hit.rank for hit in reading.hits]
-    assert {"hits", "index", "snapshot", "verdict", "verdict_id"} == set(reading.__struct_fields__)
+    said = {"hits", "index", "snapshot", "verdict", "verdict_id", "partial"}
+    assert said == set(reading.__struct_fields__)
 
 
 def test_recall_by_three_principals_gives_three_answers(gov: memos_gov.Service) -> None:

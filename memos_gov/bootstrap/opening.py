@@ -2,7 +2,7 @@
 Opening a data folder: settings in, an open `Service` out. `making.py` makes one.
 
 A data folder holds `log.db tables.db vault.db operations.db index.db policies/
-keys/` and `memos-gov.toml`. Opening checks that they are of one instance and
+keys/ tiles/` and `memos-gov.toml`. Opening checks that they are of one instance and
 of this program's format before anything is served.
 """
 
@@ -17,13 +17,15 @@ from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.folder_lock import folder_held
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.backends.sqlite import migrate
-from memos_gov.backends.sqlite.index import SqliteCubeIndex
+from memos_gov.backends.sqlite.index import SqliteCubeIndex, in_memory
 from memos_gov.backends.sqlite.leases import SqliteLeases
 from memos_gov.backends.sqlite.log import SqliteEventLog
 from memos_gov.backends.sqlite.operations import SqlitePointers
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
+from memos_gov.backends.tiles import FileTileStore
 from memos_gov.backends.wasm import WasmPolicyEngine
+from memos_gov.backends.witness import FileWitness
 from memos_gov.certify import parse
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.events import LogFounded
@@ -34,13 +36,18 @@ from memos_gov.fsck.report import REBUILD, RESTORE
 from memos_gov.governor import Governor
 from memos_gov.leasing import Leasing
 from memos_gov.materializers.plaintext import IndexFollower
-from memos_gov.ports import Clock, EventLog
+from memos_gov.materializers.tiles import TileFollower
+from memos_gov.notary import Notary
+from memos_gov.ports import Clock, EventLog, Tables
 from memos_gov.proposer import Proposer
+from memos_gov.proving import Prover
 from memos_gov.queries import CubeFinder
 from memos_gov.recall import Reader
 from memos_gov.sealing import check_vault_age
 from memos_gov.service import Rooms, Service
 from memos_gov.settings import Settings
+from memos_gov.transparency.checkpoints import origin_of
+from memos_gov.transparency.notes import Signer
 
 LOG, VAULT, OPERATIONS, INDEX, TABLES = (
     "log.db",
@@ -49,6 +56,7 @@ LOG, VAULT, OPERATIONS, INDEX, TABLES = (
     "index.db",
     "tables.db",
 )
+TILES = "tiles"
 TABLES_POINTER = "tables"
 CLOCK_BEHIND_MAX_S = 60
 
@@ -83,6 +91,7 @@ def _build(settings: Settings, clock: Clock) -> Service:
         rooms.destroyer.catch_up()
         with rooms.governor.tables.snapshot() as snapshot:
             check_vault_age(rooms.governor.keys, snapshot)
+        rooms.notary.check_heads()
         extend_log(rooms.governor)
         rooms.governor.leasing.hold()
     except BaseException:
@@ -170,6 +179,8 @@ def build_rooms(
         mac_key_id=mac[0],
         mac_key=mac[1],
     )
+    signing = (vault.instance, files.private("verifier"))
+    notary = _notary(settings, log, tables, proposer, clock, signing)
     governor = Governor(
         log=log,
         tables=tables,
@@ -180,10 +191,12 @@ def build_rooms(
         clock=clock,
         proposer=proposer,
         leasing=Leasing(leases, keys=vault, tables=tables, clock=clock),
+        notary=notary,
     )
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)
-    reader = Reader(governor, index, index_follower, CubeFinder(tables, follower))
+    finder = CubeFinder(tables, follower)
+    reader = Reader(governor, index, index_follower, finder, in_memory)
     return Rooms(
         settings=settings,
         governor=governor,
@@ -193,10 +206,34 @@ def build_rooms(
         index_follower=index_follower,
         index=index,
         bundles=bundles,
+        notary=notary,
+        prover=Prover(log, tables, notary),
         verifier_key=files.public("verifier"),
         recovery_key=files.recovery_public,
         shipped=shipped_bundle,
         close=stack.close,
+    )
+
+
+def _notary(
+    settings: Settings,
+    log: EventLog,
+    tables: Tables,
+    proposer: Proposer,
+    clock: Clock,
+    signing: tuple[str, bytes],
+) -> Notary:
+    """Build the notary of a folder; `signing` is whose log it is, and the private key."""
+    instance, private_key = signing
+    return Notary(
+        log=log,
+        tables=tables,
+        proposer=proposer,
+        clock=clock,
+        tiles=TileFollower(tables, FileTileStore(settings.data / TILES)),
+        witness=FileWitness(settings.witness) if settings.witness else None,
+        signer=lambda tenant: Signer(origin_of(instance, tenant), private_key),
+        interval_s=settings.checkpoint_s,
     )
 
 

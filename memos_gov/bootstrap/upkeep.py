@@ -27,12 +27,14 @@ from memos_gov.backends.sqlite.log import SqliteEventLog
 from memos_gov.backends.sqlite.operations import SqlitePointers
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
+from memos_gov.backends.tiles import FileTileStore
 from memos_gov.bootstrap.opening import (
     INDEX,
     LOG,
     OPERATIONS,
     TABLES,
     TABLES_POINTER,
+    TILES,
     VAULT,
     control_record,
 )
@@ -41,6 +43,8 @@ from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
 from memos_gov.fsck import Examined, Findings, FsckReport, examine, verify
 from memos_gov.fsck.report import REBUILD, RESTORE, Progress
 from memos_gov.materializers.plaintext import IndexFollower
+from memos_gov.materializers.tiles import TileFollower
+from memos_gov.notary import newest_head
 from memos_gov.ports import EventLog
 from memos_gov.rebuild import RebuildReport, check_roots, replay, roots
 from memos_gov.sealing import Sealer
@@ -157,7 +161,7 @@ def _fresh_tables(path: Path, stack: ExitStack) -> SqliteTables:
 
 def rebuild(data: Path | str | None = None, *, progress: Progress | None = None) -> RebuildReport:
     """
-    Make the tables, the index and the pointer to the tables again from the log.
+    Make the tables, the index, the tiles and the pointer to the tables again from the log.
 
     The tables in use stay so until the new ones are whole, on the disk, and
     agree with them; a kill at any moment leaves one of the two in use. What a
@@ -198,6 +202,7 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
         for other in _tables_of(folder):
             if other != made:
                 _remove_database(other)
+        _retiled(folder / TILES, fresh)
         indexed = _refilled(folder / INDEX, log, fresh, vault, progress)
         return RebuildReport(
             tables=made.name,
@@ -207,6 +212,17 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
             compared=True if any(compared) else None,
             indexed=indexed,
         )
+
+
+def _retiled(folder: Path, tables: SqliteTables) -> None:
+    """Throw every tile away, and make those of the newest signed heads again."""
+    tiles = TileFollower(tables, FileTileStore(folder))
+    tiles.clear()
+    with tables.snapshot() as snapshot:
+        heads = {tenant: newest_head(snapshot, tenant) for tenant in snapshot.tenants()}
+    for tenant, head in heads.items():
+        if head is not None:
+            tiles.remake(tenant, head.size, head.note)
 
 
 def _check_instance(vault: str, log: str) -> None:

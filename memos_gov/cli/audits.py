@@ -15,6 +15,7 @@ from memos_gov.cli.text import is_said
 from memos_gov.cli.views import value_of
 
 if TYPE_CHECKING:
+    from memos_gov.domain.as_of import AsOf
     from memos_gov.queries.audits import Audit
 
 COLUMNS_MAX = 11
@@ -27,32 +28,56 @@ def audit_verb() -> None:
 
 @audit_verb.command("subject")
 @click.argument("subject")
+@options.as_of
 @pass_session
-def subject_question(session: Session, subject: str) -> None:
+def subject_question(session: Session, subject: str, as_of: AsOf | None) -> None:
     """
     Everything held about a person.
 
     With purpose, basis, recipients and expiry.
     """
-    _ask(session, "subject", subject=subject)
+    _ask(session, "subject", as_of, subject=subject)
 
 
 @audit_verb.command("access")
 @click.argument("cube", required=False)
 @click.option("--subject", help="Any memory about this person.")
+@options.as_of
 @pass_session
-def access_question(session: Session, cube: str | None, subject: str | None) -> None:
+def access_question(
+    session: Session, cube: str | None, subject: str | None, as_of: AsOf | None
+) -> None:
     """Who read or tried what, when, for what, and the answer."""
-    _ask(session, "access", cube=cube, subject=subject)
+    _ask(session, "access", as_of, cube=cube, subject=subject)
+
+
+@audit_verb.command("derived")
+@click.argument("cube")
+@pass_session
+def derived_question(session: Session, cube: str) -> None:
+    """What a memory was made of, and what was made of it."""
+    _ask(session, "derived", None, cube=cube)
 
 
 @audit_verb.command("holds")
 @click.option("--subject", help="Only of this person.")
 @click.option("--cube", help="Only of this memory.")
+@options.as_of
 @pass_session
-def holds_question(session: Session, subject: str | None, cube: str | None) -> None:
+def holds_question(
+    session: Session, subject: str | None, cube: str | None, as_of: AsOf | None
+) -> None:
     """Active legal holds: matter, scope, start, who placed them."""
-    _ask(session, "holds", subject=subject, cube=cube)
+    _ask(session, "holds", as_of, subject=subject, cube=cube)
+
+
+@audit_verb.command("state")
+@click.argument("cube")
+@options.as_of
+@pass_session
+def state_question(session: Session, cube: str, as_of: AsOf | None) -> None:
+    """How a memory stood, and the events that led there."""
+    _ask(session, "state", as_of, cube=cube)
 
 
 @audit_verb.command("due")
@@ -60,63 +85,68 @@ def holds_question(session: Session, subject: str | None, cube: str | None) -> N
 @pass_session
 def due_question(session: Session, days: int | None) -> None:
     """What ends within days, by rule and owner."""
-    _ask(session, "due", days=days)
+    _ask(session, "due", None, days=days)
 
 
 @audit_verb.command("overdue")
 @pass_session
 def overdue_question(session: Session) -> None:
     """What is past its end and still here, and why."""
-    _ask(session, "overdue")
+    _ask(session, "overdue", None)
 
 
 @audit_verb.command("disposition")
 @options.timed("--since", "From then on.")
 @options.timed("--until", "Before then.")
+@options.as_of
 @pass_session
-def disposition_question(session: Session, since: datetime | None, until: datetime | None) -> None:
+def disposition_question(
+    session: Session, since: datetime | None, until: datetime | None, as_of: AsOf | None
+) -> None:
     """
     What ended in a period.
 
     By which rule, who approved, and the leaf that proves it.
     """
-    _ask(session, "disposition", since=since, until=until)
+    _ask(session, "disposition", as_of, since=since, until=until)
 
 
 @audit_verb.command("conflicts")
 @pass_session
 def conflicts_question(session: Session) -> None:
     """Where hold, minimum and erasure meet, and what won."""
-    _ask(session, "conflicts")
+    _ask(session, "conflicts", None)
 
 
 @audit_verb.command("hold-attempts")
 @options.timed("--since", "From then on.")
 @options.timed("--until", "Before then.")
+@options.as_of
 @pass_session
 def hold_attempts_question(
-    session: Session, since: datetime | None, until: datetime | None
+    session: Session, since: datetime | None, until: datetime | None, as_of: AsOf | None
 ) -> None:
     """Who tried to change or end what is held."""
-    _ask(session, "hold-attempts", since=since, until=until)
+    _ask(session, "hold-attempts", as_of, since=since, until=until)
 
 
 @audit_verb.command("integrity")
+@options.as_of
 @pass_session
-def integrity_question(session: Session) -> int:
+def integrity_question(session: Session, as_of: AsOf | None) -> int:
     """
     Whether the log proves itself from its beginning.
 
     Writes nothing; exit code 7 if it does not.
     """
-    found = _ask(session, "integrity")
+    found = _ask(session, "integrity", as_of)
     results = [row[-1] for row in found.rows if row[0] != "recomputed root"]
     return 0 if set(results) <= {"ok"} else FOUND_WRONG
 
 
-def _ask(session: Session, question: str, **about: object) -> Audit:
+def _ask(session: Session, question: str, as_of: AsOf | None, **about: object) -> Audit:
     with session.actor() as actor:
-        found = actor.audit(question, **about)
+        found = actor.audit(question, as_of=as_of, **about)
     session.show(found, _answer)
     return found
 
@@ -141,4 +171,5 @@ def _answer(screen: Screen, found: Audit) -> None:
             )
     if policies:
         screen.fields([("policy", policies)])
-    screen.line(f"as of {found.as_of}, index {found.index}", "aside")
+    known = "" if found.recorded is None else f" as recorded by index {found.recorded}"
+    screen.line(f"as of {found.as_of}{known}, index {found.index}", "aside")

@@ -1,4 +1,4 @@
-"""`history` and `explain`: what happened and why, never what was said."""
+"""`history` and `explain`: what happened and why; what was said only where it may be read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from memos_gov.cli import options
 from memos_gov.cli.options import moment
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, verb
@@ -14,6 +15,7 @@ from memos_gov.cli.text import cell
 from memos_gov.cli.views import timed
 
 if TYPE_CHECKING:
+    from memos_gov.domain.as_of import AsOf
     from memos_gov.queries.explain import Explanation
     from memos_gov.queries.history import History
 
@@ -22,10 +24,35 @@ NO_TEXT = "(the policy has no text for this code)"
 
 @verb("history")
 @click.argument("cube")
-def history_verb(session: Session, cube: str) -> None:
-    """Show every event that changed a memory, oldest first."""
+@click.option("--diff", is_flag=True, help="Its revisions instead, and what each changed.")
+@options.as_of
+def history_verb(session: Session, cube: str, diff: bool, as_of: AsOf | None) -> None:
+    """
+    Show every event that changed a memory, oldest first.
+
+    --diff is a read of its content: it is judged and recorded as one.
+    """
     with session.actor() as actor:
-        session.show(actor.history(cube), _history)
+        found = actor.history(cube, as_of=as_of, diff=diff)
+        session.show(found, _revisions if diff else _history)
+    if diff and all(revision.diff is None for revision in found.revisions):
+        session.note("what it said is not shown to you; that you asked is recorded")
+
+
+def _revisions(screen: Screen, found: History) -> None:
+    """Draw each revision with its two times, and how it differs from the one before."""
+    for revision in found.revisions:
+        recorded = f"recorded {moment(revision.recorded_at)} at index {revision.index}"
+        screen.line(f"revision {revision.revision}  {recorded} by {revision.actor}", "heading")
+        end = "" if revision.valid_to is None else f" to {moment(revision.valid_to)}"
+        screen.line(f"    true from {moment(revision.valid_from)}{end}", "aside")
+        for line in revision.diff or ():
+            screen.line(f"    {line}", _STYLES.get(line[:1], ""))
+        if revision.redactions:
+            screen.line(f"    masked: {cell(revision.redactions)}", "aside")
+
+
+_STYLES = {"+": "added", "-": "removed", "@": "aside"}
 
 
 def _history(screen: Screen, found: History) -> None:

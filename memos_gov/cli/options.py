@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -83,6 +84,44 @@ def valid_to(meaning: str) -> Callable[[F], F]:
 def timed(option: str, meaning: str, *name: str) -> Callable[[F], F]:
     """Return what adds an option that takes a time, under another name where one is given."""
     return click.option(option, *name, metavar="TIME", callback=moment_of, help=meaning)
+
+
+def as_of(function: F) -> F:
+    """Add `--as-of` and `--valid-at`; the verb gets one `as_of`, None for now."""
+
+    @wraps(function)
+    def called(*args: Any, as_of: Any, valid_at: datetime | None, **named: Any) -> Any:
+        from memos_gov.domain.as_of import AsOf
+
+        moment = None if as_of is None and valid_at is None else AsOf(as_of, valid_at)
+        return function(*args, as_of=moment, **named)
+
+    for option in (_VALID_AT, _AS_OF):
+        option(called)
+    return called  # type: ignore[return-value]
+
+
+def recorded_of(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> datetime | int | None:
+    """Return the index or the aware time that a text names."""
+    if text is not None and text.isascii() and text.isdigit():
+        return int(text)
+    return moment_of(context, parameter, text)
+
+
+_AS_OF = click.option(
+    "--as-of",
+    metavar="TIME|INDEX",
+    callback=recorded_of,
+    help="As it was recorded by then; what may be shown is judged by today.",
+)
+_VALID_AT = click.option(
+    "--valid-at",
+    metavar="TIME",
+    callback=moment_of,
+    help="As it was true then, by what was recorded.",
+)
 
 
 def content(text: str) -> str:

@@ -41,6 +41,10 @@ VERBS = {
     "get": "memos_gov.cli.reading",
     "list": "memos_gov.cli.reading",
     "revise": "memos_gov.cli.writing",
+    "roll-back": "memos_gov.cli.deriving",
+    "merge": "memos_gov.cli.deriving",
+    "summarise": "memos_gov.cli.deriving",
+    "split": "memos_gov.cli.deriving",
     "share": "memos_gov.cli.governing",
     "unshare": "memos_gov.cli.governing",
     "relabel": "memos_gov.cli.governing",
@@ -77,7 +81,7 @@ class Program(click.Group):
         """Import the file of a verb and return the verb."""
         if cmd_name not in VERBS:
             return None
-        found = getattr(import_module(VERBS[cmd_name]), f"{cmd_name}_verb")
+        found = getattr(import_module(VERBS[cmd_name]), f"{cmd_name.replace('-', '_')}_verb")
         assert isinstance(found, click.Command)
         return found
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from memos_gov.cli import output
 from memos_gov.cli.options import moment
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, VerbGroup, pass_session
@@ -16,7 +18,9 @@ from memos_gov.cli.views import timed
 from memos_gov.errors import SettingsError, UnavailableError
 
 if TYPE_CHECKING:
+    from memos_gov.proving import Proof
     from memos_gov.queries.log_pages import Entry, WholeEntry
+    from memos_gov.queries.proving import SignedHead
 
 LEAF_CHARS = 8
 SEALED_CHARS = 48
@@ -116,6 +120,69 @@ def verify(session: Session) -> int:
     return show_examination(session, report)
 
 
+@log_verb.command("checkpoint")
+@pass_session
+def checkpoint(session: Session) -> None:
+    """
+    Sign the head of the log now and print the note.
+
+    Keep it somewhere else: whoever has it notices a log that was changed or put back.
+    """
+    with session.actor() as actor:
+        session.show(actor.checkpoint(), _note)
+
+
+def _note(screen: Screen, head: SignedHead) -> None:
+    for line in head.note.splitlines():
+        screen.line(line)
+
+
+@log_verb.command("prove")
+@click.argument("index", type=int)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the .tlog-proof to a new FILE instead of printing it.",
+)
+@pass_session
+def prove(session: Session, index: int, out: Path | None) -> None:
+    """
+    Prove that a record stands in the log.
+
+    `memos-gov evidence verify` checks it with the verifier key alone.
+    """
+    with session.actor() as actor:
+        proof = actor.prove(index)
+    if out is None:
+        session.show(proof, _proof)
+        return
+    _create(out, proof.text.encode())
+    session.show({**output.fields_of(proof), "file": str(out)}, _proven)
+
+
+def _proof(screen: Screen, proof: Proof) -> None:
+    for line in proof.text.splitlines():
+        screen.line(line)
+
+
+def _proven(screen: Screen, made: dict[str, Any]) -> None:
+    screen.line(f"wrote the proof of record {made['index']} to {made['file']}", "good")
+    screen.fields([("log", made["origin"]), ("leaf", made["leaf"])])
+
+
+@log_verb.command("vkey")
+@pass_session
+def vkey(session: Session) -> None:
+    """
+    Print the verifier key of the log, to be handed out.
+
+    Whoever checks evidence needs it, by another way than the evidence.
+    """
+    with session.actor() as actor:
+        session.show({"vkey": actor.vkey}, lambda screen, found: screen.line(found["vkey"]))
+
+
 @log_verb.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @pass_session
@@ -134,8 +201,20 @@ def export(session: Session, file: Path) -> None:
 
 
 def _write(file: Path, records: Iterable[WholeEntry]) -> int:
+    """Write records to a new file, whole or not at all, and return how many."""
+    with _new(file) as target:
+        return _copy(target, records)
+
+
+def _create(file: Path, body: bytes) -> None:
+    with _new(file) as target:
+        target.write(body)
+
+
+@contextmanager
+def _new(file: Path) -> Iterator[IO[bytes]]:
     """
-    Write records to a new file, whole or not at all, and return how many.
+    Enter a new file that is there only if it was written whole.
 
     Raises:
         SettingsError: The file exists; it is left alone.
@@ -144,7 +223,7 @@ def _write(file: Path, records: Iterable[WholeEntry]) -> int:
     try:
         with file.open("xb") as target:
             try:
-                return _copy(target, records)
+                yield target
             except BaseException:
                 file.unlink()
                 raise

@@ -36,6 +36,7 @@ class Session:
     principal: str | None = None
     purpose: str | None = None
     approval: str | None = None
+    session: str | None = None
     json: bool = False
     screen: Screen | None = None
     answer: object = field(default=None, init=False)
@@ -61,7 +62,7 @@ class Session:
     def acting(self, service: Service) -> Actor:
         """Return whoever acts: `--as`, or the first principal of the folder."""
         principal = service.rooms.settings.principal
-        return service.acting_as(principal, approval=self.approval)
+        return service.acting_as(principal, approval=self.approval, session=self.session)
 
     def show(self, answer: T, draw: Callable[[Screen, T], None]) -> None:
         """Show an answer, as one JSON document or drawn for a reader."""
@@ -128,6 +129,12 @@ def global_options(*, hidden: bool = False) -> list[click.Option]:
             ["--approval", "global_approval"],
             metavar="CASE",
             help="The approved review that allows exactly this act.",
+            **shared,
+        ),
+        click.Option(
+            ["--session", "global_session"],
+            metavar="NAME",
+            help="What is remembered in a session is linked to what was read in it.",
             **shared,
         ),
         click.Option(

@@ -21,12 +21,14 @@ BETWEEN_CHARS = 3
 GAP_CHARS = 2
 STYLES = {
     "": "",
+    "added": "green",
     "aside": "dim",
     "command": "bold cyan",
     "error": "bold red",
     "good": "green",
     "heading": "bold",
     "remedy": "yellow",
+    "removed": "red",
     "said": "italic",
 }
 

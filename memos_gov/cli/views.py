@@ -40,8 +40,16 @@ def receipt(done: str) -> Callable[[Screen, Receipt], None]:
             screen.line(f"{done}: policy would allow it; nothing was done", "good")
         else:
             what = f" {made.cube_id} revision {made.revision}" if made.cube_id else ""
+            if len(made.cube_ids) > 1:
+                what = f" {', '.join(made.cube_ids)}"
             screen.line(f"{done}{what} at index {made.index}", "good")
-        screen.fields([("policy", obligations(made.verdict)), ("index", depth(made))])
+        screen.fields(
+            [
+                ("made of", list(made.sources)),
+                ("policy", obligations(made.verdict)),
+                ("index", depth(made)),
+            ]
+        )
 
     return draw
 
@@ -58,8 +66,9 @@ def obligations(verdict: Verdict) -> list[str]:
         "mask": "masked {}",
         "label": "raised the label to {}",
         "quarantine": "put it in quarantine until a review",
+        "unlink": "did not link it to what was read ({})",
     }
-    return [said[o.kind].format(o.label or cell(o.what)) for o in verdict.obligations]
+    return [said[o.kind].format(o.label or o.reason or cell(o.what)) for o in verdict.obligations]
 
 
 def hit(screen: Screen, found: Hit) -> None:

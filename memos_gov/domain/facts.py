@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from memos_gov.domain.lifecycle import State
-from memos_gov.domain.verdicts import IndexDepth
+from memos_gov.domain.verdicts import IndexDepth, Integer
 
 Form = Literal["plaintext", "activation", "parametric"]
 GrantScope = Literal["read", "write"]
@@ -55,6 +55,13 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.valid_from <= now and (self.valid_to is None or now < self.valid_to)
 
 
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A cube that was read or that something was made of, at the revision of then."""
+
+    cube: str
+    revision: Integer
+
+
 class Hold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """That a matter holds something, and over which time."""
 
@@ -84,6 +91,8 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     """
     `<tenant>/cube/<id>/governance`: everything that rules a cube except its content.
 
+    What was made of other cubes is kept no longer than `expires_at` and is
+    valid no longer than `valid_to`, whatever its class and content say.
     `label` and `basis` are those in force, which only an event changes; what
     was ever said of them, in order of record, is in `labels` and `bases`,
     which are empty while the first word stands. `ended` are former shares.
@@ -112,8 +121,9 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     recorded_at: int
     restricted: bool = False
     triggered_at: int | None = None
-    expires_at: int | None = None
     expired_at: int | None = None
+    expires_at: int | None = None
+    valid_to: int | None = None
     labels: tuple[TimedWord, ...] = ()
     bases: tuple[TimedWord, ...] = ()
     ended: tuple[Grant, ...] = ()
@@ -135,6 +145,29 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
 def word_at(words: tuple[TimedWord, ...], moment: int, otherwise: str) -> str:
     """Return the newest word about a moment; `otherwise` where none says anything."""
     return next((w.word for w in reversed(words) if w.holds_at(moment)), otherwise)
+
+
+class LineageFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/cube/<id>/lineage`: how many cubes were made of this one directly.
+
+    Which ones, the certifier's `lineage` table says: a list in here would be
+    written anew with every further one.
+    """
+
+    descendants: int = 0
+
+
+class CorrelationFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/correlation/<id>`: the cubes whose content one actor was given in one session.
+
+    Each stands once, at the newest revision given; `full` says that there were
+    more than are kept.
+    """
+
+    reads: tuple[Source, ...] = ()
+    full: bool = False
 
 
 class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -256,6 +289,22 @@ class CaseFacts(Facts, frozen=True, kw_only=True):
     decided_by: str | None = None
 
 
+class CheckpointFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/checkpoint`: the newest signed head of the tenant's tree.
+
+    `note` signs `size` and `root` (hex); outcomes are recorded up to log
+    offset `last_offset`. The record itself stands at `index`, signed at `signed_at`.
+    """
+
+    size: int
+    root: str
+    note: str
+    last_offset: int
+    index: int
+    signed_at: int
+
+
 class LogFacts(Facts, frozen=True, kw_only=True):
     """`_instance/log`: whose log this is, who may propose, and what may stand in it."""
 
@@ -273,6 +322,8 @@ def facts_type(stream: str) -> type[Facts]:
             return ContentFacts
         case [_, "cube", _, "governance"]:
             return GovernanceFacts
+        case [_, "cube", _, "lineage"]:
+            return LineageFacts
         case [_, "guard", "policy"]:
             return PolicyFacts
         case [_, "guard", "holds"]:
@@ -281,6 +332,8 @@ def facts_type(stream: str) -> type[Facts]:
             return GuardFacts
         case [_, "log"]:
             return LogFacts
+        case [_, "checkpoint"]:
+            return CheckpointFacts
         case [_, kind, _]:
             return _BY_KIND[kind]
         case _:
@@ -293,4 +346,5 @@ _BY_KIND: dict[str, type[Facts]] = {
     "principal": PrincipalFacts,
     "matter": MatterFacts,
     "case": CaseFacts,
+    "correlation": CorrelationFacts,
 }

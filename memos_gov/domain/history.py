@@ -7,14 +7,17 @@ them. A tree's frontier is that of `transparency.merkle`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import msgspec
 
 from memos_gov.domain import codec, ids
-from memos_gov.domain.events import Event
+from memos_gov.domain.events import CubeDerived, Event, type_name
 from memos_gov.domain.facts import Facts, LogFacts
+from memos_gov.domain.verdicts import INTEGER_MAX
 
+ACCEPTED = "accepted"
 REPEATED = "duplicate"
 
 
@@ -82,25 +85,67 @@ class Tree(msgspec.Struct, frozen=True):
     frontier: tuple[bytes, ...] = ()
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What a signed checkpoint says became of a record; `apart`: in the tree of `_instance`."""
+
+    code: str = ACCEPTED
+    detail: dict[str, list[str]] = {}
+    apart: bool = False
+
+
+PLAIN = Told()
+
+
+@dataclass(slots=True)
+class Recorded:
+    """
+    What the signed checkpoints of one partition say, so that replay can obey.
+
+    `spans` are the log offsets that a tenant's checkpoints cover, in order;
+    `heads` the root at each size that was signed.
+    """
+
+    spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    told: dict[int, Told] = field(default_factory=dict)
+    heads: dict[str, dict[int, bytes]] = field(default_factory=dict)
+
+    def of(self, at: LogRecord) -> Told | None:
+        """Return what became of a record; None where no checkpoint says so."""
+        found = self.told.get(at.offset)
+        if found is not None:
+            return found
+        spans = self.spans.get(at.tenant, [])
+        place = bisect_right(spans, (at.offset, INTEGER_MAX)) - 1
+        return PLAIN if place >= 0 and at.offset <= spans[place][1] else None
+
+
 @dataclass(slots=True)
 class Known:
     """
     What is known at the checkpoint, as far as a batch needs it (`needs`).
 
     `certify` carries it forward record by record; on abort it is thrown away.
+    `children` are the cubes made directly of a cube, by its lineage stream.
     """
 
     facts: dict[str, Facts] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
+    children: dict[str, tuple[str, ...]] = field(default_factory=dict)
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
     trees: dict[str, Tree] = field(default_factory=dict)
     log_time_ms: int = 0
+    recorded: Recorded = field(default_factory=Recorded)
 
     @property
     def log(self) -> LogFacts | None:
         """What the control record says; None before it."""
         facts = self.facts.get(ids.log_stream())
         return facts if isinstance(facts, LogFacts) else None
+
+    @property
+    def derives(self) -> bool:
+        """Whether the log knows what cubes are made of, so that records must say it."""
+        return self.log is not None and type_name(CubeDerived) in self.log.event_types
 
 
 @dataclass(slots=True)
@@ -110,6 +155,7 @@ class Rows:
     outcomes: list[tuple[object, ...]] = field(default_factory=list)
     events: list[tuple[object, ...]] = field(default_factory=list)
     facts: list[tuple[object, ...]] = field(default_factory=list)
+    lineage: list[tuple[object, ...]] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
     trees: dict[str, Tree] = field(default_factory=dict)
     by_offset: dict[int, Outcome] = field(default_factory=dict)
@@ -118,8 +164,13 @@ class Rows:
 
 @dataclass(slots=True)
 class Needs:
-    """What must be loaded before a batch can be certified."""
+    """
+    What must be loaded before a batch can be certified.
+
+    `narrowed` are (tenant, cube) whose live descendants must be known.
+    """
 
     streams: set[str] = field(default_factory=lambda: {ids.log_stream()})
+    narrowed: set[tuple[str, str]] = field(default_factory=set)
     commands: set[tuple[str, str]] = field(default_factory=set)
     tenants: set[str] = field(default_factory=lambda: {ids.INSTANCE})

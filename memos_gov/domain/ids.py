@@ -20,9 +20,11 @@ WORKERS = frozenset({NOTARY, SCHEDULER, ERASER})
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 COMMAND_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 OPAQUE = re.compile(r"[a-z]_[a-z0-9]{1,40}")
+_CORRELATION_BYTES = 16
 _ID = r"[a-z]_[a-z0-9]{1,40}"
 STREAM = re.compile(
-    rf"[a-z0-9_-]+/(cube/{_ID}(/governance)?|(subject|principal|matter|case)/{_ID}|guard/[a-z]+|log)"
+    rf"[a-z0-9_-]+/(cube/{_ID}(/governance|/lineage)?"
+    rf"|(subject|principal|matter|case|correlation)/{_ID}|guard/[a-z]+|log|checkpoint)"
 )
 
 PREFIXES = {
@@ -66,14 +68,20 @@ def opaque_id(kind: str, raw: bytes) -> str:
     return f"{PREFIXES[kind]}_{short(raw)}"
 
 
-def cube_id_of(command_id: str) -> str:
-    """Return the id of the cube that a command makes; the same for every retry of it."""
-    return f"c_{short(uuid.UUID(command_id).bytes)}"
+def cube_id_of(command_id: str, place: int = 0) -> str:
+    """Return the id of a cube that a command makes; the same for every retry of it."""
+    return f"c_{short(_of_command(command_id, str(place) if place else ''))}"
 
 
-def case_id_of(command_id: str) -> str:
-    """Return the id of the review case that a command opens."""
-    return f"r_{short(uuid.UUID(command_id).bytes)}"
+def case_id_of(command_id: str, about: str = "") -> str:
+    """Return the id of the review case that a command opens, of one of several `about` a cube."""
+    return f"r_{short(_of_command(command_id, about))}"
+
+
+def _of_command(command_id: str, detail: str) -> bytes:
+    """Return 16 bytes that belong to a command, or to one detail of it."""
+    raw = uuid.UUID(command_id).bytes
+    return hashlib.sha256(raw + detail.encode()).digest()[: len(raw)] if detail else raw
 
 
 def disposal_case_id(cube: str, due: int) -> str:
@@ -94,6 +102,17 @@ def content_stream(tenant: str, cube: str) -> str:
 def governance_stream(tenant: str, cube: str) -> str:
     """Return the stream of a cube's governed facts."""
     return f"{tenant}/cube/{cube}/governance"
+
+
+def lineage_stream(tenant: str, cube: str) -> str:
+    """Return the stream that moves whenever something is made of a cube."""
+    return f"{tenant}/cube/{cube}/lineage"
+
+
+def correlation_stream(tenant: str, actor: str, correlation: str) -> str:
+    """Return the stream of what an actor read in a session, whose own name may be anything."""
+    raw = hashlib.sha256(f"{actor}\0{correlation}".encode()).digest()
+    return f"{tenant}/correlation/k_{short(raw[:_CORRELATION_BYTES])}"
 
 
 def subject_stream(tenant: str, subject: str) -> str:
@@ -124,6 +143,11 @@ def case_stream(tenant: str, case: str) -> str:
 def usage_stream(tenant: str) -> str:
     """Return the stream of reads, refusals and questions; it versions nothing."""
     return f"{tenant}/usage"
+
+
+def checkpoint_stream(tenant: str) -> str:
+    """Return the stream of the signed checkpoints of a tenant's tree."""
+    return f"{tenant}/checkpoint"
 
 
 def log_stream() -> str:

@@ -144,7 +144,11 @@ class Candidate(Question):
     region: str
     retention_class: str
     semantic_type: str
+    origin: Literal["user", "agent", "import", "inference"]
     size_bytes: int
+    session_reads: int = Field(
+        description="how many cubes the actor has read in this session; they become sources"
+    )
 
 
 class AdmissionVerdict(Asked):

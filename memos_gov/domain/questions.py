@@ -9,12 +9,12 @@ intervals.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from memos_gov.domain import ids
-from memos_gov.domain.commands import Command, RebaseCube, RelabelCube, RememberCube, ReviseCube
+from memos_gov.domain.commands import Command, RebaseCube, RelabelCube
 from memos_gov.domain.facts import (
     ConsentFact,
     ContentFacts,
@@ -76,6 +76,12 @@ class Cube(msgspec.Struct, frozen=True):
     def restricted(self) -> bool:
         """Whether the cube itself or one of its subjects is restricted."""
         return self.governance.restricted or any(s.restricted for s in self.subjects)
+
+    @property
+    def valid_to(self) -> int | None:
+        """When what it says stops being true: by its content, or by what it was made of."""
+        ends = [t for t in (self.content.valid_to, self.governance.valid_to) if t is not None]
+        return min(ends, default=None)
 
 
 def cube_in(facts: Mapping[str, Facts], tenant: str, cube: str) -> Cube | None:
@@ -145,7 +151,7 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
         "consent": consent(cube.subjects, now),
         "recorded_at": governance.recorded_at,
         "valid_from": max(content.valid_from, 0),
-        "valid_to": content.valid_to,
+        "valid_to": cube.valid_to,
     }
 
 
@@ -237,48 +243,83 @@ def target(
     }
 
 
+class Ruled(Protocol):
+    """What rules a cube, or would rule it."""
+
+    @property
+    def label(self) -> str:
+        """How far it may go."""
+
+    @property
+    def purposes(self) -> tuple[str, ...]:
+        """What it may be used for."""
+
+    @property
+    def basis(self) -> str:
+        """On which ground it is kept."""
+
+    @property
+    def region(self) -> str:
+        """Where it must stay."""
+
+    @property
+    def retention_class(self) -> str:
+        """How long it is kept."""
+
+
 def admission(
-    command: RememberCube,
+    ruled: Ruled,
+    *,
+    content: str,
+    semantic_type: str,
+    origin: str,
     findings: Iterable[str],
     subjects: Sequence[SubjectFacts],
+    restricted: bool = False,
+    session_reads: int = 0,
     now: int,
 ) -> Question:
-    """Return a cube that asks to be admitted; the subjects' facts include its own consents."""
+    """
+    Return content that asks to be admitted.
+
+    Args:
+        ruled: What would rule it.
+        subjects: Whom it is about, with the consents that come with it.
+        restricted: Whether something else than its subjects restricts it.
+        session_reads: How many cubes the actor has read in this session.
+    """
     return {
         "cube": {
             "form": "plaintext",
-            "label": command.label,
-            "purposes": command.purposes,
-            "basis": command.basis,
-            "region": command.region,
-            "retention_class": command.retention_class,
-            "semantic_type": command.semantic_type,
-            "size_bytes": len(command.content.encode()),
+            "label": ruled.label,
+            "purposes": ruled.purposes,
+            "basis": ruled.basis,
+            "region": ruled.region,
+            "retention_class": ruled.retention_class,
+            "semantic_type": semantic_type,
+            "origin": origin,
+            "size_bytes": len(content.encode()),
+            "session_reads": session_reads,
         },
         "findings": list(findings),
         "consent": consent(subjects, now),
-        "restricted": any(s.restricted for s in subjects),
+        "restricted": restricted or any(s.restricted for s in subjects),
     }
 
 
-def readmission(command: ReviseCube, cube: Cube, findings: Iterable[str], now: int) -> Question:
+def readmission(content: str, cube: Cube, findings: Iterable[str], now: int) -> Question:
     """Return a cube whose new content asks to be admitted."""
     governance = cube.governance
-    return {
-        "cube": {
-            "form": governance.form,
-            "label": governance.label,
-            "purposes": governance.purposes,
-            "basis": governance.basis,
-            "region": governance.region,
-            "retention_class": governance.retention_class,
-            "semantic_type": governance.semantic_type,
-            "size_bytes": len(command.content.encode()),
-        },
-        "findings": list(findings),
-        "consent": consent(cube.subjects, now),
-        "restricted": cube.restricted,
-    }
+    return admission(
+        governance,
+        content=content,
+        semantic_type=governance.semantic_type,
+        origin=governance.origin,
+        findings=findings,
+        subjects=cube.subjects,
+        restricted=governance.restricted,
+        now=now,
+    )
 
 
 def planned(cube: str, facts: Mapping[str, Any]) -> Question:

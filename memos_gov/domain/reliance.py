@@ -7,7 +7,7 @@ record that left something out (`incomplete`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
@@ -36,8 +36,26 @@ def cube_streams(tenant: str, cube: str, facts: Mapping[str, Facts]) -> tuple[st
     )
 
 
+def session_streams(
+    events: Iterable[e.Event], tenant: str, actor: str, correlation: str
+) -> tuple[str, ...]:
+    """
+    Return the session's reads where a new cube comes to be: they may be among its sources.
+
+    So a read that was accepted meanwhile makes the record stale.
+    """
+    if any(isinstance(event, e.CubeRemembered) for event in events):
+        return (ids.correlation_stream(tenant, actor, correlation),)
+    return ()
+
+
 def required_streams(event: e.Event, tenant: str, facts: Mapping[str, Facts]) -> tuple[str, ...]:
-    """Return what an event relies on beyond `base_streams`."""
+    """
+    Return what an event relies on beyond `base_streams`.
+
+    A derivation adds to the lineage of its sources whatever was added before,
+    so it does not rely on that; whoever narrows a source does (`lineage`).
+    """
     match event:
         case e.CubesRead():
             return tuple(s for c in event.cubes for s in cube_streams(tenant, c.cube, facts))
@@ -48,6 +66,9 @@ def required_streams(event: e.Event, tenant: str, facts: Mapping[str, Facts]) ->
         case e.CubeShared():
             grantee = ids.principal_stream(tenant, event.principal)
             return (*cube_streams(tenant, event.cube, facts), grantee)
+        case e.CubeNarrowed():
+            # (Its source says what befalls it; who it is about plays no part.)
+            return touched(event, tenant)
         case e.OnContent() | e.OnGovernance() | e.RetentionScheduled():
             return cube_streams(tenant, event.cube, facts)
         case e.HoldPlaced(target=target) if target.kind == "cube":

@@ -43,12 +43,14 @@ class Obligation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     `mask` blanks the finding kinds in `what` wherever content enters or leaves;
     `label` raises the label to `label`; `quarantine` keeps a cube unread until
-    a review approves it.
+    a review approves it; `unlink` says, with a `reason`, that what was read in
+    the session is no source of what is remembered.
     """
 
-    kind: Literal["mask", "label", "quarantine"]
+    kind: Literal["mask", "label", "quarantine", "unlink"]
     what: tuple[FindingKind, ...] = ()
     label: str | None = None
+    reason: str | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +76,11 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def masks(self) -> tuple[FindingKind, ...]:
         """The finding kinds that every `mask` obligation names together, sorted."""
         return tuple(sorted({w for o in self.obligations if o.kind == "mask" for w in o.what}))
+
+    @property
+    def unlinks(self) -> bool:
+        """Whether what was read in the session is no source of what enters."""
+        return any(o.kind == "unlink" for o in self.obligations)
 
 
 class ScopeClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

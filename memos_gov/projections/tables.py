@@ -37,6 +37,7 @@ class OutcomeRow(TablesModel, table=True):
     One row a record of the log: what became of it. A duplicate has no index and no leaf.
 
     `log_time_ms` is the highest time of any record so far, so it never steps back.
+    `entry` is the leaf entry, `leaf` its hash.
     """
 
     __tablename__ = "outcomes"
@@ -57,6 +58,7 @@ class OutcomeRow(TablesModel, table=True):
     time_ms: int | None = Field(sa_type=BigInteger)
     leaf: bytes | None = Field(sa_type=LargeBinary)
     log_time_ms: int = Field(sa_type=BigInteger)
+    entry: bytes | None = Field(sa_type=LargeBinary)
 
 
 class EventRow(TablesModel, table=True):
@@ -87,6 +89,20 @@ class FactsRow(TablesModel, table=True):
     idx: int = Field(sa_type=BigInteger)
     time_s: int = Field(sa_type=BigInteger)
     doc: bytes = Field(sa_type=LargeBinary)
+
+
+class LineageRow(TablesModel, table=True):
+    """Of whom a cube was made: one row a source, by the certifier, never changed."""
+
+    __tablename__ = "lineage"
+    __table_args__ = (Index("lineage_by_cube", "tenant", "cube"),)
+
+    tenant: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    cube: str = Field(primary_key=True)
+    pathway: str
+    revision: int
+    idx: int = Field(sa_type=BigInteger)
 
 
 class StreamRow(TablesModel, table=True):

@@ -56,8 +56,7 @@ def _reads(batch: Sequence[Decided]) -> dict[tuple[str, str], tuple[int, int]]:
         when = codec.milliseconds(record.time) // 1000
         for event in item.parsed.events:
             if isinstance(event, e.CubesRead) and event.action != "list":
-                for read in event.cubes:
-                    if read.cube not in struck:
-                        key = (record.data.tenant, read.cube)
-                        found[key] = (found.get(key, (0, 0))[0] + 1, when)
+                for cube in {read.cube for read in event.cubes} - struck:
+                    key = (record.data.tenant, cube)
+                    found[key] = (found.get(key, (0, 0))[0] + 1, when)
     return found

@@ -53,7 +53,8 @@ def _accesses(evidence: Evidence, target: str) -> Iterator[tuple[Any, ...]]:
         word.c.tenant == tenant, word.c.kind == "subject", word.c.value == target
     )
     cubes = access.c.cube.in_(of_person) if target.startswith("s_") else access.c.cube == target
-    query = select(access).where(access.c.tenant == tenant, cubes)
+    done = access.c.idx <= evidence.last_act()
+    query = select(access).where(access.c.tenant == tenant, cubes, done)
     found = evidence.rows(query.order_by(access.c.idx, access.c.cube))
     names = evidence.names({x for row in found for x in (row.actor, row.on_behalf_of or "")})
     for row in found:

@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from memos_gov.domain import codec, ids, questions
+from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import (
     WORKER_FACTS,
     CaseFacts,
     ConsentFact,
+    CorrelationFacts,
     Facts,
     PrincipalFacts,
     SubjectFacts,
@@ -28,14 +30,18 @@ from memos_gov.domain.facts import (
 from memos_gov.domain.questions import Caller, Cube, Question
 from memos_gov.domain.verdicts import Verdict, merge
 from memos_gov.judge import Judge
+from memos_gov.past import Past
 
 F = TypeVar("F", bound=Facts)
 E = TypeVar("E", bound=e.Event)
 
+_MAKES_OF_CUBES = frozenset(kind.ACTION for kind in (c.MergeCubes, c.SummariseCubes, c.SplitCube))
+_NEW_CONTENT = frozenset(kind.ACTION for kind in (c.ReviseCube, c.RollBackCube))
 _CONSENTS = e.ConsentGiven | e.ConsentWithdrawn
 
 NOT_KEPT = "the log does not keep what this question named"
 NOT_EXACT = "policy had content changed before it was kept, so the question cannot be rebuilt"
+OF_THE_PAST = "what this showed of the past is not kept with a refusal"
 NO_ANSWER = "the verdict relied on no facts of this, so policy cannot be asked again"
 
 
@@ -51,7 +57,10 @@ class Again:
         record: codec.Record,
         events: tuple[e.Event, ...],
         facts: Mapping[str, Facts],
+        past: Past,
     ) -> None:
+        """Take what the record says and relied on; `past` knows the revisions it named."""
+        self._past = past
         self._data = record.data
         self._events = events
         self._facts = facts
@@ -64,8 +73,8 @@ class Again:
         Raises:
             NotRebuilt: The record does not hold the whole question.
         """
-        remembered = self._event(e.CubeRemembered)
-        if remembered is not None and remembered.cube == target:
+        remembered = self._born(target)
+        if remembered is not None:
             admission = judge.admission(self._asked(target), self._admission(remembered))
             return merge(admission, *self._consents(judge, remembered))
         released = self._event(e.HoldReleased)
@@ -77,10 +86,11 @@ class Again:
 
     def _consents(self, judge: Judge, remembered: e.CubeRemembered) -> Iterator[Verdict]:
         """Ask about each consent that came with a cube, as when it was remembered."""
-        given = {isinstance(x, e.ConsentGiven) for x in self._events if isinstance(x, _CONSENTS)}
+        words = [x for x in self._events if isinstance(x, _CONSENTS)]
+        given = {isinstance(x, e.ConsentGiven) for x in words}
         for action in sorted("consent_give" if yes else "consent_withdraw" for yes in given):
             asked = {**self._asked(remembered.cube), "action": action}
-            for subject in remembered.subjects:
+            for subject in sorted({x.subject for x in words}):
                 yield judge.action(asked, self._about(subject))
 
     def _about(self, subject: str) -> Question:
@@ -93,12 +103,24 @@ class Again:
         if self._data.context.action.startswith("review_"):
             msg = NOT_KEPT
             raise NotRebuilt(msg)
-        asked = self._asked(target)
-        facts = questions.cube_facts(cube, self._data.tenant, self._now)
+        asked, action = self._asked(target), self._data.context.action
+        facts = questions.cube_facts(self._shown(cube), self._data.tenant, self._now)
         access = judge.cubes(asked, [facts], self._becomes())[target]
-        if self._data.context.action != "revise" or not access.allows:
+        if action in _MAKES_OF_CUBES:
+            return merge(judge.cubes({**asked, "action": "read"}, [facts])[target], access)
+        if action not in _NEW_CONTENT or not access.allows:
             return access
         return merge(access, judge.admission(asked, self._readmission(cube)))
+
+    def _shown(self, cube: Cube) -> Cube:
+        """Return a cube as it was judged; of a look at the past with what it was to show."""
+        read, refused = self._event(e.CubesRead), self._event(e.CommandRefused)
+        if read is not None and read.recorded is not None:
+            revisions = [shown.revision for shown in read.cubes if shown.cube == cube.cube]
+            return self._past.as_judged_showing(cube, revisions)
+        if refused is not None and refused.recorded is not None:
+            raise NotRebuilt(OF_THE_PAST)
+        return cube
 
     def _becomes(self) -> Question:
         """Return the words that the act gave a cube; of a refused one they are not kept."""
@@ -156,6 +178,18 @@ class Again:
     def _event(self, event_type: type[E]) -> E | None:
         return next((event for event in self._events if isinstance(event, event_type)), None)
 
+    def _born(self, cube: str) -> e.CubeRemembered | None:
+        """Return the event by which a cube came to be in this record, if it did."""
+        born = (event for event in self._events if isinstance(event, e.CubeRemembered))
+        return next((event for event in born if event.cube == cube), None)
+
+    def _session_reads(self) -> int:
+        """Return how many cubes had been read in the session."""
+        data = self._data
+        stream = ids.correlation_stream(data.tenant, data.actor, data.correlation)
+        session = self._get(stream, CorrelationFacts) or CorrelationFacts()
+        return len(session.reads) + session.full
+
     def _subject(self, subject: str) -> SubjectFacts:
         stream = ids.subject_stream(self._data.tenant, subject)
         return self._get(stream, SubjectFacts) or SubjectFacts()
@@ -173,21 +207,21 @@ class Again:
         subjects = tuple(self._with_consents(subject) for subject in event.subjects)
         candidate = {field: getattr(event, field) for field in _CANDIDATE}
         return {
-            "cube": candidate,
+            "cube": {**candidate, "session_reads": self._session_reads()},
             "findings": list(event.findings),
             "consent": questions.consent(subjects, self._now),
             "restricted": any(s.restricted for s in subjects),
         }
 
     def _readmission(self, cube: Cube) -> Question:
-        event = self._event(e.CubeRevised)
+        event = self._event(e.CubeRevised) or self._event(e.CubeRolledBack)
         if event is None:
             msg = NOT_KEPT
             raise NotRebuilt(msg)
         self._check_kept_as_it_came(cube.cube)
         candidate = {field: getattr(cube.governance, field, None) for field in _CANDIDATE}
         return {
-            "cube": {**candidate, "size_bytes": event.size_bytes},
+            "cube": {**candidate, "size_bytes": event.size_bytes, "session_reads": 0},
             "findings": list(event.findings),
             "consent": questions.consent(cube.subjects, self._now),
             "restricted": cube.restricted,
@@ -253,5 +287,6 @@ _CANDIDATE = (
     "region",
     "retention_class",
     "semantic_type",
+    "origin",
     "size_bytes",
 )

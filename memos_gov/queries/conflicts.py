@@ -8,7 +8,7 @@ from typing import Any
 from memos_gov.domain.questions import Cube
 from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence, Names
-from memos_gov.queries.due import candidates, matters, told, weighed
+from memos_gov.queries.due import candidates, matters, of_today, told, weighed
 from memos_gov.schedule.asking import Asked
 
 COLUMNS = (
@@ -43,6 +43,7 @@ def conflicts(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tupl
         PolicyUnavailableError: Policy did not answer.
     """
     about.takes()
+    of_today(evidence)
     index = evidence.ask("conflicts")
     evidence.follower.catch_up("cubes", "due", "usage")
     now = evidence.now

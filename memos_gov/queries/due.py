@@ -7,6 +7,7 @@ from typing import Any
 
 from memos_gov.domain.questions import Cube
 from memos_gov.domain.verdicts import HELD, Step
+from memos_gov.errors import InvalidCommandError
 from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence, Names
 from memos_gov.schedule.asking import Asked, ask
@@ -33,6 +34,18 @@ EXCEPTIONS = {
 }
 
 
+def of_today(evidence: Evidence) -> None:
+    """
+    Refuse a moment of the past: what is due follows from how things stand now.
+
+    Raises:
+        InvalidCommandError: Names `as_of`; nothing was written.
+    """
+    if evidence.then is not None:
+        msg = "as_of: what is due follows from how things stand now"
+        raise InvalidCommandError(msg, field="as_of")
+
+
 def due(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[Any, ...]]]:
     """
     Return what is due within days (30 unless said), by the rule that decided and by owner.
@@ -40,6 +53,7 @@ def due(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[Any,
     As the newest record about each cube says; `policy` is that of the record.
     """
     about.takes("days")
+    of_today(evidence)
     index = evidence.ask("due")
     evidence.follower.catch_up("cubes", "due")
     until = evidence.now + (DAYS if about.days is None else about.days) * DAY_S
@@ -82,6 +96,7 @@ def overdue(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[
         PolicyUnavailableError: Policy did not answer.
     """
     about.takes()
+    of_today(evidence)
     index = evidence.ask("overdue")
     evidence.follower.catch_up("cubes", "due", "usage")
     now = evidence.now

@@ -16,17 +16,21 @@ import msgspec
 from memos_gov.certify import parse
 from memos_gov.domain import codec
 from memos_gov.domain import events as e
+from memos_gov.domain.as_of import Then
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.commands import make
 from memos_gov.domain.decide import DOMAIN_REASONS
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import LogPosition, Parsed
 from memos_gov.domain.verdicts import FAILED_CLOSED, Obligation, Verdict, merge
-from memos_gov.errors import GovernanceError, NotFoundError
+from memos_gov.errors import GovernanceError, NotFoundError, PolicyUnavailableError
+from memos_gov.past import Past
 from memos_gov.queries.again import NO_ANSWER, Again, NotRebuilt
 from memos_gov.queries.arguments import ExplainArguments
 from memos_gov.queries.asking import Evidence, Names, ids_in
 from memos_gov.queries.rules import Rule, rule
+
+NO_POLICY = "policy gave no answer this time"
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,14 +212,22 @@ def _again(
     assert parsed.record is not None
     recorded = parsed.record.data.verdict
     assert recorded is not None
-    again = Again(parsed.record, parsed.events, facts)
-    judge = evidence.governor.judge(recorded.policy)
+    governor = evidence.governor
     try:
-        answers = {target: again.ask(judge, target) for target in targets}
-    except NotRebuilt as reason:
-        return None, str(reason)
+        words = governor.words(recorded.policy)
+    except PolicyUnavailableError:
+        return None, NO_POLICY
+    with governor.tables.snapshot() as snapshot:
+        now = Then(index=snapshot.index(evidence.tenant), moment=evidence.now)
+        past = Past(snapshot, evidence.tenant, now, words)
+        again = Again(parsed.record, parsed.events, facts, past)
+        judge = governor.judge(recorded.policy)
+        try:
+            answers = {target: again.ask(judge, target) for target in targets}
+        except NotRebuilt as reason:
+            return None, str(reason)
     if any(FAILED_CLOSED & {r.code for r in answer.reasons} for answer in answers.values()):
-        return None, "policy gave no answer this time"
+        return None, NO_POLICY
     if not answers:
         return None, NO_ANSWER
     return all(_alike(answers[t], recorded.by_target[t]) for t in targets), ""

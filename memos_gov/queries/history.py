@@ -10,6 +10,7 @@ from memos_gov.domain import codec, ids
 from memos_gov.domain import commands as c
 from memos_gov.domain.events import Event
 from memos_gov.domain.evolve import touched
+from memos_gov.errors import NotFoundError
 from memos_gov.queries.asking import Evidence, ids_in
 
 _MATTER = f"{ids.PREFIXES['matter']}_"
@@ -26,12 +27,37 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     changes: dict[str, Any]
 
 
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One content revision in both clocks: recorded at `index`, true from `valid_from` to `valid_to`.
+
+    `diff` is the unified diff of its lines against the revision before, masked
+    as a read would be, None where the content may not be read; `redactions`
+    counts what was masked.
+    """
+
+    revision: int
+    index: int
+    recorded_at: int
+    actor: str
+    mode: str
+    valid_from: int
+    valid_to: int | None
+    diff: tuple[str, ...] | None
+    redactions: dict[str, int]
+
+
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """The events of a cube in order; `index` is that of the question itself."""
+    """
+    The events of a cube in order; `index` is that of the question itself.
+
+    `revisions` are its contents, where they were asked for.
+    """
 
     cube_id: str
     changes: tuple[Change, ...]
     index: int
+    revisions: tuple[Revision, ...] = ()
 
 
 def history(evidence: Evidence, cube: str) -> History:
@@ -41,11 +67,22 @@ def history(evidence: Evidence, cube: str) -> History:
     Holds on the cube are among them, with the id of their matter in place of
     its name (`audit holds`); reads are not (`audit access`).
 
+    As of a moment, those that had been recorded by then.
+
     Raises:
-        DeniedError, NotFoundError: Refused, or unknown; recorded.
+        InvalidCommandError: `as_of` has not come yet; nothing was written.
+        DeniedError, NotFoundError: Refused, or unknown, also at that moment; recorded.
     """
-    command = c.make(c.ReadHistory, cube=cube)
+    command = c.make(c.ReadHistory, cube=cube, **evidence.of)
     index = evidence.governor.handle(evidence.caller, command).index
+    changes = changes_of(evidence, cube)
+    if not changes:
+        raise NotFoundError
+    return History(cube_id=cube, changes=changes, index=index)
+
+
+def changes_of(evidence: Evidence, cube: str) -> tuple[Change, ...]:
+    """Return what changed a cube up to the moment asked about, oldest first."""
     tenant = evidence.tenant
     streams = {ids.content_stream(tenant, cube), ids.governance_stream(tenant, cube)}
     found = [
@@ -69,7 +106,7 @@ def history(evidence: Evidence, cube: str) -> History:
             changes=names.shown(news),
         )
         changes.append(change)
-    return History(cube_id=cube, changes=tuple(changes), index=index)
+    return tuple(changes)
 
 
 def _event(row: Any) -> Event:
@@ -95,6 +132,7 @@ def _events(evidence: Evidence, streams: set[str]) -> list[Any]:
         )
         .join(outcome, (outcome.c.tenant == event.c.tenant) & (outcome.c.idx == event.c.idx))
         .where(event.c.tenant == evidence.tenant, event.c.idx.in_(indices))
+        .where(event.c.idx <= evidence.last_act())
         .order_by(event.c.idx, event.c.seq)
     )
     return list(evidence.rows(query))

@@ -29,6 +29,7 @@ def _rows(evidence: Evidence, start: int, end: int) -> Iterator[tuple[Any, ...]]
     query = (
         select(access)
         .where(access.c.tenant == evidence.tenant, access.c.effect == "refuse")
+        .where(access.c.idx <= evidence.last_act())
         .where(access.c.time_s >= start, access.c.time_s < end)
         .where(access.c.reasons.contains(REASON))
         .order_by(access.c.idx, access.c.cube)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from memos_gov.domain import ids
 from memos_gov.domain.facts import HoldScope, MatterFacts, PlacedHold
 from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence, Names
@@ -43,7 +44,7 @@ def held(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[Any
     now = evidence.now
     holds = [
         hold
-        for facts in evidence.facts("matter").values()
+        for facts in evidence.facts("matter", timed=True).values()
         if isinstance(facts, MatterFacts)
         for hold in facts.holds
         if wanted in (None, hold.target.id) and (hold.valid_to is None or now < hold.valid_to)
@@ -77,28 +78,34 @@ def _row(evidence: Evidence, hold: PlacedHold, names: Names, now: int) -> tuple[
 
 
 def _covered(evidence: Evidence, hold: PlacedHold) -> int:
-    """Return how many cubes a hold covers now."""
-    from sqlalchemy import func, select
+    """Return how many cubes that were there a hold covers; a scope by the labels of today."""
+    from sqlalchemy import func, literal, select
 
-    from memos_gov.projections.tables import CubeRow, CubeWordRow, table_of
+    from memos_gov.projections.tables import CubeRow, CubeWordRow, FactsRow, table_of
 
-    cube, word = table_of(CubeRow), table_of(CubeWordRow)
     if hold.target.kind == "cube":
         return 1
+    cube, word, facts = (table_of(t) for t in (CubeRow, CubeWordRow, FactsRow))
+    first = literal(ids.content_stream(evidence.tenant, "")).concat(cube.c.cube)
+    query = (
+        select(func.count())
+        .select_from(cube)
+        .join(facts, (facts.c.stream == first) & (facts.c.version == 1))
+        .where(cube.c.tenant == evidence.tenant, facts.c.idx <= evidence.last_act())
+    )
     if hold.target.kind == "subject":
-        query = select(func.count()).where(
-            word.c.tenant == evidence.tenant,
-            word.c.kind == "subject",
-            word.c.value == hold.target.id,
-        )
-        return int(evidence.rows(query)[0][0])
-    scope = hold.scope or NO_SCOPE
+        mine = (word.c.tenant == cube.c.tenant) & (word.c.cube == cube.c.cube)
+        about = (word.c.kind == "subject", word.c.value == hold.target.id)
+        return int(evidence.rows(query.join(word, mine).where(*about))[0][0])
+    return int(evidence.rows(query.where(*_within(cube, hold.scope or NO_SCOPE)))[0][0])
+
+
+def _within(cube: Any, scope: HoldScope) -> list[Any]:
+    """Return a scope as conditions on the `cubes` view."""
     narrows = (
         (scope.label, cube.c.label == scope.label),
         (scope.retention_class, cube.c.retention_class == scope.retention_class),
         (scope.recorded_from, cube.c.recorded_at >= (scope.recorded_from or 0)),
         (scope.recorded_to, cube.c.recorded_at < (scope.recorded_to or 0)),
     )
-    said = (condition for part, condition in narrows if part is not None)
-    query = select(func.count()).where(cube.c.tenant == evidence.tenant, *said)
-    return int(evidence.rows(query)[0][0])
+    return [condition for part, condition in narrows if part is not None]

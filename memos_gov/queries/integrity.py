@@ -38,13 +38,16 @@ def integrity(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tupl
     Return one row a check, and one a finding; the last row has the recomputed root.
 
     Raises:
-        InvalidCommandError: A subject or a cube is named.
+        InvalidCommandError: A subject, a cube or a moment is named.
         DeniedError: Refused; recorded.
     """
     if about.subject is not None or about.cube is not None:
         msg = "subject: this question is about the whole log"
         raise InvalidCommandError(msg, field="subject")
     about.takes()
+    if evidence.then is not None:
+        msg = "as_of: the log is verified as it stands; it is the same at every moment"
+        raise InvalidCommandError(msg, field="as_of")
     index, findings = _asked(evidence), Findings()
     governor = evidence.governor
     with governor.tables.connection() as connection:

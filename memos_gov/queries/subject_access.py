@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from memos_gov.attempt import Attempt
 from memos_gov.domain import ids, questions
 from memos_gov.domain.facts import SubjectFacts
 from memos_gov.domain.questions import Cube
 from memos_gov.errors import InvalidCommandError, PolicyUnavailableError
+from memos_gov.past import Past
 from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence, Names
 
@@ -47,7 +49,8 @@ def held_about(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tup
     Return one row a cube about a person, oldest first.
 
     Where consents or holds of the person stand in the log, a last row of the
-    form `subject` says so, also when no cube is held.
+    form `subject` says so, also when no cube is held. As of a moment, all of it
+    is as it was known then; what retention says of it is said by today's policy.
 
     Raises:
         InvalidCommandError: No person is named, or a cube is; nothing was written.
@@ -63,18 +66,18 @@ def held_about(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tup
 
 
 def _cube_rows(evidence: Evidence, person: str) -> Iterator[tuple[Any, ...]]:
-    found = _cubes_of(evidence, person)
+    found, then, last = _cubes_of(evidence, person), evidence.then, evidence.last_act()
     for start in range(0, len(found), PAGE):
         with evidence.governor.tables.snapshot() as snapshot:
             attempt = evidence.governor.attempt(snapshot, evidence.caller)
-            cubes = list(attempt.cubes(found[start : start + PAGE]).values())
-            judge, now = attempt.judge, attempt.now
+            cubes = _looked_up(evidence, attempt, found[start : start + PAGE])
+            judge, now = attempt.judge, attempt.now if then is None else then.moment
         try:
             asked = [questions.retained(cube, now) for cube in cubes]
             kept = judge.retention(evidence.tenant, now, asked)
         except PolicyUnavailableError:
             kept = {}
-        readers = _readers(evidence, [cube.cube for cube in cubes])
+        readers = _readers(evidence, [cube.cube for cube in cubes], last)
         opaque = {x for cube in cubes for x in _ids(cube)}
         names = evidence.names(opaque | {actor for actors in readers.values() for actor in actors})
         for cube in cubes:
@@ -82,6 +85,15 @@ def _cube_rows(evidence: Evidence, person: str) -> Iterator[tuple[Any, ...]]:
             retention = (verdict.action, verdict.due) if verdict else ("unknown", None)
             read_by = sorted(names[actor] for actor in readers.get(cube.cube, ()))
             yield _row(cube, names, read_by, retention, now)
+
+
+def _looked_up(evidence: Evidence, attempt: Attempt, cubes: Sequence[str]) -> list[Cube]:
+    """Return cubes as they are, or those that were there then as they were."""
+    if evidence.then is None:
+        return list(attempt.cubes(cubes).values())
+    words = evidence.governor.words(attempt.policy.active)
+    past = Past(attempt.snapshot, evidence.tenant, evidence.then, words)
+    return list(past.cubes(cubes).values())
 
 
 def _cubes_of(evidence: Evidence, person: str) -> list[str]:
@@ -99,8 +111,8 @@ def _cubes_of(evidence: Evidence, person: str) -> list[str]:
     return [row.cube for row in evidence.rows(query)]
 
 
-def _readers(evidence: Evidence, cubes: Sequence[str]) -> dict[str, list[str]]:
-    """Return cube -> who was given it."""
+def _readers(evidence: Evidence, cubes: Sequence[str], last: int) -> dict[str, list[str]]:
+    """Return cube -> who was given it, up to an index."""
     from sqlalchemy import select
 
     from memos_gov.projections.tables import AccessRow, table_of
@@ -109,7 +121,7 @@ def _readers(evidence: Evidence, cubes: Sequence[str]) -> dict[str, list[str]]:
     query = (
         select(access.c.cube, access.c.actor)
         .where(access.c.tenant == evidence.tenant, access.c.effect == "allow")
-        .where(access.c.cube.in_(cubes))
+        .where(access.c.cube.in_(cubes), access.c.idx <= last)
         .distinct()
     )
     found: dict[str, list[str]] = {}
@@ -158,7 +170,7 @@ def _row(
         governance.region,
         governance.recorded_at,
         cube.content.valid_from,
-        cube.content.valid_to,
+        cube.valid_to,
         governance.retention_class,
         *retention,
     )
@@ -166,9 +178,14 @@ def _row(
 
 def _own_row(evidence: Evidence, person: str) -> Iterator[tuple[Any, ...]]:
     """Yield what the log holds of the person apart from any cube, if anything."""
-    stream = ids.subject_stream(evidence.tenant, person)
+    stream, then = ids.subject_stream(evidence.tenant, person), evidence.then
     with evidence.governor.tables.snapshot() as snapshot:
-        _, facts = snapshot.facts([stream]).get(stream, (0, None))
+        known = (
+            snapshot.facts([stream])
+            if then is None
+            else (snapshot.facts_as_of([stream], then.index))
+        )
+    _, facts = known.get(stream, (0, None))
     if not isinstance(facts, SubjectFacts):
         return
     now = evidence.now

@@ -212,6 +212,10 @@ class Scheduler:
             case=asked.review,
             retention=asked.verdict,
             approval=attempt.approval,
+            labels=governor.words(attempt.policy.active).labels,
+            known=attempt.known,
+            descendants=attempt.descendants,
+            depth=attempt.depth,
         )
         assessed = Assessed(situation, verdict, {asked.cube: verdict})
         drafts = decide(command, situation, verdict)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from memos_gov.service.asking import Asking
+from memos_gov.service.deriving import Deriving
 from memos_gov.service.governing import Governing
 from memos_gov.service.reading import Retrieving
 from memos_gov.service.remembering import Remembering
 
 
-class Actor(Remembering, Retrieving, Governing, Asking):
+class Actor(Remembering, Deriving, Retrieving, Governing, Asking):
     """One principal, acting in one tenant for one purpose."""

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from memos_gov.domain.as_of import AsOf
+    from memos_gov.proving import Proof
     from memos_gov.queries.asking import Evidence
     from memos_gov.queries.audits import Audit
     from memos_gov.queries.cases import Case
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from memos_gov.queries.history import History
     from memos_gov.queries.log_pages import Entry, WholeEntry
     from memos_gov.queries.principals import Principal
+    from memos_gov.queries.proving import SignedHead
     from memos_gov.queries.standing import Identity
 
 
@@ -22,11 +27,23 @@ from memos_gov.service.acting import Acting
 class Asking(Acting):
     """Questions of evidence."""
 
-    def history(self, cube: str) -> History:
-        """Return every change of a cube, oldest first; headers, never content."""
+    def history(
+        self, cube: str, *, as_of: AsOf | datetime | int | None = None, diff: bool = False
+    ) -> History:
+        """
+        Return every change of a cube, oldest first; headers, never content.
+
+        With `diff` also its revisions and how each differs from the one before,
+        as far as the content may be read: that is a read of its own.
+        """
+        if diff:
+            from memos_gov.domain.as_of import as_of as moment_of
+            from memos_gov.timeline import timeline
+
+            return timeline(self._evidence, self.rooms.reader, cube, moment_of(as_of))
         from memos_gov.queries.history import history
 
-        return history(self._evidence, cube)
+        return history(self._evidence.as_of(as_of), cube)
 
     def explain(self, verdict_id: str) -> Explanation:
         """Return why a verdict was given; `<command id>[/<target>]`, or an index."""
@@ -34,11 +51,13 @@ class Asking(Acting):
 
         return explain(self._evidence, verdict_id)
 
-    def audit(self, name: str, **about: object) -> Audit:
+    def audit(
+        self, name: str, *, as_of: AsOf | datetime | int | None = None, **about: object
+    ) -> Audit:
         """Answer a question of auditors by name, about a `subject` or a `cube`."""
         from memos_gov.queries.audits import audit
 
-        return audit(self._evidence, name, **about)
+        return audit(self._evidence, name, as_of=as_of, **about)
 
     def cases(self) -> tuple[Case, ...]:
         """Return the review cases that are open, oldest first."""
@@ -69,6 +88,23 @@ class Asking(Acting):
         from memos_gov.queries.log_pages import log_export
 
         return log_export(self._evidence)
+
+    def checkpoint(self) -> SignedHead:
+        """Sign the head of the tenant's log as it stands; the question is part of it."""
+        from memos_gov.queries.proving import log_checkpoint
+
+        return log_checkpoint(self._evidence, self.rooms.notary)
+
+    def prove(self, index: int) -> Proof:
+        """Return the proof that a record stands in the log, for whoever has the verifier key."""
+        from memos_gov.queries.proving import log_prove
+
+        return log_prove(self._evidence, self.rooms.prover, index)
+
+    @property
+    def vkey(self) -> str:
+        """The verifier key of the tenant's log, to be handed out; nothing is recorded."""
+        return str(self.rooms.notary.signer(self.caller.tenant).vkey)
 
     def whoami(self) -> Identity:
         """Return who this is, as the log knows it; nothing is recorded."""

@@ -1,22 +1,39 @@
-"""Reading memories."""
+"""
+Reading memories, as they are and as they were.
+
+`as_of` takes a time or an index of record, or an `AsOf` for a valid time as
+well. What is shown is of then; whether it may be shown is judged by today.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from memos_gov.domain import commands as c
+from memos_gov.domain.as_of import AsOf, as_of
 from memos_gov.recall import Hit, Reading
 from memos_gov.service.acting import Acting
+
+Moment = AsOf | datetime | int | None
 
 
 class Retrieving(Acting):
     """Reading memories."""
 
-    def recall(self, query: str, *, k: int = 5) -> Reading:
-        """Return the `k` most relevant cubes that may be read, best first."""
-        return self.rooms.reader.read(self.caller, c.make(c.RecallCubes, query=query, k=k))
+    def recall(self, query: str, *, k: int = 5, as_of: Moment = None) -> Reading:
+        """
+        Return the `k` most relevant cubes that may be read, best first.
 
-    def get(self, cube: str) -> Hit:
-        """Return one cube."""
-        return self.rooms.reader.read(self.caller, c.make(c.ReadCube, cube=cube)).hits[0]
+        Of the past, the newest PAST_CUBES_MAX (2,000) that may be read are ranked;
+        `partial` says where there were more.
+        """
+        command = c.make(c.RecallCubes, query=query, k=k, as_of=_of(as_of))
+        return self.rooms.reader.read(self.caller, command)
+
+    def get(self, cube: str, *, as_of: Moment = None) -> Hit:
+        """Return one cube; not found where it was not there then."""
+        command = c.make(c.ReadCube, cube=cube, as_of=_of(as_of))
+        return self.rooms.reader.read(self.caller, command).hits[0]
 
     def list(
         self,
@@ -26,9 +43,20 @@ class Retrieving(Acting):
         state: str | None = None,
         limit: int = 50,
         after: str | None = None,
+        as_of: Moment = None,
     ) -> Reading:
         """Return the facts of cubes that may be read, newest first; content stays sealed."""
         command = c.make(
-            c.ListCubes, subject=subject, label=label, state=state, limit=limit, after=after
+            c.ListCubes,
+            subject=subject,
+            label=label,
+            state=state,
+            limit=limit,
+            after=after,
+            as_of=_of(as_of),
         )
         return self.rooms.reader.read(self.caller, command)
+
+
+def _of(moment: Moment) -> AsOf | None:
+    return as_of(moment)

@@ -10,7 +10,9 @@ from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.follow import Follower
 from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
+from memos_gov.notary import Notary
 from memos_gov.ports import CubeIndex, PolicyBundles
+from memos_gov.proving import Prover
 from memos_gov.recall import Reader
 from memos_gov.settings import Settings
 
@@ -27,6 +29,8 @@ class Rooms:
     index_follower: IndexFollower
     index: CubeIndex
     bundles: PolicyBundles
+    notary: Notary
+    prover: Prover
     verifier_key: str
     recovery_key: Callable[[], str]
     shipped: Callable[[], PolicyBundle]

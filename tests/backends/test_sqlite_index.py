@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from memos_gov.backends.sqlite.index import FORMAT, SqliteCubeIndex
+from memos_gov.backends.sqlite.index import FORMAT, SqliteCubeIndex, in_memory
 from memos_gov.errors import CorruptionError, UnavailableError
 from tests.contracts.cube_index import ALL, CubeIndexContract, CubeIndexMachine, an_entry
 
@@ -47,6 +47,52 @@ class TestSqliteCubeIndex(CubeIndexContract):
     def raw_bytes(self) -> bytes:
         """Return the bytes of the database, its write-ahead log and its shared memory."""
         return b"".join(p.read_bytes() for p in self.path.parent.glob("index.db*"))
+
+
+class TestInMemoryCubeIndex(CubeIndexContract):
+    """The contract once more, for an index that has no file."""
+
+    @pytest.fixture
+    def index(self) -> Iterator[SqliteCubeIndex]:
+        """Return an empty index, and remember it for the probe."""
+        with in_memory() as self.kept:
+            yield self.kept
+
+    @pytest.fixture
+    def another(self) -> Iterator[SqliteCubeIndex]:
+        """Return a second empty index."""
+        with in_memory() as another:
+            yield another
+
+    @pytest.fixture
+    def broken(self) -> SqliteCubeIndex:
+        """Return an index whose connection was closed under it."""
+        broken = SqliteCubeIndex(None)
+        broken.position()
+        assert broken._open is not None
+        broken._open.close()
+        return broken
+
+    def raw_bytes(self) -> bytes:
+        """Return the bytes of the database as they lie in memory."""
+        assert self.kept._open is not None
+        return self.kept._open.serialize()
+
+
+def test_index_without_a_path_writes_no_file_and_ends_with_its_closing(tmp_path: Path) -> None:
+    """Nothing of it is on a disk, before or after."""
+    with pytest.MonkeyPatch.context() as here:
+        here.chdir(tmp_path)
+        here.setenv("SQLITE_TMPDIR", str(tmp_path))
+        with in_memory() as index:
+            index.apply(0, [an_entry(f"c{n}", "heron " * 50) for n in range(500)])
+            index.apply(1, [], [("acme", "c1")])
+            found = len(list(index.search("acme", "heron", ALL)))
+            assert [] == list(tmp_path.iterdir())
+
+        assert 499 == found
+        assert index._open is None
+        assert [] == list(tmp_path.iterdir())
 
 
 def test_index_step_by_step_equals_the_brute_force() -> None:

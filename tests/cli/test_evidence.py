@@ -229,3 +229,48 @@ def test_status_and_whoami_say_how_things_stand(run: Run, answer: Answer) -> Non
     assert ["analyst"] == whoami["roles"]
     assert SECRET not in run("status").stdout
     assert "internal" in run("whoami", "--as", "anna").stdout
+
+
+def test_head_of_the_log_is_signed_and_verified_by_whoever_has_the_key(
+    run: Run, tmp_path: Path
+) -> None:
+    """The printed note is a file of evidence."""
+    note, vkey = run("log", "checkpoint"), run("log", "vkey")
+    (tmp_path / "head").write_text(note.stdout, encoding="utf-8")
+
+    done = run("evidence", "verify", str(tmp_path / "head"), "--vkey", vkey.stdout.strip())
+
+    assert (0, 0, 0) == (note.exit_code, vkey.exit_code, done.exit_code), done.output
+    assert "is                 checkpoint" in done.stdout
+
+
+def test_record_of_the_log_is_proven_into_a_new_file(
+    run: Run, answer: Answer, tmp_path: Path
+) -> None:
+    """What stands there already is left alone."""
+    receipt, path = answer("remember", SECRET), tmp_path / "record.tlog-proof"
+    index = str(receipt["index"])
+
+    made = run("log", "prove", index, "--out", str(path))
+    (found,) = answer("evidence", "verify", str(path), "--vkey", answer("log", "vkey")["vkey"])
+
+    assert 0 == made.exit_code, made.output
+    assert (receipt["index"], receipt["leaf"]) == (found["found"]["index"], found["found"]["leaf"])
+    body = path.read_bytes()
+    assert 8 == run("log", "prove", index, "--out", str(path)).exit_code
+    assert body == path.read_bytes()
+
+
+def test_proof_and_head_for_a_machine_have_their_texts(run: Run, answer: Answer) -> None:
+    """As one document; printed, the proof is the file."""
+    head, proof = answer("log", "checkpoint"), answer("log", "prove", "0")
+
+    assert head["note"] in proof["text"]
+    assert (0, head["origin"], head["size"]) == (proof["index"], proof["origin"], proof["size"])
+    assert proof["text"] == run("log", "prove", "0").stdout
+
+
+def test_proof_of_an_index_that_is_not_there_ends_with_3(run: Run) -> None:
+    """And of none with 2."""
+    assert 3 == run("log", "prove", "9999").exit_code
+    assert 2 == run("log", "prove", "--", "-1").exit_code

@@ -21,8 +21,10 @@ from memos_gov.domain.facts import Facts, GovernanceFacts
 from memos_gov.domain.history import LogPosition, Needs, Outcome, Rows, Tree
 from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.ports import Checkpoint, Tables
+from memos_gov.transparency.merkle import leaf_hash
+from tests.certify.cases import REFUSED
 from tests.domain.given import CUBE, NOW, SUBJECT, remembered
-from tests.records import KEY, KEY_ID, TENANT, History
+from tests.records import KEY, KEY_ID, TENANT, History, a_record, refusing
 
 OpenTables = Callable[[], Tables]
 GOVERNANCE = ids.governance_stream(TENANT, CUBE)
@@ -121,6 +123,43 @@ class TablesContract:
             assert [ids.INSTANCE, TENANT] == snapshot.tenants()
             assert 77 == snapshot.log_time_ms()
         assert [3, 2] == [event.index for event in newest]
+
+    def test_tree_and_its_leaf_entries_are_found(self, tables: Tables) -> None:
+        """What a tree is made of, in order, a page at a time; nothing of other tenants."""
+        history = a_history(cubes=3)
+        outcomes = put(tables, history)
+        mine = [outcome for outcome in outcomes.values() if outcome.tenant == TENANT]
+
+        with tables.snapshot() as snapshot:
+            assert history.known.trees[TENANT] == snapshot.tree(TENANT)
+            entries = snapshot.leaf_entries(TENANT, 0, 10)
+            assert entries[1:3] == snapshot.leaf_entries(TENANT, 1, 2)
+            assert [] == snapshot.leaf_entries(TENANT, 4, 10)
+            assert (Tree(), []) == (snapshot.tree("other"), snapshot.leaf_entries("other", 0, 9))
+            assert len(history.records) == snapshot.certified(0)
+            assert (LogPosition(0, 3), outcomes[3]) == snapshot.decided(TENANT, 2)
+            assert (None, None) == (snapshot.decided(TENANT, 9), snapshot.decided_at(TENANT, 9))
+            assert NOW * 1000 == snapshot.decided_at(TENANT, 0)
+        assert [outcome.leaf for outcome in mine] == [leaf_hash(entry) for entry in entries]
+
+    def test_records_that_were_not_plainly_accepted_are_found(self, tables: Tables) -> None:
+        """Refused, rejected, repeated and untrusted ones, in order, and none of another tenant."""
+        history = a_history()
+        history.append(history.bodies[-1])
+        history.append(b"nonsense", "other")
+        history.append(a_record(REFUSED, verdict=refusing()))
+        history.propose(remembered(cube="c_fine"))
+        history.propose(remembered(cube="c_late"), time_s=NOW + 3600)
+        put(tables, history)
+
+        with tables.snapshot() as snapshot:
+            found = snapshot.unusual(0, TENANT, 0, 10)
+            assert found[1:3] == snapshot.unusual(0, TENANT, 4, 2)
+            instance = snapshot.unusual(0, ids.INSTANCE, 0, 10)
+        expected = [(3, "duplicate"), (4, "invalid"), (5, "refused"), (7, "late")]
+        assert expected == [(each.offset, each.code) for each in found]
+        assert [found[1]] == instance
+        assert (ids.INSTANCE, "") == (found[1].tenant, found[1].command_id)
 
     def test_bulk_stretch_ends_with_everything_readable(self, tables: Tables) -> None:
         """What was written inside is there afterwards, and writing goes on."""

@@ -202,7 +202,7 @@ DEFECTS: dict[str, bytes] = {
     "deep nesting in a field": GOOD.replace(HEADER, b'"header":' + b"[" * 100_000, 1),
     "another version of CloudEvents": _changed(lambda t: t.update(specversion="0.3")),
     "id that is none": _changed(lambda t: t.update(id="1")),
-    "id in capitals": _changed(lambda t: t.update(id=t["id"].upper())),
+    "id in capitals": _changed(lambda t: t.update(id="01A20996-A52E-7333-90D2-0B5B494901A1")),
     "salt that is short": _changed(lambda t: t["data"].update(salt="00")),
     "salt in capitals": _changed(lambda t: t["data"].update(salt="AB" * 16)),
     "salt with a space": _changed(lambda t: t["data"].update(salt="ab " + "ab" * 15)),

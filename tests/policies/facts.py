@@ -90,7 +90,13 @@ def one_of_each() -> dict[str, dict[str, Any]]:
         "memos_gov/admission/verdict": asked(
             anna,
             "remember",
-            cube={**candidate, "semantic_type": "episode", "size_bytes": 10},
+            cube={
+                **candidate,
+                "semantic_type": "episode",
+                "origin": "user",
+                "size_bytes": 10,
+                "session_reads": 0,
+            },
             findings=[],
             consent=cube["consent"],
             restricted=False,

@@ -22,7 +22,8 @@ def given_codes() -> set[str]:
     constants = re.findall(
         r'(?:reasons\[c\.id\]|reviews\[c\.id\]|reasons|refusals) contains "(\w+)"', rego
     )
-    return {*constants, *re.findall(r'^\t"(\w+)": "\1",$', rego, re.MULTILINE)}
+    unlinking = re.findall(r'"kind": "unlink", "reason": "(\w+)"', rego)
+    return {*constants, *unlinking, *re.findall(r'^\t"(\w+)": "\1",$', rego, re.MULTILINE)}
 
 
 def test_vocabulary_of_the_bundle_decodes_closed() -> None:

@@ -87,5 +87,5 @@ def test_status_of_a_folder_counts_without_an_event(gov: Service, life: Life) ->
     assert before == status.log_end == gov.rooms.governor.log.end(0)
     assert ["default", OTHER_TENANT] == [tenant.tenant for tenant in status.tenants]
     assert {0} == {status.behind[name] for name in ("accesses", "certifier", "cubes", "usage")}
-    assert 1 == status.cubes["archived"]
+    assert 2 == status.cubes["archived"]
     assert {"log.db", "tables.db", "vault.db"} <= status.files.keys()

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from heapq import heapify, heappop
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -62,6 +63,7 @@ _PRAGMAS = (
     "temp_store = MEMORY",  # nothing of the index is written outside its folder
     "cache_size = -8192",
 )
+_SHARED: dict[str, Any] = {"isolation_level": None, "check_same_thread": False}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}  # primary result codes
 _POSSESSIVE = re.compile(r"['\u2019]s\b")
 _WORD = re.compile(r"[^\W_]+")
@@ -88,8 +90,15 @@ class SqliteCubeIndex:
     the unused part of a page: remove many entries in one `apply`, not one each.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = 5.0, read_only: bool = False) -> None:
-        """Name the file; its folder must exist, and waiting for a lock ends in time."""
+    def __init__(
+        self, path: Path | None, *, busy_timeout_s: float = 5.0, read_only: bool = False
+    ) -> None:
+        """
+        Name the file; its folder must exist, and waiting for a lock ends in time.
+
+        Without a path all is kept in memory and nothing of it is ever on a disk;
+        see `in_memory`.
+        """
         self._read_only = read_only
         self._path = path
         self._busy_timeout_s = busy_timeout_s
@@ -177,6 +186,10 @@ class SqliteCubeIndex:
 
     def close(self) -> None:
         """Release the files; nothing is lost, and the next call opens them again."""
+        if self._path is not None:
+            self._release()
+
+    def _release(self) -> None:
         with self._lock, _translated(self._path):
             if self._open is not None:
                 self._open.close()
@@ -186,9 +199,14 @@ class SqliteCubeIndex:
     def _database(self) -> Iterator[sqlite3.Connection]:
         with self._lock, _translated(self._path):
             if self._open is None:
-                opened = _opened_to_read if self._read_only else _opened
-                self._open = opened(self._path, self._busy_timeout_s)
+                self._open = self._opened()
             yield self._open
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._path is None:
+            return _made_ready(sqlite3.connect(":memory:", **_SHARED))
+        opened = _opened_to_read if self._read_only else _opened
+        return opened(self._path, self._busy_timeout_s)
 
     def _terms(self, text: str) -> list[str]:
         plain = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", text).lower())
@@ -211,12 +229,23 @@ class SqliteCubeIndex:
         db.executemany("INSERT INTO posting VALUES (?, ?, ?, ?, ?, ?)", postings)
 
 
+@contextmanager
+def in_memory() -> Iterator[SqliteCubeIndex]:
+    """Enter an index that was never on a disk, and leave nothing of it behind."""
+    index = SqliteCubeIndex(None)
+    try:
+        yield index
+    finally:
+        index._release()  # noqa: SLF001 (this is its only owner)
+
+
 def _opened(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     if not path.exists():
         path.touch(mode=0o600)  # SQLite gives its -wal and -shm the same mode
-    db = sqlite3.connect(
-        path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
-    )
+    return _made_ready(sqlite3.connect(path, timeout=busy_timeout_s, **_SHARED))
+
+
+def _made_ready(db: sqlite3.Connection) -> sqlite3.Connection:
     try:
         for pragma in _PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
@@ -377,7 +406,7 @@ def _transaction(db: sqlite3.Connection, kind: str) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translated(path: Path | None) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:

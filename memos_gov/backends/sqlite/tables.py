@@ -23,8 +23,9 @@ from memos_gov.backends.sqlite.connection import open_file, transaction, transla
 from memos_gov.domain import ids
 from memos_gov.domain.facts import Facts, GovernanceFacts, facts_type
 from memos_gov.domain.history import REPEATED, Known, LogPosition, Needs, Outcome, Rows, Tree
+from memos_gov.domain.lineage import is_live
 from memos_gov.errors import CorruptionError
-from memos_gov.ports import Checkpoint, StoredEvent
+from memos_gov.ports import Checkpoint, StoredEvent, Unusual
 from memos_gov.transparency import merkle
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ IN_LIST_MAX = 500
 CACHE_KIB = 32_768
 
 _INSERT = {
-    "outcomes": "INSERT INTO outcomes VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+    "outcomes": "INSERT INTO outcomes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
     "events": "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
     "facts": "INSERT INTO facts VALUES (?,?,?,?,?,?)",
+    "lineage": "INSERT INTO lineage VALUES (?,?,?,?,?,?)",
     "streams": "INSERT OR REPLACE INTO streams VALUES (?,?)",
     "trees": "INSERT OR REPLACE INTO trees VALUES (?,?,?)",
     "checkpoints": "INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?)",
@@ -181,6 +183,17 @@ class _Reading:
             for stream, version, doc in self._rows(query, set(streams))
         }
 
+    def children(self, tenant: str, cubes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """See `Snapshot.children`."""
+        query = (
+            "SELECT source, cube FROM lineage WHERE tenant = ? AND source IN ({})"
+            " ORDER BY source, idx, cube"
+        )
+        found: dict[str, list[str]] = {}
+        for source, cube in self._rows(query, set(cubes), tenant):
+            found.setdefault(source, []).append(cube)
+        return {source: tuple(made) for source, made in found.items()}
+
 
 class _Certification(_Reading):
     """See `Certification`."""
@@ -193,8 +206,24 @@ class _Certification(_Reading):
         """See `Certification.load`."""
         known = Known(trees=self._trees(wanted.tenants), outcomes=self._outcomes(wanted.commands))
         self._add(known, wanted.streams)
+        for tenant in {tenant for tenant, _ in wanted.narrowed}:
+            self._add_descendants(known, tenant, {c for t, c in wanted.narrowed if t == tenant})
         self._add(known, set(_subject_streams(known)) - wanted.streams)
         return known
+
+    def _add_descendants(self, known: Known, tenant: str, cubes: set[str]) -> None:
+        """Add who was made of `cubes`, step by step, no further than cubes that are still live."""
+        seen, frontier = set(cubes), cubes
+        while frontier:
+            children = self.children(tenant, frontier)
+            for cube, made in children.items():
+                known.children[ids.lineage_stream(tenant, cube)] = made
+            fresh = {cube for made in children.values() for cube in made} - seen
+            streams = {cube: ids.governance_stream(tenant, cube) for cube in fresh}
+            self._add(known, {*streams.values()} - known.facts.keys())
+            self._add(known, {ids.lineage_stream(tenant, cube) for cube in fresh})
+            frontier = {cube for cube in fresh if is_live(known.facts.get(streams[cube]))}
+            seen |= fresh
 
     def _add(self, known: Known, streams: set[str]) -> None:
         for stream, (version, facts) in self.facts(streams).items():
@@ -218,6 +247,7 @@ class _Certification(_Reading):
         many(_INSERT["outcomes"], rows.outcomes)
         many(_INSERT["events"], rows.events)
         many(_INSERT["facts"], rows.facts)
+        many(_INSERT["lineage"], rows.lineage)
         many(_INSERT["streams"], rows.versions.items())
         many(
             _INSERT["trees"],
@@ -252,6 +282,45 @@ class _Snapshot(_Reading):
         query = f"{_STORED_EVENT} WHERE e.tenant = ? ORDER BY e.idx DESC, e.seq DESC LIMIT ?"
         rows = self._connection.execute(query, (tenant, limit)).fetchall()
         return [StoredEvent(*row) for row in rows]
+
+    def tree(self, tenant: str) -> Tree:
+        """See `Snapshot.tree`."""
+        query = "SELECT size, frontier FROM trees WHERE tenant = ?"
+        row = self._connection.execute(query, (tenant,)).fetchone()
+        return Tree() if row is None else Tree(row[0], merkle.unpack(row[1]))
+
+    def leaf_entries(self, tenant: str, start: int, limit: int) -> list[bytes]:
+        """See `Snapshot.leaf_entries`."""
+        query = "SELECT entry FROM outcomes WHERE tenant = ? AND idx >= ? ORDER BY idx LIMIT ?"
+        return [entry for (entry,) in self._connection.execute(query, (tenant, start, limit))]
+
+    def decided_at(self, tenant: str, index: int) -> int | None:
+        """See `Snapshot.decided_at`."""
+        query = "SELECT time_ms FROM outcomes WHERE tenant = ? AND idx = ?"
+        row = self._connection.execute(query, (tenant, index)).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
+
+    def decided(self, tenant: str, index: int) -> tuple[LogPosition, Outcome] | None:
+        """See `Snapshot.decided`."""
+        query = f"SELECT {_OUTCOME} FROM outcomes WHERE tenant = ? AND idx = ?"
+        row = self._connection.execute(query, (tenant, index)).fetchone()
+        return None if row is None else (LogPosition(row[0], row[1]), outcome_of(row))
+
+    def certified(self, partition: int) -> int:
+        """See `Snapshot.certified`."""
+        return read_checkpoint(self._connection, _CERTIFIER, partition).next_offset
+
+    def unusual(self, partition: int, tenant: str, start: int, limit: int) -> list[Unusual]:
+        """See `Snapshot.unusual`."""
+        query = (
+            "SELECT log_offset, tenant, code, detail, command_id FROM outcomes"
+            " WHERE partition = ? AND log_offset >= ?"
+            " AND (code <> 'accepted' OR detail <> CAST('{}' AS BLOB))"
+            " AND (tenant = ? OR (tenant = ? AND command_id = ''))"
+            " ORDER BY log_offset LIMIT ?"
+        )
+        found = (partition, start, tenant, ids.INSTANCE, limit)
+        return [Unusual(*row) for row in self._connection.execute(query, found)]
 
     def facts_at(self, stream: str, version: int) -> Facts | None:
         """See `Snapshot.facts_at`."""

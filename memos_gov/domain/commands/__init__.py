@@ -8,7 +8,7 @@ before anything is decided. `ACTION` is the word policy judges it by.
 
 from __future__ import annotations
 
-from memos_gov.domain.commands.command import C, Circumstances, Command, make, seconds
+from memos_gov.domain.commands.command import C, Circumstances, Command, OfThen, make, seconds
 from memos_gov.domain.commands.cubes import (
     ArchiveCube,
     Consent,
@@ -21,6 +21,15 @@ from memos_gov.domain.commands.cubes import (
     ThawCube,
     UnshareCube,
     Whole,
+)
+from memos_gov.domain.commands.deriving import (
+    MERGED_MAX,
+    PARTS_MAX,
+    MergeCubes,
+    OnCubes,
+    RollBackCube,
+    SplitCube,
+    SummariseCubes,
 )
 from memos_gov.domain.commands.fields import (
     CONTENT_BYTES_MAX,
@@ -65,8 +74,10 @@ __all__ = [
     "COMMAND_TYPES",
     "CONTENT_BYTES_MAX",
     "LIST_PAGE_MAX",
+    "MERGED_MAX",
     "METADATA_BYTES_MAX",
     "NAME_CHARS_MAX",
+    "PARTS_MAX",
     "RECALL_K_MAX",
     "SUBJECTS_MAX",
     "ActivatePolicy",
@@ -87,10 +98,13 @@ __all__ = [
     "GiveConsent",
     "GrantRoles",
     "ListCubes",
+    "MergeCubes",
     "Metadata",
     "Name",
+    "OfThen",
     "OnCase",
     "OnCube",
+    "OnCubes",
     "OnSubject",
     "PlaceHold",
     "ReadCube",
@@ -104,8 +118,11 @@ __all__ = [
     "RestoreCube",
     "ReviseCube",
     "RevokeRoles",
+    "RollBackCube",
     "ScheduleCube",
     "ShareCube",
+    "SplitCube",
+    "SummariseCubes",
     "ThawCube",
     "TriggerRetention",
     "UnshareCube",
@@ -129,6 +146,7 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     GiveConsent,
     GrantRoles,
     ListCubes,
+    MergeCubes,
     PlaceHold,
     ReadCube,
     ReadHistory,
@@ -141,8 +159,11 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     RestoreCube,
     ReviseCube,
     RevokeRoles,
+    RollBackCube,
     ScheduleCube,
     ShareCube,
+    SplitCube,
+    SummariseCubes,
     ThawCube,
     TriggerRetention,
     UnshareCube,

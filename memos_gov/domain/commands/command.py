@@ -9,11 +9,13 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     ValidationError,
     model_validator,
 )
 
 from memos_gov.domain.commands.fields import Circumstance, Name, Word, _opaque, _tenant
+from memos_gov.domain.verdicts import INTEGER_MAX
 from memos_gov.errors import InvalidCommandError
 
 
@@ -48,6 +50,13 @@ class Circumstances(Command):
     channel: Circumstance | None = None
     region: Circumstance | None = None
     approval: Annotated[str, AfterValidator(_opaque)] | None = None
+
+
+class OfThen(Command):
+    """A question that may be about the past, as it came down: up to an index, about a second."""
+
+    recorded: int | None = Field(None, ge=-1, le=INTEGER_MAX)
+    valid: int | None = Field(None, ge=-INTEGER_MAX, le=INTEGER_MAX)
 
 
 C = TypeVar("C", bound=Command)

@@ -24,6 +24,9 @@ NAME_CHARS_MAX = 200
 SUBJECTS_MAX = 50
 
 
+NOWHERE = "c_unknown"
+
+
 RECALL_K_MAX = 100
 
 
@@ -71,7 +74,7 @@ def _word(text: str) -> str:
 
 
 def _cube_id(text: str) -> str:
-    return text if ids.is_opaque(text) else "c_unknown"
+    return text if ids.is_opaque(text) else NOWHERE
 
 
 def _tenant(text: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import (
     Field,
 )
 
-from memos_gov.domain.commands.command import Command
+from memos_gov.domain.commands.command import Command, OfThen
 from memos_gov.domain.commands.fields import CubeId, Word, _audited
 
 
@@ -39,7 +39,7 @@ class ActivatePolicy(Command):
     policy: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class AskAudit(Command):
+class AskAudit(OfThen):
     """Ask a question of evidence; `action` is the word policy judges it by."""
 
     ACTION: ClassVar[str] = "audit"

@@ -9,7 +9,8 @@ from pydantic import (
     Field,
 )
 
-from memos_gov.domain.commands.command import Command
+from memos_gov.domain.as_of import Moment
+from memos_gov.domain.commands.command import OfThen
 from memos_gov.domain.commands.cubes import OnCube
 from memos_gov.domain.commands.fields import (
     LIST_PAGE_MAX,
@@ -21,28 +22,32 @@ from memos_gov.domain.commands.fields import (
 )
 
 
-class ReadCube(OnCube):
-    """Read one cube."""
+class ReadCube(OnCube, OfThen):
+    """Read one cube: as it is, as of a moment of the past, or every revision up to then."""
 
     ACTION: ClassVar[str] = "read"
 
+    as_of: Moment | None = None
+    every_revision: bool = False
 
-class ReadHistory(OnCube):
+
+class ReadHistory(OnCube, OfThen):
     """Read the events of one cube, never its content."""
 
     ACTION: ClassVar[str] = "history"
 
 
-class RecallCubes(Command):
+class RecallCubes(OfThen):
     """Find the `k` most relevant cubes that the actor may read."""
 
     ACTION: ClassVar[str] = "recall"
 
     query: Annotated[str, Field(max_length=10_000), AfterValidator(_content)] = Field(repr=False)
     k: int = Field(5, ge=1, le=RECALL_K_MAX)
+    as_of: Moment | None = None
 
 
-class ListCubes(Command):
+class ListCubes(OfThen):
     """List the facts of the cubes that the actor may read, newest first, a page at a time."""
 
     ACTION: ClassVar[str] = "list"
@@ -52,3 +57,4 @@ class ListCubes(Command):
     state: Word | None = None
     limit: int = Field(50, ge=1, le=LIST_PAGE_MAX)
     after: CubeId | None = None
+    as_of: Moment | None = None

@@ -6,11 +6,12 @@ from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.commands import seconds
+from memos_gov.domain.decide.births import Born, come_to_be, regoverned
 from memos_gov.domain.decide.deciding import decided, one
 from memos_gov.domain.decide.refusing import refuse
-from memos_gov.domain.decide.situation import REVISION_MOVED, Admitted, Drafts, Situation
+from memos_gov.domain.decide.situation import REVISION_MOVED, Drafts, Situation
 from memos_gov.domain.lifecycle import may_become
-from memos_gov.domain.questions import Cube
+from memos_gov.domain.lineage import own_traits, own_word
 from memos_gov.domain.verdicts import UNKNOWN_TARGET
 
 
@@ -18,37 +19,10 @@ from memos_gov.domain.verdicts import UNKNOWN_TARGET
 def _(command: c.RememberCube, at: Situation) -> Drafts:
     admitted = at.admitted
     assert admitted is not None
-    remembered = e.CubeRemembered(
-        cube=ids.cube_id_of(at.command_id),
-        form="plaintext",
-        origin=command.origin,
-        semantic_type=command.semantic_type,
-        author=command.author,
-        conversation=command.conversation,
-        position=command.position,
-        subjects=command.subjects,
-        owner=at.actor,
-        label=admitted.label,
-        purposes=command.purposes,
-        basis=command.basis,
-        region=command.region,
-        retention_class=command.retention_class,
-        priority=command.priority,
-        state="generated" if admitted.quarantined else "activated",
-        quarantined=admitted.quarantined,
-        findings=admitted.findings,
-        index=admitted.index,
-        size_bytes=len(admitted.content.encode()),
-        valid_from=seconds(command.valid_from, at.now),
-        valid_to=None if command.valid_to is None else seconds(command.valid_to, at.now),
-        sources=(),
+    born = Born(
+        cube=ids.cube_id_of(at.command_id), traits=own_traits(command), position=command.position
     )
-    content = e.CubeContent(content=admitted.content, metadata=admitted.metadata)
-    return (
-        *_consents(command, at),
-        e.Draft(remembered, content),
-        *_case(at, remembered.cube, quarantined=admitted.quarantined),
-    )
+    return (*_consents(command, at), *come_to_be(born, admitted, own_word(command, at.now), at))
 
 
 def _consents(command: c.RememberCube, at: Situation) -> Drafts:
@@ -64,13 +38,6 @@ def _consents(command: c.RememberCube, at: Situation) -> Drafts:
         for subject in command.subjects
         for word in command.consents
     )
-
-
-def _case(at: Situation, cube: str, *, quarantined: bool) -> Drafts:
-    if not quarantined:
-        return ()
-    case = ids.case_id_of(at.command_id)
-    return one(e.ReviewOpened(case=case, action="admit", target=cube))
 
 
 @decided.register
@@ -100,17 +67,7 @@ def _(command: c.ReviseCube, at: Situation) -> Drafts:
         valid_to=ends,
     )
     content = e.CubeContent(content=admitted.content, metadata=admitted.metadata)
-    return (e.Draft(revised, content), *_regoverned(at, cube, admitted))
-
-
-def _regoverned(at: Situation, cube: Cube, admitted: Admitted) -> Drafts:
-    """What new content does to a cube's label, and to whether it may be read."""
-    drafts: Drafts = ()
-    if admitted.label != cube.governance.label:
-        drafts = one(e.CubeRelabelled(cube=cube.cube, label=admitted.label))
-    if admitted.quarantined:
-        drafts = (*drafts, e.Draft(e.CubeQuarantined(cube=cube.cube)))
-    return (*drafts, *_case(at, cube.cube, quarantined=admitted.quarantined))
+    return (e.Draft(revised, content), *regoverned(at, cube, admitted))
 
 
 @decided.register

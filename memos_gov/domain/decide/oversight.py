@@ -35,9 +35,13 @@ def _(command: c.ActivatePolicy, at: Situation) -> Drafts:
 
 @decided.register
 def _(command: c.AskAudit, at: Situation) -> Drafts:
-    return one(e.AuditAsked(question=command.question, target=command.target))
+    return one(_asked(command.question, command.target, command))
 
 
 @decided.register
 def _(command: c.ReadHistory, at: Situation) -> Drafts:
-    return one(e.AuditAsked(question="history", target=command.cube))
+    return one(_asked("history", command.cube, command))
+
+
+def _asked(question: str, target: str | None, of: c.OfThen) -> e.AuditAsked:
+    return e.AuditAsked(question=question, target=target, recorded=of.recorded, valid=of.valid)

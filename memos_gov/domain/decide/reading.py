@@ -22,5 +22,7 @@ def decide_read(
         cubes=tuple(e.ReadCube(cube=x.cube, revision=x.content.revision) for x in cubes),
         snapshot=snapshot,
         refused=refused,
+        recorded=command.recorded,
+        valid=command.valid,
     )
     return (e.Draft(read, detail),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
@@ -24,7 +26,11 @@ def refused_by_policy(command: c.Command, at: Situation, verdict: Verdict) -> Dr
 def act_target(command: c.Command) -> str:
     """Return what a review case is about: exactly this act, so that no other one is approved."""
     named = [part for field in _ACT if (part := getattr(command, field, None))]
-    return "/".join(part if isinstance(part, str) else str(seconds(part, 0)) for part in named)
+    return "/".join([*getattr(command, "cubes", ()), *map(_said, named)])
+
+
+def _said(part: str | int | datetime) -> str:
+    return str(seconds(part, 0)) if isinstance(part, datetime) else str(part)
 
 
 _ACT = (
@@ -39,6 +45,7 @@ _ACT = (
     "recorded_from",
     "recorded_to",
     "policy",
+    "to_revision",
     "valid_from",
     "valid_to",
     "occurred_at",
@@ -48,12 +55,16 @@ _ACT = (
 
 def refuse(command: c.Command, *reasons: str) -> Drafts:
     """Return a refusal; of the command's targets only ids are named, never free text."""
-    named = (
-        getattr(command, field, None)
-        for field in ("cube", "subject", "principal", "matter", "case")
-    )
+    fields = ("cube", "subject", "principal", "matter", "case")
+    one = (getattr(command, field, None) for field in fields)
+    named = (*one, *getattr(command, "cubes", ()))
     targets = tuple(t for t in named if isinstance(t, str) and ids.is_opaque(t))
+    of = command if isinstance(command, c.OfThen) else c.OfThen()
     refusal = e.CommandRefused(
-        action=command.ACTION, targets=targets, reasons=tuple(sorted(set(reasons)))
+        action=command.ACTION,
+        targets=targets,
+        reasons=tuple(sorted(set(reasons))),
+        recorded=of.recorded,
+        valid=of.valid,
     )
     return (e.Draft(refusal),)

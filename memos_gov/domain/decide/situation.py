@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import msgspec
 
 from memos_gov.domain import events as e
-from memos_gov.domain.facts import CaseFacts, MatterFacts, PrincipalFacts
+from memos_gov.domain.facts import CaseFacts, Facts, MatterFacts, PrincipalFacts, Source
+from memos_gov.domain.lineage import Heritage
 from memos_gov.domain.questions import Cube
 from memos_gov.domain.verdicts import UNKNOWN_TARGET, IndexDepth, RetentionVerdict
 
@@ -33,6 +36,17 @@ DOMAIN_REASONS = {
     "policy_active": "the policy is active already",
     "not_due": "nothing is due for the cube, or not yet, or a review must come first",
     "already_triggered": "the event is on record with this time already",
+    "no_earlier_revision": "the cube has no such revision before the one it has",
+    "basis_unclear": "the sources rest on different bases, and the one named is none of them",
+    "purposes_disjoint": "the sources have no purpose in common with each other and with what "
+    "was named",
+    "regions_differ": "the sources are bound to different regions",
+    "retention_class_unclear": "the sources are of different retention classes, and the one "
+    "named is none of them",
+    "source_ended": "a source was erased, expired or restricted meanwhile",
+    "too_many_descendants": "more was made of the cube than one record can narrow",
+    "too_many_sources": "more cubes were read in this session than a cube can have as sources",
+    "too_many_subjects": "the sources are about more persons than one cube can be",
 }
 
 
@@ -47,11 +61,31 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     index: IndexDepth
 
 
+class Ancestry(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new cube is made of: sources that the command names, and reads of its session."""
+
+    heritage: Heritage
+    sources: tuple[Source, ...] = ()
+    reads: tuple[Source, ...] = ()
+
+
+def _no_descendants(cube: str) -> tuple[str, ...]:
+    return ()
+
+
+def _no_depth(cube: str, label: str) -> IndexDepth | None:
+    return None
+
+
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """
     Everything a decision may look at, besides the command and the verdict.
 
-    `index` is how deep a cube would be indexed under the label that it is to get.
+    `known` are all facts loaded for it; `descendants` returns the live
+    descendants of a cube as of the same snapshot, whose facts are then among
+    them, and `depth` how deep one would be indexed under a label. `barred` are
+    the domain's reasons for which there is no new cube. `index` is how deep a
+    cube would be indexed under the label that it is to get.
     """
 
     tenant: str
@@ -66,4 +100,13 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     retention: RetentionVerdict | None = None
     policy: str = ""
     approval: str | None = None
+    labels: Mapping[str, int] = {}
+    known: Mapping[str, Facts] = {}
+    descendants: Callable[[str], tuple[str, ...]] = _no_descendants
+    depth: Callable[[str, str], IndexDepth | None] = _no_depth
+    cubes: tuple[Cube, ...] = ()
+    parts: tuple[Admitted, ...] = ()
+    earlier: Cube | None = None
+    ancestry: Ancestry | None = None
+    barred: tuple[str, ...] = ()
     index: IndexDepth | None = None

@@ -23,6 +23,7 @@ from memos_gov.domain.events.cubes import (
     CubeRemembered,
     CubeRestricted,
     CubeRevised,
+    CubeRolledBack,
     CubeShared,
     CubeThawed,
     CubeUnshared,
@@ -37,6 +38,7 @@ from memos_gov.domain.events.event import (
     OnSubject,
 )
 from memos_gov.domain.events.holds import HoldPlaced, HoldReleased
+from memos_gov.domain.events.lineage import CubeDerived, CubeMerged, CubeNarrowed, Pathway
 from memos_gov.domain.events.oversight import (
     LogExtended,
     LogFounded,
@@ -63,6 +65,7 @@ from memos_gov.domain.events.retention import (
     ScheduleFollowed,
     scheduled,
 )
+from memos_gov.domain.events.signing import CheckpointSigned, RecordedOutcome
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
 __all__ = [
@@ -70,21 +73,26 @@ __all__ = [
     "EVENT_VERSIONS",
     "OLDER_VERSIONS",
     "AuditAsked",
+    "CheckpointSigned",
     "CommandRefused",
     "ConsentGiven",
     "ConsentWithdrawn",
     "CubeActivated",
     "CubeArchived",
     "CubeContent",
+    "CubeDerived",
     "CubeErased",
     "CubeExpired",
     "CubeFrozen",
+    "CubeMerged",
+    "CubeNarrowed",
     "CubeQuarantined",
     "CubeRebased",
     "CubeRelabelled",
     "CubeRemembered",
     "CubeRestricted",
     "CubeRevised",
+    "CubeRolledBack",
     "CubeShared",
     "CubeThawed",
     "CubeUnshared",
@@ -101,12 +109,14 @@ __all__ = [
     "OnMatter",
     "OnPrincipal",
     "OnSubject",
+    "Pathway",
     "Payload",
     "PolicyActivated",
     "PolicyRolledBack",
     "PrincipalAdded",
     "ReadCube",
     "ReadDetail",
+    "RecordedOutcome",
     "RetentionScheduled",
     "RetentionTriggered",
     "ReviewApproved",
@@ -127,20 +137,25 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
         AuditAsked,
+        CheckpointSigned,
         CommandRefused,
         ConsentGiven,
         ConsentWithdrawn,
         CubeActivated,
         CubeArchived,
+        CubeDerived,
         CubeErased,
         CubeExpired,
         CubeFrozen,
+        CubeMerged,
+        CubeNarrowed,
         CubeQuarantined,
         CubeRebased,
         CubeRelabelled,
         CubeRemembered,
         CubeRestricted,
         CubeRevised,
+        CubeRolledBack,
         CubeShared,
         CubeThawed,
         CubeUnshared,
@@ -168,7 +183,10 @@ EVENT_TYPES: dict[str, type[Event]] = {
 
 
 OLDER_VERSIONS: tuple[type[Event], ...] = (
+    v1.AuditAsked,
+    v1.CommandRefused,
     v1.CubeRelabelled,
+    v1.CubesRead,
     v1.HoldPlaced,
     v1.HoldReleased,
 )

@@ -48,6 +48,18 @@ class CubeRevised(OnContent, frozen=True, kw_only=True):
     valid_to: Integer | None
 
 
+class CubeRolledBack(OnContent, frozen=True, kw_only=True):
+    """A new content revision that says again what `to_revision` said, under a key of its own."""
+
+    revision: Integer
+    to_revision: Integer
+    findings: tuple[str, ...]
+    index: IndexDepth
+    size_bytes: Integer
+    valid_from: Integer
+    valid_to: Integer | None
+
+
 class CubeRelabelled(OnGovernance, frozen=True, kw_only=True):
     """
     The label is another one, over its valid time; from its record on where no beginning is said.

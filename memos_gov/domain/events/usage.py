@@ -22,27 +22,44 @@ class CubesRead(Event, frozen=True, kw_only=True):
     Content or facts of cubes were returned.
 
     `snapshot` is the index whose facts were used, `refused` counts hidden
-    candidates by reason; the query and the candidates are sealed.
+    candidates by reason; the query and the candidates are sealed. Of a look at
+    the past, `recorded` is the newest index that counted, and `valid` the second
+    it was about where one was asked for.
     """
+
+    VERSION: ClassVar[int] = 2
 
     action: Literal["read", "recall", "list"]
     cubes: tuple[ReadCube, ...]
     snapshot: Integer
     refused: dict[str, Integer]
+    recorded: Integer | None = None
+    valid: Integer | None = None
 
 
 class AuditAsked(Event, frozen=True, kw_only=True):
-    """Somebody asked a question of evidence about `target`."""
+    """Somebody asked a question of evidence about `target`; of the past as in `CubesRead`."""
+
+    VERSION: ClassVar[int] = 2
 
     question: str
     target: str | None
+    recorded: Integer | None = None
+    valid: Integer | None = None
 
 
 class CommandRefused(Event, frozen=True, kw_only=True):
-    """A command was refused, by policy or by the domain; `reasons` are codes, sorted."""
+    """
+    A command was refused, by policy or by the domain; `reasons` are codes, sorted.
 
+    Of a look at the past as in `CubesRead`.
+    """
+
+    VERSION: ClassVar[int] = 2
     REFUSAL: ClassVar[bool] = True
 
     action: str
     targets: tuple[str, ...]
     reasons: tuple[str, ...]
+    recorded: Integer | None = None
+    valid: Integer | None = None

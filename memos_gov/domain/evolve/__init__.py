@@ -2,12 +2,22 @@
 Events into facts: pure, total, the same for live certification and for replay.
 
 `evolve` returns the new document of every stream an event touches; each of
-those streams gains one version. An event of usage touches none.
+those streams gains one version. An event of usage touches none, but that a
+read adds to what its actor read in the session.
 """
 
 from __future__ import annotations
 
-from memos_gov.domain.evolve import cubes, holds, oversight, people, retention, words  # noqa: F401 (each registers its events)
+from memos_gov.domain.evolve import (  # noqa: F401 (each registers its events)
+    cubes,
+    holds,
+    lineage,
+    oversight,
+    people,
+    retention,
+    signing,
+    words,
+)
 from memos_gov.domain.evolve.evolving import Changes, Known, Occurrence, evolve
 from memos_gov.domain.evolve.touching import touched, touched_cubes
 

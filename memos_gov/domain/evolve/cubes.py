@@ -79,6 +79,24 @@ def _(event: e.CubeRevised, at: Occurrence, known: Known) -> Changes:
     }
 
 
+@evolve.register
+def _(event: e.CubeRolledBack, at: Occurrence, known: Known) -> Changes:
+    return {
+        event.stream(at.tenant): ContentFacts(
+            revision=event.revision,
+            mode="overwrite",
+            index=event.index,
+            findings=event.findings,
+            size_bytes=event.size_bytes,
+            valid_from=event.valid_from,
+            valid_to=event.valid_to,
+            recorded_at=at.now,
+            event_index=at.index,
+            key_id=at.key_id,
+        )
+    }
+
+
 def governed(event: e.OnGovernance, at: Occurrence, known: Known, **changes: Any) -> Changes:
     """Return the cube's facts with some fields changed; nothing for a cube never remembered."""
     stream = event.stream(at.tenant)

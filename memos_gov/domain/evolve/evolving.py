@@ -14,13 +14,20 @@ from memos_gov.domain.facts import (
 
 
 class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and by whom an event happened; `now` is its record's time in seconds."""
+    """
+    Where and by whom an event happened; `now` is its record's time in seconds.
+
+    `correlation` is the stream of what the actor read in this session, "" where
+    reads leave no trace there; `struck` are the cubes that a read did not return.
+    """
 
     tenant: str
     index: int
     now: int
     actor: str
     key_id: str = ""
+    correlation: str = ""
+    struck: frozenset[str] = frozenset()
 
 
 Known = Mapping[str, Facts]

@@ -14,9 +14,15 @@ from memos_gov.domain.facts import (
 def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
     """Return the streams whose facts `evolve` reads and writes for this event."""
     match event:
-        case e.CubeRemembered() | e.CubeRevised() | e.CubeRelabelled():
+        case e.CubeRemembered() | e.CubeRevised() | e.CubeRolledBack():
             content = ids.content_stream(tenant, event.cube)
             return (content, ids.governance_stream(tenant, event.cube))
+        case e.CubeRelabelled() | e.CubeNarrowed():
+            content = ids.content_stream(tenant, event.cube)
+            return (content, ids.governance_stream(tenant, event.cube))
+        case e.CubeDerived():
+            sources = (ids.lineage_stream(tenant, source.cube) for source in event.sources)
+            return (event.stream(tenant), *sources)
         case e.TenantFounded():
             return (event.stream(tenant), ids.guard_stream(tenant, "policy"))
         case e.HoldPlaced():
@@ -32,9 +38,9 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
 
 
 def touched_cubes(events: Iterable[e.Event], tenant: str) -> set[str]:
-    """Return the cubes whose facts these events change."""
+    """Return the cubes whose facts these events change; that something is made of one is none."""
     streams = (stream.split("/") for event in events for stream in touched(event, tenant))
-    return {parts[2] for parts in streams if parts[1] == "cube"}
+    return {parts[2] for parts in streams if parts[1] == "cube" and parts[-1] != "lineage"}
 
 
 def held_stream(tenant: str, target: HeldTarget) -> str:

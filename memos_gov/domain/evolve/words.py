@@ -18,16 +18,16 @@ def _(event: e.CubeRelabelled, at: Occurrence, known: Known) -> Changes:
         return {}
     begins = at.now if event.valid_from is None else event.valid_from
     said = TimedWord(word=event.label, valid_from=begins, valid_to=event.valid_to)
-    words = (*_from_the_first(facts.labels, facts.label), said)
+    words = (*from_the_first(facts.labels, facts.label), said)
     label = word_at(words, at.now, facts.label)
     return {
         **governed(event, at, known, labels=words, label=label),
-        **_indexed(event, at, known),
+        **indexed(event, at, known),
     }
 
 
-def _indexed(event: e.CubeRelabelled, at: Occurrence, known: Known) -> Changes:
-    """The content as it was, indexed as deep as the label in force lets it be."""
+def indexed(event: e.CubeRelabelled | e.CubeNarrowed, at: Occurrence, known: Known) -> Changes:
+    """Return the content as it was, indexed as deep as the label in force lets it be."""
     stream = ids.content_stream(at.tenant, event.cube)
     content = known.get(stream)
     if event.index is None or not isinstance(content, ContentFacts):
@@ -41,10 +41,10 @@ def _(event: e.CubeRebased, at: Occurrence, known: Known) -> Changes:
     if not isinstance(facts, GovernanceFacts):
         return {}
     said = TimedWord(word=event.basis, valid_from=event.valid_from, valid_to=event.valid_to)
-    words = (*_from_the_first(facts.bases, facts.basis), said)
+    words = (*from_the_first(facts.bases, facts.basis), said)
     return governed(event, at, known, bases=words, basis=word_at(words, at.now, facts.basis))
 
 
-def _from_the_first(words: tuple[TimedWord, ...], first: str) -> tuple[TimedWord, ...]:
+def from_the_first(words: tuple[TimedWord, ...], first: str) -> tuple[TimedWord, ...]:
     """Return what was said so far, the word a cube began with included."""
     return words or (TimedWord(word=first),)

@@ -80,22 +80,24 @@ reachable contains c.id if {
 
 # METADATA
 # title: Scopes that are enough
-# description: A read share allows reading, a write share revising too; sharing on is the owner's.
+# description: A read share allows reading, a write share changing the content too; sharing on is the owner's.
 enough contains scope if {
 	reads
 	some scope in ["read", "write"]
 }
 
-enough contains "write" if input.action == "revise"
+enough contains "write" if input.action in data.memos_gov.access.actions.writes
 
 # METADATA
 # title: Reading
-# description: Whether the action reads content or evidence.
+# description: Whether the action reads content or evidence, or makes something of what it reads.
 default reads := false
 
 reads if input.action in data.memos_gov.access.actions.content
 
 reads if input.action in data.memos_gov.access.actions.evidence
+
+reads if input.action in data.memos_gov.access.actions.derives
 
 # METADATA
 # title: Region counts

@@ -126,7 +126,9 @@ uses_content if input.action in data.memos_gov.access.actions.content
 
 uses_content if input.action in data.memos_gov.access.actions.evidence
 
-uses_content if input.action == "revise"
+uses_content if input.action in data.memos_gov.access.actions.derives
+
+uses_content if input.action in data.memos_gov.access.actions.writes
 
 # METADATA
 # title: Change

@@ -78,6 +78,11 @@ obligations contains {"kind": "mask", "what": sort(hidden)} if {
 
 obligations contains {"kind": "quarantine"} if suspicious
 
+obligations contains {"kind": "unlink", "reason": "imported"} if {
+	input.cube.origin == "import"
+	input.cube.session_reads > 0
+}
+
 # METADATA
 # title: Label floors
 # description: The lowest labels that the personal numbers found allow.

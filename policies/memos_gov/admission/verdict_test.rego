@@ -5,7 +5,7 @@ import data.memos_gov.admission
 candidate := {
 	"form": "plaintext", "label": "internal", "purposes": ["complaint-handling"],
 	"basis": "legitimate-interest", "region": "global", "retention_class": "complaint",
-	"semantic_type": "episode", "size_bytes": 10,
+	"semantic_type": "episode", "origin": "user", "size_bytes": 10, "session_reads": 0,
 }
 
 asked(role) := {
@@ -65,6 +65,13 @@ obliged_cases := {
 			{"kind": "quarantine"},
 		],
 	],
+	"imported after reading": [
+		"agent",
+		{"cube": {"origin": "import", "session_reads": 3}},
+		[{"kind": "unlink", "reason": "imported"}],
+	],
+	"imported before any reading": ["agent", {"cube": {"origin": "import"}}, []],
+	"said after reading": ["agent", {"cube": {"session_reads": 3}}, []],
 	"agent brings what is restricted": [
 		"agent",
 		{"actor": {"clearance": "restricted"}, "cube": {"label": "restricted"}},
