@@ -172,7 +172,7 @@ def test_fsck_of_a_table_that_was_changed_finds_the_row(folder: Path, table: str
     elif table == "checkpoints":
         sql(folder / "tables.db", "UPDATE checkpoints SET log_time_ms = 7")
     else:
-        sql(folder / "tables.db", f"UPDATE {table} SET {column} = 7 WHERE rowid = {row}")
+        sql(folder / "tables.db", f"UPDATE {table} SET {column} = 7654321 WHERE rowid = {row}")
 
     report = fsck(folder)
 
@@ -253,7 +253,7 @@ def test_fsck_of_a_vault_of_another_folder_says_so(folder: Path, tmp_path: Path)
 
 def test_fsck_of_a_changed_policy_names_its_digest(folder: Path) -> None:
     """A bundle that was active must be what its digest says."""
-    (bundle,) = (p for p in (folder / "policies").iterdir() if p.is_dir())
+    bundle = next(p for p in (folder / "policies").iterdir() if p.is_dir())
     (bundle / "data.json").write_text("{}")
 
     assert {(str(bundle), "policy")} == found(fsck(folder))
