@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import embedded, ingest, past, policy, process, recall, report
+from bench import embedded, ingest, past, policy, process, proofs, recall, report
 from bench.measure import Bench, Figure
 
 SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
@@ -24,6 +24,7 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "embedded": embedded.measure,
     "recall": recall.measure,
     "past": past.measure,
+    "proofs": proofs.measure,
     "ingest": ingest.measure,
     "process": process.measure,
 }

@@ -24,12 +24,14 @@ from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import (
     CaseFacts,
     ConsentFact,
+    ErasureFacts,
     MatterFacts,
     SubjectFacts,
 )
 from memos_gov.domain.lineage import named_by, own_traits, own_word
 from memos_gov.domain.questions import Question
 from memos_gov.domain.verdicts import Verdict, merge
+from memos_gov.naming import unknown
 
 __all__ = ["Assessed", "Assessor"]
 
@@ -54,6 +56,10 @@ class Assessor:
                 return self._remember(command)
             case c.ReviseCube():
                 return self._revise(command)
+            case c.EraseCube():
+                return self._erase_cube(command)
+            case c.EraseSubject():
+                return self._erase_subject(command)
             case c.OnCubes() | c.SplitCube() | c.RollBackCube():
                 return self._deriving.assess(command, self._situation())
             case c.OnCube():
@@ -153,6 +159,45 @@ class Assessor:
         admitted = self._admission.admit(verdict, content, cube.governance.label, facts)
         situation = replace(access.situation, admitted=admitted)
         return Assessed(situation, verdict, {command.cube: verdict})
+
+    def _erase_cube(self, command: c.EraseCube) -> Assessed:
+        """Assess a cube and every one that was made of it, since all of them end together."""
+        at = self._attempt
+        asked = self._on_cube(command, command.cube)
+        cube = asked.situation.cube
+        if cube is None:
+            return asked
+        derived = at.cubes(at.descendants(command.cube))
+        verdicts = at.judged(at.asked(command.ACTION, act_target(command)), derived.values())
+        situation = replace(
+            asked.situation,
+            erasing=any(x.erasing for x in (cube, *derived.values())),
+            kept_erasure=self._kept(cube.governance.erasure, cube=command.cube),
+        )
+        verdict = merge(asked.verdict, *verdicts.values())
+        return Assessed(situation, verdict, {**asked.by_target, **verdicts})
+
+    def _erase_subject(self, command: c.EraseSubject) -> Assessed:
+        at = self._attempt
+        (facts,) = at.subjects([command.subject])
+        assessed = self._act(command, _subject_target(command.subject, facts, at.now))
+        if command.subject == unknown("subject"):
+            verdict = merge(assessed.verdict, at.unknown())
+            return Assessed(assessed.situation, verdict, {command.subject: verdict})
+        kept = self._kept(facts.erasure, subject=command.subject)
+        situation = replace(assessed.situation, erasing=facts.erasing, kept_erasure=kept)
+        return assessed._replace(situation=situation)
+
+    def _kept(
+        self, erasure: str | None, *, subject: str | None = None, cube: str | None = None
+    ) -> str | None:
+        """Return an erasure if it is of exactly this target and had to keep all of it."""
+        at = self._attempt
+        if erasure is None:
+            return None
+        facts = at.get(ids.erasure_stream(at.tenant, erasure), ErasureFacts)
+        found = facts and (facts.state, facts.subject, facts.cube)
+        return erasure if found == ("kept", subject, cube) else None
 
     def _on_case(self, command: c.OnCase) -> Assessed:
         at = self._attempt

@@ -20,14 +20,15 @@ but the facts that decide (followers).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
+from memos_gov.domain.erasing import is_out_of_reach, is_report, may_end
 from memos_gov.domain.evolve import Occurrence, evolve, touched
 from memos_gov.domain.facts import PolicyFacts
 from memos_gov.domain.history import (
@@ -54,14 +55,13 @@ from memos_gov.domain.reliance import (
 from memos_gov.errors import SettingsError
 from memos_gov.heads import checkpoint_problem, require_signed_root
 from memos_gov.transparency import merkle
-from memos_gov.transparency.leaf import leaf_entry
+from memos_gov.transparency.leaf import entry_of
 
 RULES_VERSION = 1
 SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
-_NO_ID = bytes(16)
-_NO_HASH = bytes(32)
-_UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned)
+_REPORTS = (e.CustodianErased, e.ErasureCompleted)
+_UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned, *_REPORTS)
 _SEALED = (e.CubeRemembered, e.CubeRevised, e.CubeRolledBack)
 
 
@@ -140,14 +140,14 @@ def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]
 
 def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Rows) -> None:
     told = known.recorded.of(item.at)
-    if told is not None and _obeyed(item, told, known, rows):
+    if told is not None and _obeyed(item, told, known, mac_keys, rows):
         return
     try:
         record = _trusted(item, known, mac_keys)
     except Rejected as rejected:
         _close(item, None, ids.INSTANCE, rejected.code, rejected.detail, known, rows)
         return
-    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+    _tell_time(record, known)
     tenant = record.data.tenant
     earlier = known.outcomes.get((tenant, record.id))
     try:
@@ -164,9 +164,13 @@ def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Row
     _close(item, record, tenant, code, detail, known, rows)
 
 
-def _obeyed(item: Parsed, told: Told, known: Known, rows: Rows) -> bool:
+def _obeyed(
+    item: Parsed, told: Told, known: Known, mac_keys: Mapping[str, bytes], rows: Rows
+) -> bool:
     """Give a record the outcome that is recorded; False where it cannot have it."""
     if told.apart:
+        with suppress(Rejected):  # (a genesis that was rejected still told the time)
+            _tell_time(_trusted(item, known, mac_keys), known)
         _close(item, None, ids.INSTANCE, told.code, told.detail, known, rows)
         return True
     record = item.record
@@ -175,7 +179,7 @@ def _obeyed(item: Parsed, told: Told, known: Known, rows: Rows) -> bool:
     if told.code == REPEATED:
         earlier = known.outcomes.get((record.data.tenant, record.id))
         if earlier is not None:
-            known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+            _tell_time(record, known)
             _repeat(item, earlier, known, rows)
         return earlier is not None
     final = told.code in {ACCEPTED, "refused"}
@@ -183,9 +187,13 @@ def _obeyed(item: Parsed, told: Told, known: Known, rows: Rows) -> bool:
         raise _unknown_here()
     if final and item.problem:
         return False
-    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
+    _tell_time(record, known)
     _close(item, record, record.data.tenant, told.code, told.detail, known, rows)
     return True
+
+
+def _tell_time(record: codec.Record, known: Known) -> None:
+    known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
 
 
 def _unknown_here() -> SettingsError:
@@ -275,13 +283,16 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
 
 
 def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
-    """The records that need no verdict: control, genesis, recovery, a signed checkpoint."""
+    """The records that need no verdict: control, genesis, recovery, checkpoint, reports."""
     tenant = record.data.tenant
     match item.events:
         case (e.LogFounded() | e.TenantFounded(),) if tenant not in known.trees:
             return
         case (e.LogExtended(),) if tenant == ids.INSTANCE:
             return
+        case (e.CustodianErased() | e.ErasureCompleted() as event,):
+            if is_report(event, tenant, record.data.actor, known.facts):
+                return
         case (e.PolicyRolledBack() as event,):
             facts = known.facts.get(event.stream(tenant))
             if isinstance(facts, PolicyFacts) and is_recovery_signature(
@@ -314,6 +325,8 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
         raise Rejected("stale", streams=[ids.guard_stream(record.data.tenant, "policy")])
     if known.log_time_ms >= verdict.valid_until * 1000:
         raise Rejected("late")
+    if not may_end(item.events, record.data.tenant, record.data.actor, known.facts):
+        raise Rejected("invalid", why=["ending"])
 
 
 def _cubes_of(events: Sequence[e.Event]) -> set[str]:
@@ -351,17 +364,17 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
     if not must <= data.relied_on.keys():
         raise Rejected("incomplete", streams=must - data.relied_on.keys())
     moved = {s for s, version in data.relied_on.items() if known.versions.get(s, 0) != version}
-    if not moved:
-        return {}
     reads = [event for event in item.events if isinstance(event, e.CubesRead)]
-    if not reads or moved & set(base):
+    if moved and (not reads or moved & set(base)):
         raise Rejected("stale", streams=moved)
     struck = {
         c.cube
-        for c in reads[0].cubes
+        for read in reads
+        for c in read.cubes
         if moved & set(cube_streams(data.tenant, c.cube, known.facts))
+        or is_out_of_reach(read, c.cube, data.tenant, known.facts)
     }
-    return {"struck": sorted(struck)}
+    return {"struck": sorted(struck)} if moved or struck else {}
 
 
 def _check_lineage(item: Parsed, record: codec.Record, known: Known) -> None:
@@ -405,7 +418,7 @@ def _close(
 ) -> None:
     """Give the record its index and leaf, and write down what follows from it."""
     tree = known.trees.get(tenant, Tree())
-    entry = _entry(item, record, tree.size, code, detail)
+    entry = entry_of(record, item.at.body, index=tree.size, code=code, detail=detail)
     outcome = _outcome(record, tenant, tree.size, code, detail, merkle.leaf_hash(entry))
     grown = Tree(tree.size + 1, merkle.append(tree.frontier, tree.size, outcome.leaf))
     require_signed_root(tenant, grown, item.at, known.recorded)
@@ -432,29 +445,6 @@ def _close(
     if record is not None and outcome.final:
         known.outcomes[(tenant, record.id)] = outcome
         _apply(item, record, outcome, known, rows)
-
-
-def _entry(
-    item: Parsed, record: codec.Record | None, index: int, code: str, detail: dict[str, list[str]]
-) -> bytes:
-    """Return the leaf entry of a decided record; `record` is None where it is not trusted."""
-    if record is None:
-        command_id, salt, time_ms = _NO_ID, _NO_ID, 0
-        hashes = (hashlib.sha256(item.at.body).digest(), _NO_HASH)
-    else:
-        command_id = bytes.fromhex(record.id.replace("-", ""))
-        salt = bytes.fromhex(record.data.salt)
-        time_ms, hashes = codec.milliseconds(record.time), codec.header_hash(record)
-    return leaf_entry(
-        index=index,
-        command_id=command_id,
-        code=code,
-        time_ms=time_ms,
-        header_hash=hashes[0],
-        sealed_hash=hashes[1],
-        detail_hash=hashlib.sha256(codec.canonical(detail)).digest(),
-        salt=salt,
-    )
 
 
 def _outcome(

@@ -25,6 +25,7 @@ _VERDICT = msgspec.json.Decoder(v.Verdict)
 _VERDICTS = msgspec.json.Decoder(dict[str, v.Verdict])
 _SCOPE = msgspec.json.Decoder(v.Scope)
 _PLANS = msgspec.json.Decoder(dict[str, v.FormPlan])
+_ERASURE = msgspec.json.Decoder(v.ErasurePlan)
 _RETENTIONS = msgspec.json.Decoder(dict[str, v.RetentionVerdict])
 NOTHING = v.Scope(any=())
 CLAUSES_MAX = 8
@@ -112,6 +113,23 @@ class Judge:
             return self.retention(tenant, now, [cube])[cube["id"]]
         except (PolicyUnavailableError, KeyError):
             return v.UNDECIDED
+
+    def erasure(
+        self, tenant: str, now: int, target: Question, cubes: Sequence[Question]
+    ) -> v.ErasurePlan:
+        """
+        Return what becomes of each cube of a page, and of what the erasure was asked for.
+
+        Raises:
+            PolicyUnavailableError: No answer, or none about one of the cubes;
+                nothing may be erased.
+        """
+        question = {"now": now, "tenant": tenant, "target": target, "cubes": cubes}
+        plan = _decode(_ERASURE, self._ask("memos_gov/erasure/plan", question))
+        if plan.cubes.keys() != {cube["id"] for cube in cubes}:
+            msg = "policy gave no answer about a cube of the page"
+            raise PolicyUnavailableError(msg, reason=v.UNDEFINED)
+        return plan
 
     def _one(self, entrypoint: str, question: Question) -> v.Verdict:
         try:

@@ -55,6 +55,11 @@ class Leasing:
             if self._now() >= self._due:
                 self._renew()
 
+    def begin_anew(self) -> None:
+        """Drop what was opened before, and say so: nobody waits for this service any more."""
+        with self._lock:
+            self._renew()
+
     def _renew(self) -> None:
         begun = self._now()
         with self._tables.snapshot() as snapshot:

@@ -1,8 +1,9 @@
 """
 The notary: signs the head of each tenant's tree, and writes down what became of its records.
 
-Every CHECKPOINT_RECORDS records, or when one has waited for the interval of
-the settings, and only if something else than a checkpoint was decided since.
+Every CHECKPOINT_RECORDS records (but not twice within PAUSE_S, so that a flood
+is not slowed down), or when one has waited for the interval of the settings,
+and only if something else than a checkpoint was decided since.
 Embedded there is no worker: whoever handled a command calls `after`, which
 costs a comparison when nothing is due. A head is signed only when the tiles
 give the tree's root and begin with the head before; the certifier checks that
@@ -39,6 +40,7 @@ from memos_gov.transparency.notes import Signer
 from memos_gov.transparency.proofs import verify_consistency
 
 CHECKPOINT_RECORDS = 1000
+PAUSE_S = 0.5
 OUTCOMES_BYTES_MAX = 600_000
 OUTCOMES_MAX = 10_000
 ATTEMPTS_MAX = 8
@@ -50,11 +52,16 @@ _BEHIND = (
 
 @dataclass(slots=True)
 class _Standing:
-    """What a tenant's newest checkpoint covers; `waiting_s` is since when a record waits."""
+    """
+    What a tenant's newest checkpoint covers.
 
-    size: int
-    index: int
-    waiting_s: float | None
+    `signed_s` is when it was signed, `waiting_s` since when a record waits.
+    """
+
+    size: int = 0
+    index: int = -1
+    signed_s: float = 0
+    waiting_s: float | None = None
 
     def others(self, size: int) -> int:
         """Return how many records other than the checkpoint were decided since."""
@@ -157,8 +164,9 @@ class Notary:
             return False
         if standing.waiting_s is None:
             standing.waiting_s = now_s
-        waited = now_s - standing.waiting_s >= self._interval_s
-        return waited or others >= CHECKPOINT_RECORDS
+        if others >= CHECKPOINT_RECORDS:
+            return now_s - standing.signed_s >= PAUSE_S
+        return now_s - standing.waiting_s >= self._interval_s
 
     def _sign_if_due(self, tenant: str) -> None:
         """Sign unless another process did meanwhile; a large backlog is worked off in steps."""
@@ -170,12 +178,12 @@ class Notary:
     def _load(self, tenant: str) -> _Standing:
         """Read what a tenant's newest checkpoint covers."""
         with self._tables.snapshot() as snapshot:
-            facts = newest_head(snapshot, tenant)
-            size, index = (0, -1) if facts is None else (facts.size, facts.index)
-            waiting_ms = snapshot.decided_at(tenant, size + (index == size))
-        waiting_s = None if waiting_ms is None else waiting_ms / 1000
-        self._standing[tenant] = _Standing(size, index, waiting_s)
-        return self._standing[tenant]
+            standing = _standing(newest_head(snapshot, tenant))
+            first = standing.size + (standing.index == standing.size)
+            waiting_ms = snapshot.decided_at(tenant, first)
+        standing.waiting_s = None if waiting_ms is None else waiting_ms / 1000
+        self._standing[tenant] = standing
+        return standing
 
     def _tree(self, tenant: str) -> Tree:
         with self._tables.snapshot() as snapshot:
@@ -193,14 +201,14 @@ class Notary:
                 _require_recorded(snapshot, tenant, head, place)
             before, tree = newest_head(snapshot, tenant), snapshot.tree(tenant)
             told, last = self._told(snapshot, tenant, before)
-        if before is None or _Standing(before.size, before.index, None).others(tree.size) > 0:
+        if _standing(before).others(tree.size) > 0:
             if not self.tiles.grow(tenant, tree.size):
                 return None
             event = self._signed(tenant, before, tree, told, last)
             outcome = self._proposer.submit_unjudged(tenant, ids.NOTARY, event, action="checkpoint")
             if outcome.code != ACCEPTED:
                 return None
-            self._load(tenant)
+            self._load(tenant).signed_s = self._clock.now().timestamp()
         return self._published(tenant)
 
     def _told(
@@ -261,12 +269,11 @@ class Notary:
         with self._tables.snapshot() as snapshot:
             facts = newest_head(snapshot, tenant)
         assert facts is not None
-        vkey = self.signer(tenant).vkey
-        found = self.tiles.published(tenant, vkey)
-        if found is None or found[0].size < facts.size:
-            self.tiles.publish(tenant, facts.note)
-        if self._witness is not None and self._witness.newest(vkey.name) != facts.note:
-            self._witness.keep(vkey.name, facts.note)
+        self.tiles.publish(tenant, facts.note)
+        if self._witness is not None:
+            origin = self.signer(tenant).vkey.name
+            if self._witness.newest(origin) != facts.note:
+                self._witness.keep(origin, facts.note)
         return facts
 
 
@@ -276,6 +283,12 @@ def newest_head(snapshot: Snapshot, tenant: str) -> CheckpointFacts | None:
     _, facts = snapshot.facts([stream]).get(stream, (0, None))
     assert facts is None or isinstance(facts, CheckpointFacts)
     return facts
+
+
+def _standing(facts: CheckpointFacts | None) -> _Standing:
+    if facts is None:
+        return _Standing()
+    return _Standing(size=facts.size, index=facts.index, signed_s=facts.signed_at)
 
 
 def _recorded(found: Unusual, *, apart: bool) -> e.RecordedOutcome:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import uuid_utils
 
@@ -92,7 +93,13 @@ class Proposer:
         return outcome
 
     def submit_unjudged(
-        self, tenant: str, actor: str, *events: e.Event, action: str, command_id: str = ""
+        self,
+        tenant: str,
+        actor: str,
+        *events: e.Event,
+        action: str,
+        command_id: str = "",
+        at: int | None = None,
     ) -> Outcome:
         """
         Propose events without a verdict and return the record's outcome, whatever it is.
@@ -100,8 +107,9 @@ class Proposer:
         Args:
             action: What is done, as the record's context says it.
             command_id: The idempotency key; a fresh one when empty.
+            at: The time of the record in seconds, where an event speaks of it.
         """
-        now = self._clock.now()
+        now = self._clock.now() if at is None else datetime.fromtimestamp(at, UTC)
         command_id = command_id or new_command_id()
         data = codec.RecordData(
             tenant=tenant,

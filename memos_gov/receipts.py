@@ -23,6 +23,7 @@ from memos_gov.domain.events import (
     CubeRevised,
     CubeRolledBack,
     Draft,
+    ErasureRequested,
 )
 from memos_gov.domain.history import Outcome
 from memos_gov.domain.questions import Caller
@@ -50,6 +51,7 @@ REMEDIES = {
     "policy_active": NOTHING_TO_DO,
     "not_due": "`memos-gov audit due` shows what is due, and when.",
     "already_triggered": NOTHING_TO_DO,
+    "erasure_open": "`memos-gov audit requests` shows it; opening the folder goes on with it.",
     "no_earlier_revision": "`memos-gov history` shows the revisions there are.",
     "basis_unclear": "Name one of the sources' own bases.",
     "purposes_disjoint": "Derive from fewer sources, or begin a new session, which has none.",
@@ -87,6 +89,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     cube_id: str | None = None
     revision: int | None = None
     case_id: str | None = None
+    erasure_id: str | None = None
     repeated: bool = False
     index_depth: IndexDepth | None = None
     cube_ids: tuple[str, ...] = ()
@@ -113,7 +116,8 @@ def only_asked(command: c.Command, drafts: tuple[Draft, ...]) -> tuple[Draft, ..
     if any(draft.event.REFUSAL for draft in drafts):
         return drafts
     question = f"dry-run-{command.ACTION.replace('_', '-')}"
-    return (Draft(AuditAsked(question=question, target=getattr(command, "cube", None))),)
+    target = getattr(command, "subject" if isinstance(command, c.EraseSubject) else "cube", None)
+    return (Draft(AuditAsked(question=question, target=target)),)
 
 
 def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
@@ -122,6 +126,8 @@ def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
     cube = next((x for x in events if isinstance(x, _NEW_CONTENT)), None)
     derived = (x for x in events if isinstance(x, CubeDerived))
     case = next((e for d in prepared.drafts if (e := getattr(d.event, "case", None))), None)
+    requested = (d.event for d in prepared.drafts if isinstance(d.event, ErasureRequested))
+    erasure = next((event.erasure for event in requested), None)
     return Receipt(
         command_id=prepared.command_id,
         tenant=caller.tenant,
@@ -133,6 +139,7 @@ def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
         cube_id=None if cube is None else cube.cube,
         revision=None if cube is None else getattr(cube, "revision", 1),
         case_id=case,
+        erasure_id=erasure,
         index_depth=None if cube is None else cube.index,
         cube_ids=tuple(x.cube for x in events if isinstance(x, CubeRemembered)),
         sources=tuple(dict.fromkeys(s.cube for x in derived for s in x.sources)),

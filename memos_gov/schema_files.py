@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from memos_gov.domain.commands import COMMAND_TYPES
-from memos_gov.domain.events import EVENT_VERSIONS, CubeContent, ReadDetail
+from memos_gov.domain.events import EVENT_VERSIONS, CubeContent, ErasureReason, ReadDetail
 from memos_gov.domain.policy_inputs import ENTRYPOINTS, Asked, Question
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -70,11 +70,8 @@ def _inlined(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[st
 
 def event_schemas() -> dict[str, bytes]:
     """Return the schema of every version of a header, and of every payload, by file name."""
-    shapes: tuple[type[msgspec.Struct], ...] = (
-        *EVENT_VERSIONS.values(),
-        CubeContent,
-        ReadDetail,
-    )
+    payloads = (CubeContent, ErasureReason, ReadDetail)
+    shapes: tuple[type[msgspec.Struct], ...] = (*EVENT_VERSIONS.values(), *payloads)
     return {
         f"{shape.__name__}.v{getattr(shape, 'VERSION', 1)}.json": _pretty(
             {"$schema": DRAFT, **msgspec.json.schema(shape)}

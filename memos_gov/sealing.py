@@ -6,8 +6,8 @@ stream, event type, schema version, revision, command id and key id. Moved
 anywhere else it does not open. Keys come from a pool that the vault committed
 beforehand, so a write waits for one fsync, the log's.
 
-Queries and candidates of reads are sealed under a key per tenant and month,
-so that they end by schedule.
+Queries and candidates of reads, and reasons of erasures, are sealed under a key
+per tenant and month, so that they end by schedule.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from memos_gov.domain.codec import Envelope, canonical, decode_stored_header, envelope
-from memos_gov.domain.events import CubeContent, Draft, Event, ReadDetail
+from memos_gov.domain.events import CubeContent, Draft, ErasureReason, Event, ReadDetail
 from memos_gov.domain.facts import GovernanceFacts, SubjectFacts
 from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.ports import ContentKey, KeyStore, Snapshot, StoredEvent
@@ -37,17 +37,6 @@ STREAM_PARTS = 3
 EVENTS_CHECKED = 64
 POOL_KEYS_FIRST = 8
 POOL_KEYS_MAX = 512
-
-
-class MasterKeys(msgspec.Struct, frozen=True):
-    """The key-encryption keys by epoch, in hex; the newest wraps what is made now."""
-
-    epochs: dict[int, str]
-
-    @property
-    def current(self) -> int:
-        """The newest epoch."""
-        return max(self.epochs)
 
 
 class Sealer:
@@ -77,7 +66,7 @@ class Sealer:
         return envelope(draft.event, tenant, base64.b64encode(sealed).decode(), key.key_id)
 
     def _key_for(self, draft: Draft, tenant: str, now: datetime) -> ContentKey:
-        if isinstance(draft.payload, ReadDetail):
+        if isinstance(draft.payload, ReadDetail | ErasureReason):
             name = month_name(now)
             secret = self._keys.secret(tenant, name, create=True)
             assert secret is not None

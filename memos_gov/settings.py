@@ -20,7 +20,7 @@ from memos_gov.errors import SettingsError
 
 FILE_NAME = "memos-gov.toml"
 POLICY_DEADLINE_S_MAX = 60
-CHECKPOINT_S_MAX = 86_400
+CHECKPOINT_S_MAX = 1_000_000_000
 WRITTEN = ("tenant", "principal", "purpose", "label", "basis", "retention_class", "region")
 
 

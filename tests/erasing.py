@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from memos_gov.assess import Assessed
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
+from memos_gov.domain import ids
 from memos_gov.domain.decide import Situation
 from memos_gov.domain.history import Outcome
 from memos_gov.domain.verdicts import Verdict
@@ -19,11 +22,14 @@ from memos_gov.receipts import Prepared
 from memos_gov.service import Actor
 
 ERASURE = "e_one"
+_ENDINGS = (e.CubeErased, e.SubjectErased)
 
 
 def prepared(actor: Actor, *events: e.Event) -> Prepared:
     """Return a record that policy allowed, naming everything it relies on, on its way."""
     governor, caller = actor.rooms.governor, actor.caller
+    if any(isinstance(event, _ENDINGS) for event in events):
+        caller = replace(caller, principal=ids.ERASER)
     with governor.tables.snapshot() as snapshot:
         attempt = governor.attempt(snapshot, caller)
         cubes = sorted({cube for event in events if (cube := getattr(event, "cube", None))})
@@ -56,7 +62,13 @@ def erase_subject(actor: Actor, name: str) -> str:
     """Have a person's name forgotten, and return the opaque id that it had."""
     keys = actor.rooms.governor.keys
     subject = keys.refer(actor.caller.tenant, "subject", [name])[name]
-    outcome = propose(actor, e.SubjectErased(subject=subject, erasure=ERASURE))
+    asked = {"erasure": ERASURE, "subject": subject}
+    restricted = e.SubjectRestricted(**asked)
+    requested = e.ErasureRequested(**asked, cube=None, cubes=())
+    assert "accepted" == propose(actor, requested, restricted).code
+    page = {"page": 1, "erased": 0, "kept": 0, "last": None, "custodians": ()}
+    planned = e.ErasurePlanned(**asked, **page, state="checking")  # type: ignore[arg-type]
+    outcome = propose(actor, planned, e.SubjectErased(subject=subject, erasure=ERASURE))
     assert "accepted" == outcome.code
     return subject
 

@@ -77,6 +77,7 @@ def test_list_of_subjects_is_printed_and_measures_nothing(
         "embedded",
         "recall",
         "past",
+        "proofs",
         "ingest",
         "process",
     ] == capsys.readouterr().out.split()

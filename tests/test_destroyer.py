@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 import memos_gov
 from memos_gov import destroyer as destroyer_module
@@ -99,7 +100,8 @@ def test_record_that_repeats_an_id_with_other_events_destroys_nothing(
     first = prepared(owner, e.CubeFrozen(cube=other))
     second = prepared(owner, e.CubeErased(cube=cube, erasure=ERASURE))
     record = codec.decode(second.proposal.body)
-    body = governor.proposer.sign(record.data, first.command_id, "ArchiveCube", record.time)
+    data = replace(record.data, actor=owner.caller.principal)
+    body = governor.proposer.sign(data, first.command_id, "ArchiveCube", record.time)
     governor.submit([first])
 
     proposal = Proposal("default", second.proposal.time_ms, body)
@@ -293,6 +295,8 @@ def test_old_log_under_a_newer_vault_is_refused(
 KILLED = """
 import os, signal, sys
 import memos_gov
+from memos_gov.backends.sqlite.vault.destroying import Destruction
+from memos_gov.backends.sqlite.vault.file import VaultFile
 from memos_gov.destroyer import Destroyer
 from tests.erasing import erase, erase_subject
 
@@ -305,11 +309,9 @@ with memos_gov.open(sys.argv[1]) as gov:
     if place == "before":
         Destroyer._write = kill
     elif place == "within":
-        vault = type(gov.rooms.governor.keys)
-        inner = __import__("memos_gov.backends.sqlite.vault").backends.sqlite.vault._Destroying
-        inner.advance = kill
+        Destruction.advance = kill
     else:
-        type(gov.rooms.governor.keys)._empty_log = kill
+        VaultFile.empty_log = kill
     if method == "cube":
         erase(owner, cube)
     else:
@@ -401,7 +403,8 @@ def test_erased_cube_leaves_a_folder_that_examines_clean_and_a_key_brought_back_
 
     with closing(sqlite3.connect(folder / "vault.db", isolation_level=None)) as vault:
         for name, row in rows.items():
-            vault.execute("UPDATE content_keys SET wrapped = ? WHERE key_id = ?", (row, name))
+            values = (name, "default", 1, row)
+            vault.execute("INSERT OR REPLACE INTO content_keys VALUES (?,?,?,?)", values)
 
     found = [(f.kind, f.message) for f in fsck(folder).findings]
     assert 2 == len(found)

@@ -1,6 +1,5 @@
 """Content never leaks sideways: not into files in the clear, errors, or logger lines."""
 
-import base64
 import logging
 from pathlib import Path
 
@@ -8,29 +7,12 @@ import pytest
 
 import memos_gov
 from memos_gov.domain import commands as c
+from tests.residue import places_of
 
 PURPOSE = "complaint-handling"
 CANARY = "xylophone-quartz-7731"
 PERSON = "person-canary-8842"
 MATTER = "matter-canary-9953"
-
-
-def every_byte(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file below a folder, by relative path."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def forms_of(text: str) -> list[bytes]:
-    """Return a text as it could stand in a file."""
-    raw = text.encode()
-    return [raw, text.encode("utf-16-le"), base64.b64encode(raw)[:-4], raw.hex().encode()]
-
-
-def places_of(text: str, folder: Path) -> list[str]:
-    """Return the files that hold a text in some form."""
-    found = every_byte(folder).items()
-    return [name for name, body in found if any(form in body for form in forms_of(text))]
 
 
 def test_content_that_policy_keeps_from_the_index_stands_nowhere_in_the_clear(

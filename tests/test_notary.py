@@ -100,13 +100,32 @@ def test_record_that_waited_a_minute_is_signed_with_the_next_command(
     assert 1 == len(signed(gov))
 
 
-def test_thousand_records_are_signed_at_once(gov: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the time; here a thousand is five."""
+def test_thousand_records_are_signed_at_once(
+    gov: Service, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before a minute; here a thousand is five."""
     monkeypatch.setattr(notary, "CHECKPOINT_RECORDS", 5)
     for number in range(10):
+        clock.ahead += timedelta(seconds=1)
         owner(gov).remember(f"memory {number}")
 
     assert [5, 11] == [event.size for event in signed(gov)]
+
+
+def test_flood_of_records_is_signed_no_more_than_twice_a_second(
+    gov: Service, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next head then covers all of them."""
+    monkeypatch.setattr(notary, "CHECKPOINT_RECORDS", 5)
+    stands = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: stands + clock.ahead)
+    for number in range(20):
+        owner(gov).remember(f"memory {number}")
+    assert [5] == [event.size for event in signed(gov)]
+    clock.ahead = timedelta(seconds=0.5)
+    owner(gov).remember("after the pause")
+
+    assert [5, 23] == [event.size for event in signed(gov)]
 
 
 def test_nothing_is_signed_where_only_a_checkpoint_was_decided(

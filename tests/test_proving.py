@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 import memos_gov
 from memos_gov.domain import codec, ids
-from memos_gov.domain.events import EVENT_TYPES, Event
+from memos_gov.domain.events import Event
 from memos_gov.errors import (
     CorruptionError,
     DeniedError,
@@ -155,8 +155,7 @@ class Stated(Event, frozen=True, kw_only=True):
 def stated(gov: Service, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the index of a record whose event has the digest of `STATEMENT`."""
     governor = gov.rooms.governor
-    monkeypatch.setitem(EVENT_TYPES, "Stated", Stated)
-    monkeypatch.setitem(codec._HEADERS, "Stated", msgspec.json.Decoder(Stated))
+    monkeypatch.setitem(codec._HEADERS, ("Stated", 1), msgspec.json.Decoder(Stated))
     monkeypatch.setattr("memos_gov.certify._check_events", lambda *_: None)
     monkeypatch.setattr("memos_gov.certify._check_unjudged", lambda *_: None)
     event = Stated(statement=statement_digest(STATEMENT))

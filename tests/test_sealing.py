@@ -13,8 +13,8 @@ from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.domain.codec import Envelope, canonical
 from memos_gov.domain.events import CubeContent, CubeFrozen, CubesRead, Draft, Event, ReadDetail
 from memos_gov.errors import CorruptionError, NotFoundError
-from memos_gov.ports import StoredEvent
-from memos_gov.sealing import MasterKeys, Sealer, month_name
+from memos_gov.ports import MasterKeys, StoredEvent
+from memos_gov.sealing import Sealer, month_name
 from tests.domain.given import CUBE, remembered
 
 TENANT, COMMAND = "acme", "01a20996-a52e-7333-90d2-0b5b494901a1"

@@ -8,15 +8,19 @@ carry away: nothing here needs it afterwards, as its public half stays in
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from memos_gov.errors import CorruptionError, SettingsError, UnavailableError, remedy_of
-from memos_gov.sealing import KEY_BYTES, MasterKeys
+from memos_gov.ports import MasterKeys
+from memos_gov.sealing import KEY_BYTES
 
 _RECOVERY_PUBLIC = "recovery.pub"
 
@@ -30,27 +34,14 @@ class KeyFiles:
     def make(self) -> None:
         """Make every key; none may exist yet."""
         self._folder.mkdir(mode=0o700)
-        master = MasterKeys({1: secrets.token_hex(KEY_BYTES)})
-        self._write("kek", msgspec.json.encode(master))
+        FileKeyring(self._folder).begin(1)
         self._write("operator", secrets.token_hex(KEY_BYTES).encode())
         for name in ("verifier", "recovery"):
             self._write(name, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode())
         self._write(_RECOVERY_PUBLIC, self.public("recovery").encode())
 
     def _write(self, name: str, body: bytes) -> None:
-        path = self._folder / name
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(body + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def master(self) -> MasterKeys:
-        """Return the master keys."""
-        try:
-            return msgspec.json.decode(self._read("kek"), type=MasterKeys)
-        except msgspec.MsgspecError as error:
-            raise CorruptionError("keys/kek is damaged", place="keys/kek") from error
+        _write_new(self._folder / name, body)
 
     def require_operator(self) -> None:
         """
@@ -93,11 +84,111 @@ class KeyFiles:
         return public.hex()
 
     def _read(self, name: str) -> bytes:
+        return _read(self._folder / name)
+
+
+class FileKeyring:
+    """`keys/kek`: replaced as a whole, and what it held is overwritten; see `Keyring`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "kek"
+        self._aside = folder / ".kek.new"
+
+    def master(self) -> MasterKeys:
+        """See `Keyring.master`."""
         try:
-            return (self._folder / name).read_bytes().strip()
-        except FileNotFoundError:
-            remedy = "Bring the key file back from where you keep it."
-            raise SettingsError(f"the key file keys/{name} is missing", remedy=remedy) from None
-        except OSError as error:
-            msg = f"keys/{name} cannot be read"
-            raise UnavailableError(msg, backend="keys", remedy=remedy_of(error)) from error
+            found = self._decoded()
+        except msgspec.MsgspecError:
+            found = None
+        try:
+            # A file that was replaced while it was read is read again.
+            found = found or self._decoded()
+        except msgspec.MsgspecError as error:
+            raise CorruptionError("keys/kek is damaged", place="keys/kek") from error
+        if not found.epochs:
+            raise CorruptionError("keys/kek holds no key", place="keys/kek")
+        return found
+
+    def _decoded(self) -> MasterKeys:
+        return msgspec.json.decode(_read(self._path), type=MasterKeys)
+
+    def begin(self, epoch: int) -> None:
+        """See `Keyring.begin`."""
+        known = self.master().epochs if self._path.exists() else {}
+        if epoch not in known:
+            self._replace({**known, epoch: secrets.token_hex(KEY_BYTES)})
+
+    def end(self, before: int) -> None:
+        """See `Keyring.end`: the bytes of the former file are overwritten."""
+        known = self.master().epochs
+        kept = {epoch: key for epoch, key in known.items() if epoch >= before}
+        assert kept
+        if kept == known:
+            return
+        with _translated():
+            former = os.open(self._path, os.O_RDWR)
+            try:
+                self._replace(kept)
+                os.pwrite(former, bytes(os.fstat(former).st_size), 0)
+                os.fsync(former)
+            finally:
+                os.close(former)
+
+    def _replace(self, epochs: dict[int, str]) -> None:
+        with _translated():
+            self._aside.unlink(missing_ok=True)
+            _write_new(self._aside, msgspec.json.encode(MasterKeys(epochs)))
+            self._aside.replace(self._path)
+            _sync(self._path.parent)
+
+    @contextmanager
+    def rotating(self) -> Iterator[None]:
+        """See `Keyring.rotating`: a lock of the operating system on the folder."""
+        with _translated():
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                msg = "the vault is being rotated by another process"
+                raise UnavailableError(msg, backend="keys") from error
+            yield
+        finally:
+            os.close(folder)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes().strip()
+    except FileNotFoundError:
+        remedy = "Bring the key file back from where you keep it."
+        raise SettingsError(f"the key file keys/{path.name} is missing", remedy=remedy) from None
+    except OSError as error:
+        msg = f"keys/{path.name} cannot be read"
+        raise UnavailableError(msg, backend="keys", remedy=remedy_of(error)) from error
+
+
+def _write_new(path: Path, body: bytes) -> None:
+    """Write a file that is not there yet, durably, for its owner only."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(body + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        msg = f"keys/kek cannot be written ({os.strerror(error.errno or 0)})"
+        raise UnavailableError(msg, backend="keys", remedy=remedy_of(error)) from error

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,30 +42,47 @@ class FileTileStore:
         for path, body in files:
             place = self._place(tenant, path)
             try:
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _put(place, body)
-                shutil.rmtree(place.with_name(f"{place.name}.p"), ignore_errors=True)
+                self._put(place, body)
             except OSError as error:
                 raise _unavailable(place, "written", error) from error
 
-    def clear(self, tenant: str) -> None:
+    def _put(self, place: Path, body: bytes) -> None:
+        """Write a file aside, only its owner's to read, and rename it."""
+        aside = f"{place}.{os.getpid()}.{threading.get_ident()}"
+        try:
+            descriptor = _created(aside)
+        except FileNotFoundError:
+            self._make_folder(place.parent)
+            descriptor = _created(aside)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(body)
+            os.replace(aside, place)  # noqa: PTH105 (twice as quick as building a path for it)
+        except BaseException:
+            os.unlink(aside)  # noqa: PTH108 (as above)
+            raise
+        if place.name.isdigit() and place.parent.suffix != ".p":
+            _remove_partial(f"{place}.p")
+
+    def _make_folder(self, folder: Path) -> None:
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def clear(self, tenant: str | None = None) -> None:
         """See `TileStore.clear`."""
-        place = self._place(tenant, "checkpoint").parent
+        place = self._folder
+        if tenant is not None:
+            place = self._place(tenant, "checkpoint").parent
         try:
             if place.exists():
                 shutil.rmtree(place)
         except OSError as error:
             raise _unavailable(place, "removed", error) from error
-
-    def tenants(self) -> list[str]:
-        """See `TileStore.tenants`."""
-        try:
-            found = (path.name for path in self._folder.iterdir() if path.is_dir())
-            return sorted(name for name in found if _TENANT.fullmatch(name))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise _unavailable(self._folder, "read", error) from error
 
     def _place(self, tenant: str, path: str) -> Path:
         assert _TENANT.fullmatch(tenant)
@@ -73,17 +90,18 @@ class FileTileStore:
         return self._folder / tenant / path
 
 
-def _put(place: Path, body: bytes) -> None:
-    """Write a file aside, only its owner's to read, and rename it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(prefix=".new-", dir=place.parent)
+def _created(path: str) -> int:
+    return os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+
+
+def _remove_partial(folder: str) -> None:
+    """Remove the partial tiles that a full one replaces; a reader falls back to that."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(body)
-        Path(aside).replace(place)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+        for name in os.listdir(folder):  # noqa: PTH208 (names are all that is needed)
+            os.unlink(f"{folder}/{name}")  # noqa: PTH108 (as above)
+        os.rmdir(folder)  # noqa: PTH106 (as above)
+    except FileNotFoundError:
+        return
 
 
 def _unavailable(place: Path, what: str, error: OSError) -> UnavailableError:

@@ -19,7 +19,7 @@ from pathlib import Path
 from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
-from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.keyfiles import FileKeyring, KeyFiles
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.bootstrap.opening import (
@@ -140,8 +140,8 @@ def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) 
     for branch, name in (("vault", VAULT), ("operations", OPERATIONS), ("tables", TABLES)):
         migrate.upgrade(folder / name, branch)
     instance, mac_key_id = secrets.token_hex(16), f"m_{secrets.token_hex(8)}"
-    vault = SqliteKeyStore(folder / VAULT, keys.master)
-    vault.found(instance)
+    vault = SqliteKeyStore(folder / VAULT, FileKeyring(folder / "keys").master)
+    vault.found(instance, now_ms=round(clock.now().timestamp() * 1000))
     mac_key = vault.secret("_instance", mac_secret(mac_key_id), create=True)
     assert mac_key is not None
     vault.close()

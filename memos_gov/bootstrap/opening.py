@@ -9,13 +9,15 @@ of this program's format before anything is served.
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.folder_lock import folder_held
-from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.keyfiles import FileKeyring, KeyFiles
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.index import SqliteCubeIndex, in_memory
 from memos_gov.backends.sqlite.leases import SqliteLeases
@@ -29,6 +31,7 @@ from memos_gov.backends.witness import FileWitness
 from memos_gov.certify import parse
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.events import LogFounded
+from memos_gov.erasure import Eraser
 from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.follow import Certifier, Follower, mac_secret
 from memos_gov.founding import extend_log
@@ -89,11 +92,13 @@ def _build(settings: Settings, clock: Clock) -> Service:
         rooms.governor.certifier.catch_up()
         _check_clock(rooms.governor, clock)
         rooms.destroyer.catch_up()
+        rooms.governor.keys.sweep()
         with rooms.governor.tables.snapshot() as snapshot:
             check_vault_age(rooms.governor.keys, snapshot)
         rooms.notary.check_heads()
         extend_log(rooms.governor)
         rooms.governor.leasing.hold()
+        rooms.eraser.resume()
     except BaseException:
         opened.close()
         raise
@@ -113,13 +118,13 @@ def _proposer(folder: Path, clock: Clock) -> tuple[str, bytes]:
         log = SqliteEventLog(folder / LOG, clock)
         stack.callback(log.close)
         control = control_record(log)
-        vault = SqliteKeyStore(folder / VAULT, keys.master)
+        vault = SqliteKeyStore(folder / VAULT, FileKeyring(folder / "keys").master)
+        stack.callback(vault.close)
         if vault.instance != control.instance:
-            vault.close()
             msg = "the vault belongs to another log"
             raise CorruptionError(msg, place=VAULT)
+        vault.check_epochs()
         mac_key = vault.secret("_instance", mac_secret(control.mac_key))
-        vault.close()
         if mac_key is None:
             raise CorruptionError("the vault lacks the proposer's key", place=VAULT)
     return control.mac_key, mac_key
@@ -150,22 +155,37 @@ def _check_clock(governor: Governor, clock: Clock) -> None:
         raise SettingsError(msg, remedy=remedy)
 
 
+class _Stores(NamedTuple):
+    """Every file of a folder that stays open."""
+
+    log: SqliteEventLog
+    keyring: FileKeyring
+    vault: SqliteKeyStore
+    leases: SqliteLeases
+    tables: SqliteTables
+    cube_index: SqliteCubeIndex
+
+
+def _opened_stores(folder: Path, clock: Clock, stack: ExitStack) -> _Stores:
+    """Open every file; `stack` closes them, the last first."""
+    keyring = FileKeyring(folder / "keys")
+    return _Stores(
+        log=stack.enter_context(closing(SqliteEventLog(folder / LOG, clock))),
+        keyring=keyring,
+        vault=stack.enter_context(closing(SqliteKeyStore(folder / VAULT, keyring.master))),
+        leases=stack.enter_context(closing(SqliteLeases(folder / OPERATIONS))),
+        tables=stack.enter_context(closing(SqliteTables(current_tables(folder)))),
+        cube_index=stack.enter_context(closing(SqliteCubeIndex(folder / INDEX))),
+    )
+
+
 def build_rooms(
     settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, bytes]
 ) -> Rooms:
     """Build every room over one folder; `stack` closes them."""
     folder = settings.data
     files = KeyFiles(folder / "keys")
-    log = SqliteEventLog(folder / LOG, clock)
-    stack.callback(log.close)
-    vault = SqliteKeyStore(folder / VAULT, files.master)
-    stack.callback(vault.close)
-    leases = SqliteLeases(folder / OPERATIONS)
-    stack.callback(leases.close)
-    tables = SqliteTables(current_tables(folder))
-    stack.callback(tables.close)
-    index = SqliteCubeIndex(folder / INDEX)
-    stack.callback(index.close)
+    log, keyring, vault, leases, tables, index = _opened_stores(folder, clock, stack)
     bundles = FilePolicyBundles(folder / "policies")
     engine = WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s)
     certifier = Certifier(log, tables, vault)
@@ -197,10 +217,18 @@ def build_rooms(
     index_follower = IndexFollower(log, tables, governor.sealer, index)
     finder = CubeFinder(tables, follower)
     reader = Reader(governor, index, index_follower, finder, in_memory)
+    eraser = Eraser(
+        governor=governor,
+        follower=follower,
+        index=index,
+        index_follower=index_follower,
+        destroyer=destroyer,
+    )
     return Rooms(
         settings=settings,
         governor=governor,
         destroyer=destroyer,
+        eraser=eraser,
         reader=reader,
         follower=follower,
         index_follower=index_follower,
@@ -208,6 +236,7 @@ def build_rooms(
         bundles=bundles,
         notary=notary,
         prover=Prover(log, tables, notary),
+        keyring=keyring,
         verifier_key=files.public("verifier"),
         recovery_key=files.recovery_public,
         shipped=shipped_bundle,
@@ -232,7 +261,7 @@ def _notary(
         clock=clock,
         tiles=TileFollower(tables, FileTileStore(settings.data / TILES)),
         witness=FileWitness(settings.witness) if settings.witness else None,
-        signer=lambda tenant: Signer(origin_of(instance, tenant), private_key),
+        signer=cache(lambda tenant: Signer(origin_of(instance, tenant), private_key)),
         interval_s=settings.checkpoint_s,
     )
 

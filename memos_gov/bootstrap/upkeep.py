@@ -12,14 +12,14 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles
 from memos_gov.backends.folder_lock import folder_held
-from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.connection import copy_file, damage
 from memos_gov.backends.sqlite.index import SqliteCubeIndex
@@ -108,10 +108,18 @@ def _opened_to_read(
         with findings.guarded(LOG, "damaged", RESTORE):
             log = SqliteEventLog(folder / LOG, SystemClock(), read_only=True)
             stack.callback(log.close)
-    if _is_sound(folder / VAULT, RESTORE, findings, whole=whole):
+    for branch, file in (("vault", VAULT), ("operations", OPERATIONS)):
+        if (folder / file).exists():
+            with findings.guarded(file, "format"):
+                migrate.check(folder / file, branch)
+    if _is_sound(folder / VAULT, RESTORE, findings, whole=whole) and not findings.found["format"]:
         with findings.guarded(VAULT, "damaged", RESTORE):
-            vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master, read_only=True)
-            stack.callback(vault.close)
+            opened = SqliteKeyStore(
+                folder / VAULT, FileKeyring(folder / "keys").master, read_only=True
+            )
+            stack.callback(opened.close)
+            opened.check_epochs()
+            vault = opened
     if _is_sound(folder / name, REBUILD, findings, whole=whole):
         with findings.guarded(name, "damaged", REBUILD):
             migrate.check(folder / name, "tables")
@@ -163,6 +171,9 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
     """
     Make the tables, the index, the tiles and the pointer to the tables again from the log.
 
+    A vault or a file of pointers of an older format is brought forward in
+    place first, each in one transaction, so that nothing in it is lost.
+
     The tables in use stay so until the new ones are whole, on the disk, and
     agree with them; a kill at any moment leaves one of the two in use. What a
     backup needs not hold may be missing: all but the log, the vault and keys.
@@ -184,9 +195,10 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
             raise CorruptionError(f"{VAULT} is missing", place=VAULT, remedy=RESTORE)
         log = SqliteEventLog(folder / LOG, SystemClock())
         stack.callback(log.close)
-        vault = SqliteKeyStore(folder / VAULT, KeyFiles(folder / "keys").master)
-        stack.callback(vault.close)
-        _check_instance(vault.instance, control_record(log).instance)
+        vault = _vault_of(folder, control_record(log).instance, stack)
+        if (folder / OPERATIONS).exists() and not any(damage(folder / OPERATIONS)):
+            with suppress(CorruptionError):  # (what was never finished is made again below)
+                migrate.bring_forward(folder / OPERATIONS, "operations")
         formers = _formers(folder)
         made = folder / _next_name(formers)
         _remove_database(made)
@@ -225,9 +237,16 @@ def _retiled(folder: Path, tables: SqliteTables) -> None:
             tiles.remake(tenant, head.size, head.note)
 
 
-def _check_instance(vault: str, log: str) -> None:
-    if vault != log:
-        raise CorruptionError("the vault belongs to another log", place=VAULT)
+def _vault_of(folder: Path, instance: str, stack: ExitStack) -> SqliteKeyStore:
+    """Open the vault of a log, one of an older format once it was brought forward in place."""
+    keyring = FileKeyring(folder / "keys")
+    with closing(SqliteKeyStore(folder / VAULT, keyring.master)) as found:
+        if found.instance != instance:
+            raise CorruptionError("the vault belongs to another log", place=VAULT)
+    migrate.bring_forward(folder / VAULT, "vault")
+    vault = stack.enter_context(closing(SqliteKeyStore(folder / VAULT, keyring.master)))
+    vault.check_epochs()
+    return vault
 
 
 def _formers(folder: Path) -> list[Path]:

@@ -53,10 +53,11 @@ def access_question(
 
 @audit_verb.command("derived")
 @click.argument("cube")
+@options.as_of
 @pass_session
-def derived_question(session: Session, cube: str) -> None:
+def derived_question(session: Session, cube: str, as_of: AsOf | None) -> None:
     """What a memory was made of, and what was made of it."""
-    _ask(session, "derived", None, cube=cube)
+    _ask(session, "derived", as_of, cube=cube)
 
 
 @audit_verb.command("holds")
@@ -128,6 +129,35 @@ def hold_attempts_question(
 ) -> None:
     """Who tried to change or end what is held."""
     _ask(session, "hold-attempts", as_of, since=since, until=until)
+
+
+@audit_verb.command("erasure")
+@click.argument("erasure", required=False)
+@click.option("--subject", help="Those of this person, by name or id.")
+@click.option("--cube", help="Those of this memory.")
+@options.as_of
+@pass_session
+def erasure_question(
+    session: Session,
+    erasure: str | None,
+    subject: str | None,
+    cube: str | None,
+    as_of: AsOf | None,
+) -> None:
+    """
+    The evidence of an erasure, or of all.
+
+    What each custodian read back, what was kept and why, what remains.
+    """
+    _ask(session, "erasure", as_of, erasure=erasure, subject=subject, cube=cube)
+
+
+@audit_verb.command("requests")
+@options.as_of
+@pass_session
+def requests_question(session: Session, as_of: AsOf | None) -> None:
+    """Open requests to erase, against the deadline."""
+    _ask(session, "requests", as_of)
 
 
 @audit_verb.command("integrity")

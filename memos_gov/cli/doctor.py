@@ -57,6 +57,7 @@ def _opened(session: Session) -> Iterator[Check]:
             yield Check("clock", "good", "not behind the log")
             yield from _policy(session, service)
             yield _followers(service)
+            yield _vault(service)
     except GovernanceError as error:
         yield Check("folder", "wrong", str(error), error.remedy)
     except OSError as error:
@@ -86,6 +87,15 @@ def _followers(service: Service) -> Check:
         return Check("followers", "good", f"behind by records: {cell(behind) or 'nothing'}")
     remedy = "Recall or list something: that brings them to the end of the log."
     return Check("followers", "advice", f"behind by records: {cell(behind)}", remedy)
+
+
+def _vault(service: Service) -> Check:
+    """Look whether a rotation was interrupted."""
+    vault = service.status().vault
+    if not vault.unfinished:
+        return Check("vault", "good", f"everything is under epoch {vault.epoch}")
+    found = f"a rotation was interrupted: {vault.unfinished}"
+    return Check("vault", "advice", found, "Run `memos-gov vault rotate`: it goes on from there.")
 
 
 def _files(folder: Path) -> Iterator[Check]:

@@ -60,6 +60,8 @@ def _status(screen: Screen, found: Status) -> None:
             ("cubes", found.cubes),
             ("behind by records", {k: n for k, n in found.behind.items() if n} or "nothing"),
             ("bytes", found.files),
+            ("epoch of the vault", found.vault.epoch),
+            ("unfinished rotation", found.vault.unfinished),
         ]
     )
     rows = ((t.tenant, t.index, t.policy, t.root) for t in found.tenants)

@@ -57,6 +57,7 @@ VERBS = {
     "archive": "memos_gov.cli.governing",
     "restore": "memos_gov.cli.governing",
     "trigger": "memos_gov.cli.governing",
+    "forget": "memos_gov.cli.erasing",
     "review": "memos_gov.cli.reviews",
     "history": "memos_gov.cli.evidence",
     "explain": "memos_gov.cli.evidence",
@@ -66,6 +67,7 @@ VERBS = {
     "schedule": "memos_gov.cli.schedule",
     "fsck": "memos_gov.cli.upkeep",
     "rebuild": "memos_gov.cli.upkeep",
+    "vault": "memos_gov.cli.vault",
     "policy": "memos_gov.cli.policies",
 }
 

@@ -36,9 +36,17 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str | None = None
 
 
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the certificate of an erasure was written, and where it stands in the log."""
+
+    erasure: str
+    index: int
+    file: str
+
+
 @click.group("evidence", cls=VerbGroup)
 def evidence_verb() -> None:
-    """Check evidence from a log: no data folder is needed."""
+    """Certificates: make one, or check one without a data folder."""
 
 
 @evidence_verb.command("verify")
@@ -65,6 +73,34 @@ def verify(
     checked = tuple(_checked(file, key) for file in files)
     session.show(checked, _results)
     return 0 if all(each.verified for each in checked) else FOUND_WRONG
+
+
+@evidence_verb.command("certificate")
+@click.argument("erasure")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Where its two files go.",
+)
+@pass_session
+def certificate(session: Session, erasure: str, out: Path) -> None:
+    """
+    Write the certificate of a completed erasure, and its proof.
+
+    It names ids, reasons and times, no person and no content. Check it with
+    `memos-gov evidence verify`, or with nothing of ours.
+    """
+    with session.service() as service:
+        made = service.certificate(erasure)
+        saved = Saved(erasure=erasure, index=made.index, file=str(made.save(out)))
+    session.show(saved, _saved)
+
+
+def _saved(screen: Screen, saved: Saved) -> None:
+    screen.line(f"certificate {saved.file}", "good")
+    screen.line(f"of {saved.erasure}, which completed at index {saved.index}", "aside")
 
 
 def _key(vkey: str | None, file: Path | None) -> VerifierKey:

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 MOMENTS = frozenset(
     {
+        "completed_at",
+        "deadline",
         "due",
+        "ended_at",
         "opened_at",
         "recorded_at",
         "recorded_from",
         "recorded_to",
+        "requested_at",
         "since",
+        "started_at",
         "until",
         "valid_from",
         "valid_to",

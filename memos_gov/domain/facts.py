@@ -13,10 +13,11 @@ from typing import Literal
 import msgspec
 
 from memos_gov.domain.lifecycle import State
-from memos_gov.domain.verdicts import IndexDepth, Integer
+from memos_gov.domain.verdicts import Custodian, IndexDepth, Integer
 
 Form = Literal["plaintext", "activation", "parametric"]
 GrantScope = Literal["read", "write"]
+ErasureState = Literal["requested", "erasing", "checking", "kept", "completed"]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +123,8 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     restricted: bool = False
     triggered_at: int | None = None
     expired_at: int | None = None
+    erasing: bool = False
+    erasure: str | None = None
     expires_at: int | None = None
     valid_to: int | None = None
     labels: tuple[TimedWord, ...] = ()
@@ -180,12 +183,18 @@ class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class SubjectFacts(Facts, frozen=True, kw_only=True):
-    """`<tenant>/subject/<id>`: consents in order of record, holds, restriction."""
+    """
+    `<tenant>/subject/<id>`: consents in order of record, holds, restriction.
+
+    `erasure` is the newest one asked for; `erasing` while it decides about the cubes.
+    """
 
     consents: tuple[ConsentFact, ...] = ()
     holds: tuple[Hold, ...] = ()
     restricted: bool = False
     erased: bool = False
+    erasing: bool = False
+    erasure: str | None = None
 
     def held_at(self, now: int) -> bool:
         """Whether a hold on the subject itself is in force."""
@@ -219,6 +228,12 @@ class PolicyFacts(Facts, frozen=True, kw_only=True):
     former: tuple[str, ...]
     verifier_key: str
     recovery_key: str
+
+
+class VaultFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/guard/vault`: the newest epoch that this tenant had the vault rotated to."""
+
+    epoch: int
 
 
 class GuardFacts(Facts, frozen=True, kw_only=True):
@@ -289,6 +304,59 @@ class CaseFacts(Facts, frozen=True, kw_only=True):
     decided_by: str | None = None
 
 
+class CustodianReceipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a custodian found when it read back, and where that stands in the history."""
+
+    custodian: Custodian
+    checked: int
+    remaining: int
+    digest: str
+    place: str
+    started_at: int
+    ended_at: int
+    index: int
+
+
+class ErasureFacts(Facts, frozen=True, kw_only=True):
+    """
+    `<tenant>/erasure/<id>`: how far an erasure has come.
+
+    `cubes` is the set of an erasure that names a cube; that of a subject is
+    every cube about it. `pages` are the indexes of the pages of its plan, over
+    all times it was asked for; `last` is the last cube of the newest one.
+    `requested_index` is that of the first request, `index` of the newest event.
+    """
+
+    state: ErasureState
+    subject: str | None
+    cube: str | None
+    cubes: tuple[str, ...]
+    requested_by: str
+    requested_at: int
+    requested_index: int
+    index: int
+    pages: tuple[int, ...] = ()
+    last: str | None = None
+    erased: int = 0
+    kept: int = 0
+    custodians: tuple[Custodian, ...] = ()
+    receipts: tuple[CustodianReceipt, ...] = ()
+    statement: str = ""
+    completed_at: int | None = None
+
+    @property
+    def unreported(self) -> tuple[Custodian, ...]:
+        """The custodians that have not read back yet, in the order of the plan."""
+        reported = {receipt.custodian for receipt in self.receipts}
+        return tuple(name for name in self.custodians if name not in reported)
+
+
+class OpenErasures(Facts, frozen=True, kw_only=True):
+    """`<tenant>/guard/erasures`: the erasures to go on with, oldest first."""
+
+    erasures: tuple[str, ...] = ()
+
+
 class CheckpointFacts(Facts, frozen=True, kw_only=True):
     """
     `<tenant>/checkpoint`: the newest signed head of the tenant's tree.
@@ -324,12 +392,8 @@ def facts_type(stream: str) -> type[Facts]:
             return GovernanceFacts
         case [_, "cube", _, "lineage"]:
             return LineageFacts
-        case [_, "guard", "policy"]:
-            return PolicyFacts
-        case [_, "guard", "holds"]:
-            return HoldsFacts
-        case [_, "guard", _]:
-            return GuardFacts
+        case [_, "guard", name]:
+            return _BY_GUARD.get(name, GuardFacts)
         case [_, "log"]:
             return LogFacts
         case [_, "checkpoint"]:
@@ -346,5 +410,12 @@ _BY_KIND: dict[str, type[Facts]] = {
     "principal": PrincipalFacts,
     "matter": MatterFacts,
     "case": CaseFacts,
+    "erasure": ErasureFacts,
     "correlation": CorrelationFacts,
+}
+_BY_GUARD: dict[str, type[Facts]] = {
+    "holds": HoldsFacts,
+    "policy": PolicyFacts,
+    "vault": VaultFacts,
+    "erasures": OpenErasures,
 }

@@ -24,7 +24,7 @@ _CORRELATION_BYTES = 16
 _ID = r"[a-z]_[a-z0-9]{1,40}"
 STREAM = re.compile(
     rf"[a-z0-9_-]+/(cube/{_ID}(/governance|/lineage)?"
-    rf"|(subject|principal|matter|case|correlation)/{_ID}|guard/[a-z]+|log|checkpoint)"
+    rf"|(subject|principal|matter|case|correlation|erasure)/{_ID}|guard/[a-z]+|log|checkpoint)"
 )
 
 PREFIXES = {
@@ -68,6 +68,14 @@ def opaque_id(kind: str, raw: bytes) -> str:
     return f"{PREFIXES[kind]}_{short(raw)}"
 
 
+def uuid8(digest: bytes) -> str:
+    """Return a UUIDv8 (RFC 9562) of the first 16 bytes of a digest."""
+    raw = bytearray(digest[:16])
+    raw[6] = raw[6] & 0x0F | 0x80
+    raw[8] = raw[8] & 0x3F | 0x80
+    return str(uuid.UUID(bytes=bytes(raw)))
+
+
 def cube_id_of(command_id: str, place: int = 0) -> str:
     """Return the id of a cube that a command makes; the same for every retry of it."""
     return f"c_{short(_of_command(command_id, str(place) if place else ''))}"
@@ -92,6 +100,11 @@ def disposal_case_id(cube: str, due: int) -> str:
 def hold_id_of(command_id: str) -> str:
     """Return the id of the hold on a scope that a command places."""
     return f"h_{short(uuid.UUID(command_id).bytes)}"
+
+
+def erasure_id_of(command_id: str) -> str:
+    """Return the id of the erasure that a command asks for."""
+    return f"e_{short(uuid.UUID(command_id).bytes)}"
 
 
 def content_stream(tenant: str, cube: str) -> str:
@@ -138,6 +151,16 @@ def matter_stream(tenant: str, matter: str) -> str:
 def case_stream(tenant: str, case: str) -> str:
     """Return the stream of one review case."""
     return f"{tenant}/case/{case}"
+
+
+def erasure_stream(tenant: str, erasure: str) -> str:
+    """Return the stream of one erasure, from the request to its completion."""
+    return f"{tenant}/erasure/{erasure}"
+
+
+def open_erasures_stream(tenant: str) -> str:
+    """Return the guard that names the erasures to go on with; no verdict relies on it."""
+    return guard_stream(tenant, "erasures")
 
 
 def usage_stream(tenant: str) -> str:

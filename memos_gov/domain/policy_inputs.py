@@ -70,6 +70,7 @@ class CubeFacts(Question):
     quarantined: bool
     held: bool
     restricted: bool
+    erasing: bool = Field(description="an erasure decides about the cube right now")
     owner: str
     purposes: list[str]
     basis: str
@@ -186,6 +187,36 @@ class RetentionVerdicts(Question):
     cubes: list[RetainedCube]
 
 
+class ErasureTarget(Question):
+    """What an erasure was asked for, and how it stands before this page of its plan."""
+
+    kind: Literal["subject", "cube"]
+    id: str
+    held: bool = Field(description="a matter holds the subject itself")
+    kept: int = Field(description="cubes that earlier pages of this plan kept")
+    last: bool = Field(description="no page follows this one")
+
+
+class CubeToErase(RetainedCube):
+    """A cube whose erasure was asked for."""
+
+    others: int = Field(description="how many persons it is about besides the one asked for")
+
+
+class ErasurePlan(Question):
+    """
+    What becomes of each cube, and of the subject's name? At most 200 cubes a page.
+
+    Answer: `{cubes: {cube id: {action, reasons, rules, steps}}, subject, custodians,
+    valid_until}`.
+    """
+
+    now: Seconds
+    tenant: str
+    target: ErasureTarget
+    cubes: list[CubeToErase]
+
+
 class PlannedCube(Question):
     """What the choice of forms looks at."""
 
@@ -212,4 +243,5 @@ ENTRYPOINTS: dict[str, type[Question]] = {
     "memos_gov/admission/verdict": AdmissionVerdict,
     "memos_gov/retention/verdicts": RetentionVerdicts,
     "memos_gov/transformation/plans": TransformationPlans,
+    "memos_gov/erasure/plan": ErasurePlan,
 }

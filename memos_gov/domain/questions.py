@@ -78,6 +78,11 @@ class Cube(msgspec.Struct, frozen=True):
         return self.governance.restricted or any(s.restricted for s in self.subjects)
 
     @property
+    def erasing(self) -> bool:
+        """Whether an erasure decides about the cube right now."""
+        return self.governance.erasing or any(s.erasing for s in self.subjects)
+
+    @property
     def valid_to(self) -> int | None:
         """When what it says stops being true: by its content, or by what it was made of."""
         ends = [t for t in (self.content.valid_to, self.governance.valid_to) if t is not None]
@@ -135,6 +140,7 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
         "quarantined": governance.quarantined,
         "held": cube.held_at(now),
         "restricted": cube.restricted,
+        "erasing": cube.erasing,
         "owner": governance.owner,
         "purposes": governance.purposes,
         "basis": governance.basis,
@@ -183,6 +189,7 @@ def missing_cube(cube: str, caller: Caller, now: int) -> Question:
         "quarantined": False,
         "held": False,
         "restricted": False,
+        "erasing": False,
         "owner": caller.principal,
         "purposes": [caller.purpose],
         "basis": "",
@@ -332,6 +339,18 @@ def planned(cube: str, facts: Mapping[str, Any]) -> Question:
         "quarantined": facts["quarantined"],
         "findings": list(facts["findings"]),
     }
+
+
+def erasure_target(kind: str, id: str, *, held: bool, kept: int, last: bool) -> Question:
+    """Return what an erasure was asked for, and how it stands before this page."""
+    return {"kind": kind, "id": id, "held": held, "kept": kept, "last": last}
+
+
+def erased(cube: Cube, target: str, now: int, *, last_used_at: int | None) -> Question:
+    """Return a cube whose erasure was asked for by way of `target`."""
+    others = [subject for subject in cube.governance.subjects if subject != target]
+    asked = retained(cube, now, last_used_at=last_used_at, erasure_requested=True)
+    return {**asked, "others": len(others)}
 
 
 def retained(

@@ -17,6 +17,7 @@ Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 Effect = Literal["allow", "refuse", "review"]
 FindingKind = Literal["card", "iban", "email", "phone"]
 IndexDepth = Literal["full", "vector_only", "none"]
+Custodian = Literal["vault", "directory", "index", "tables", "log"]
 Disposal = Literal["keep", "archive", "expire", "erase"]
 
 UNDEFINED = "policy_undefined"
@@ -134,6 +135,28 @@ class FormPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     index: IndexDepth
     rules: tuple[str, ...]
+
+
+class ErasureAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether a cube is erased or kept, why, by which rules, and the derivation step by step."""
+
+    action: Literal["erase", "keep"]
+    reasons: tuple[Reason, ...]
+    rules: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+class ErasurePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    What becomes of each cube of a page, and of the name of the person it was asked for.
+
+    `custodians` are those who must read back before the erasure is complete.
+    """
+
+    cubes: dict[str, ErasureAnswer]
+    subject: Literal["erase", "keep"]
+    custodians: tuple[Custodian, ...]
+    valid_until: Integer
 
 
 def refusal(code: str, valid_until: int, *, public: bool = False) -> Verdict:

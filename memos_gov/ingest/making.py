@@ -8,13 +8,13 @@ cube and the column, never what the column holds.
 from __future__ import annotations
 
 import hmac
-import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from memos_gov.domain import commands as c
+from memos_gov.domain import ids
 from memos_gov.domain.codec import canonical
 from memos_gov.errors import InvalidCommandError
 from memos_gov.ingest.mapping import PLURAL, TIMES, Mapping, Part, Source, Words
@@ -74,10 +74,7 @@ def command_id(secret: bytes, principal: str, key: bytes, attempt: int) -> str:
     It is the principal's own, so that nobody learns which rows others added.
     """
     text = b"%d\0%s\0%s" % (attempt, principal.encode(), key)
-    raw = bytearray(hmac.digest(secret, text, "sha256")[:16])
-    raw[6] = raw[6] & 0x0F | 0x80
-    raw[8] = raw[8] & 0x3F | 0x80
-    return str(uuid.UUID(bytes=bytes(raw)))
+    return ids.uuid8(hmac.digest(secret, text, "sha256"))
 
 
 def _content(values: Values, mapping: Mapping) -> str:

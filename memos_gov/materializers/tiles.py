@@ -71,8 +71,7 @@ class TileFollower:
             if not page:
                 msg = f"the tables hold fewer leaves of {tenant} than its tree has"
                 raise CorruptionError(msg, place=f"outcomes ({tenant})")
-            for entry in page:
-                yield from growth.add(entry)
+            yield from growth.add(page)
 
     def sound(self, tenant: str, tree: Tree) -> TileTree:
         """
@@ -99,8 +98,9 @@ class TileFollower:
         self.publish(tenant, note)
 
     def publish(self, tenant: str, note: str) -> None:
-        """Put a signed checkpoint beside the tiles that it is about."""
-        self._store.write(tenant, [(CHECKPOINT, note.encode())])
+        """Put a signed checkpoint beside the tiles that it is about, if it is not there."""
+        if self._store.read(tenant, CHECKPOINT) != note.encode():
+            self._store.write(tenant, [(CHECKPOINT, note.encode())])
 
     def published(self, tenant: str, key: VerifierKey) -> tuple[TreeHead, str] | None:
         """Return the newest checkpoint beside the tiles and its note; None without a sound one."""
@@ -115,5 +115,4 @@ class TileFollower:
 
     def clear(self) -> None:
         """Throw all tiles away."""
-        for tenant in self._store.tenants():
-            self._store.clear(tenant)
+        self._store.clear()

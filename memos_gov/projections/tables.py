@@ -283,7 +283,7 @@ class SecretRow(VaultModel, table=True):
 
 
 class DirectoryRow(VaultModel, table=True):
-    """An opaque id and, sealed, what it stands for; found by a keyed digest of the name."""
+    """An opaque id and, sealed under `epoch`'s secret, its name; found by a keyed digest of it."""
 
     __tablename__ = "directory"
     __table_args__ = (Index("directory_by_id", "tenant", "opaque", unique=True),)
@@ -292,7 +292,18 @@ class DirectoryRow(VaultModel, table=True):
     kind: str = Field(primary_key=True)
     lookup: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     opaque: str
+    epoch: int
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class EpochRow(VaultModel, table=True):
+    """When an epoch began, and when its master key was destroyed."""
+
+    __tablename__ = "epochs"
+
+    epoch: int = Field(primary_key=True)
+    began_ms: int = Field(sa_type=BigInteger)
+    ended_ms: int | None = Field(sa_type=BigInteger)
 
 
 class DestroyerRow(VaultModel, table=True):

@@ -41,6 +41,7 @@ _CONSENTS = e.ConsentGiven | e.ConsentWithdrawn
 
 NOT_KEPT = "the log does not keep what this question named"
 NOT_EXACT = "policy had content changed before it was kept, so the question cannot be rebuilt"
+NOT_ALONE = "a plan is asked about a whole page, and about uses that the record does not hold"
 OF_THE_PAST = "what this showed of the past is not kept with a refusal"
 NO_ANSWER = "the verdict relied on no facts of this, so policy cannot be asked again"
 
@@ -73,6 +74,8 @@ class Again:
         Raises:
             NotRebuilt: The record does not hold the whole question.
         """
+        if self._event(e.ErasurePlanned) is not None:
+            raise NotRebuilt(NOT_ALONE)
         remembered = self._born(target)
         if remembered is not None:
             admission = judge.admission(self._asked(target), self._admission(remembered))
@@ -253,7 +256,7 @@ class Again:
         action, actor = self._data.context.action, self._data.actor
         event: Any = next((x for x in self._events if not isinstance(x, e.CommandRefused)), None)
         match action:
-            case "recall" | "list":
+            case "recall" | "list" | "vault_rotate":
                 return questions.target("tenant", id=target)
             case "policy_activate":
                 return questions.target("policy", id=target)
@@ -261,7 +264,7 @@ class Again:
                 return questions.target("subject", id=target, held=True)
             case "hold" if target == self._data.tenant:
                 return questions.target("tenant", id=target)
-            case "consent_give" | "consent_withdraw" | "hold":
+            case "consent_give" | "consent_withdraw" | "hold" | "erase":
                 return self._about(target)
             case "review_approve" | "review_reject":
                 case = self._get(ids.case_stream(self._data.tenant, target), CaseFacts)

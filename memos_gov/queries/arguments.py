@@ -34,6 +34,7 @@ class AuditArguments(Arguments):
     question: str
     subject: Name | None = None
     cube: CubeId | None = None
+    erasure: CubeId | None = None
     days: int | None = Field(None, ge=0, le=DAYS_MAX)
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None

@@ -9,6 +9,8 @@ The questions of auditors, each a name, and their answers as rows.
 `overdue`       what is past its end and still here, and the exception that keeps it
 `disposition`   what ended in a period, by which rule, who approved, and its proof
 `conflicts`     hold, minimum and erasure where they meet, and the rule that won
+`erasure`       the evidence of erasures: custodians, what was kept, what remains
+`requests`      requests to erase that are not complete, by age against the deadline
 `holds`         active legal holds
 `hold-attempts` who tried to change or end what is held
 `integrity`     whether the log proves itself from its beginning (writes no event)
@@ -39,6 +41,12 @@ from memos_gov.queries.derived import derived
 from memos_gov.queries.disposition import COLUMNS as DISPOSITION_COLUMNS
 from memos_gov.queries.disposition import disposition
 from memos_gov.queries.due import DUE_COLUMNS, OVERDUE_COLUMNS, due, overdue
+from memos_gov.queries.erasures import (
+    ERASURE_COLUMNS,
+    REQUESTS_COLUMNS,
+    evidence_of,
+    requests,
+)
 from memos_gov.queries.hold_attempts import COLUMNS as ATTEMPTS_COLUMNS
 from memos_gov.queries.hold_attempts import hold_attempts
 from memos_gov.queries.holds import COLUMNS as HOLDS_COLUMNS
@@ -57,10 +65,12 @@ AUDITS: dict[str, tuple[tuple[str, ...], Answer]] = {
     "derived": (DERIVED_COLUMNS, derived),
     "disposition": (DISPOSITION_COLUMNS, disposition),
     "due": (DUE_COLUMNS, due),
+    "erasure": (ERASURE_COLUMNS, evidence_of),
     "hold-attempts": (ATTEMPTS_COLUMNS, hold_attempts),
     "holds": (HOLDS_COLUMNS, held),
     "integrity": (INTEGRITY_COLUMNS, integrity),
     "overdue": (OVERDUE_COLUMNS, overdue),
+    "requests": (REQUESTS_COLUMNS, requests),
     "state": (STATE_COLUMNS, stood),
     "subject": (SUBJECT_COLUMNS, held_about),
 }
@@ -103,6 +113,9 @@ def audit(
     if name not in AUDITS:
         msg = f"question: there is no question {name!r}; there are {', '.join(AUDITS)}"
         raise InvalidCommandError(msg, field="question")
+    if arguments.erasure is not None and name != "erasure":
+        msg = "erasure: this question is not about one"
+        raise InvalidCommandError(msg, field="erasure")
     columns, answer = AUDITS[name]
     evidence = evidence.as_of(as_of)
     index, rows = answer(evidence, arguments)

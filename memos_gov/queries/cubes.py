@@ -18,11 +18,12 @@ from memos_gov.ports import Tables
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
+ERASED = "erased"
 _PIECE = 200
 
 
 class CubeFinder:
-    """Finds cubes within a scope, newest first."""
+    """Finds cubes within a scope, newest first; what was erased only where it is asked for."""
 
     def __init__(self, tables: Tables, follower: Follower) -> None:
         self._tables = tables
@@ -69,6 +70,8 @@ class CubeFinder:
         for field in ("label", "state"):
             if (value := getattr(command, field)) is not None:
                 query = query.where(table.c[field] == value)
+        if command.state is None:
+            query = query.where(table.c.state != ERASED)
         if command.subject is not None:
             query = query.where(_has_word("subject", (command.subject,)))
         if after is not None:

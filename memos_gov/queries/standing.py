@@ -11,7 +11,8 @@ from memos_gov.domain import ids
 from memos_gov.domain.facts import PolicyFacts
 from memos_gov.domain.questions import Caller
 from memos_gov.governor import Governor
-from memos_gov.ports import CubeIndex, Snapshot
+from memos_gov.ports import CubeIndex, Keyring, Snapshot
+from memos_gov.rotation import VaultStanding, standing
 from memos_gov.transparency import merkle
 
 
@@ -37,15 +38,17 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     behind: dict[str, int]
     cubes: dict[str, int]
     files: dict[str, int]
+    vault: VaultStanding
 
 
-def status(governor: Governor, index: CubeIndex, folder: Path) -> Status:
+def status(governor: Governor, keyring: Keyring, index: CubeIndex, folder: Path) -> Status:
     """Return how a folder stands; for whoever may open it, so nothing is recorded."""
     log_end = governor.log.end(0)
     checkpoints, trees, cubes = _counts(governor)
     behind = {name: log_end - seen for name, seen in sorted(checkpoints.items())}
     with governor.tables.snapshot() as snapshot:
         tenants = tuple(_tenant(snapshot, row) for row in trees if row.tenant != ids.INSTANCE)
+        vault = standing(governor.keys, keyring, snapshot)
     return Status(
         instance=governor.keys.instance,
         tenants=tenants,
@@ -53,6 +56,7 @@ def status(governor: Governor, index: CubeIndex, folder: Path) -> Status:
         behind={**behind, "index": log_end - index.position() - 1},
         cubes=cubes,
         files={p.name: p.stat().st_size for p in sorted(folder.glob("*.db"))},
+        vault=vault,
     )
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memos_gov.domain.as_of import AsOf
+    from memos_gov.erasure import Erasure
     from memos_gov.proving import Proof
     from memos_gov.queries.asking import Evidence
     from memos_gov.queries.audits import Audit
@@ -58,6 +59,12 @@ class Asking(Acting):
         from memos_gov.queries.audits import audit
 
         return audit(self._evidence, name, as_of=as_of, **about)
+
+    def erasure(self, erasure: str) -> Erasure:
+        """Return an erasure as it stands; ids and reasons, never content."""
+        from memos_gov.queries.erasures import erasure as answered
+
+        return answered(self._evidence, erasure)
 
     def cases(self) -> tuple[Case, ...]:
         """Return the review cases that are open, oldest first."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from memos_gov.domain import commands as c
 from memos_gov.receipts import Receipt
+from memos_gov.rotation import Progress, RotationReport, rotate_vault
 from memos_gov.service.acting import Acting
 
 
@@ -177,3 +178,20 @@ class Governing(Acting):
     def activate_policy(self, digest: str, *, dry_run: bool = False) -> Receipt:
         """Let another kept bundle decide from here on."""
         return self._do(c.ActivatePolicy, dry_run=dry_run, policy=digest)
+
+    def rotate_vault(
+        self, *, dry_run: bool = False, progress: Progress | None = None
+    ) -> RotationReport:
+        """
+        Wrap every key anew under a fresh epoch and destroy the master keys before it.
+
+        A backup of the vault from before opens nothing afterwards. One that
+        was interrupted is finished by calling it again; see `rotation.py`.
+        """
+        return rotate_vault(
+            self.rooms.governor,
+            self.rooms.keyring,
+            self.caller,
+            dry_run=dry_run,
+            progress=progress,
+        )

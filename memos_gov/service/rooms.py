@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.bundle import PolicyBundle
+from memos_gov.erasure import Eraser
 from memos_gov.follow import Follower
 from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.notary import Notary
-from memos_gov.ports import CubeIndex, PolicyBundles
+from memos_gov.ports import CubeIndex, Keyring, PolicyBundles
 from memos_gov.proving import Prover
 from memos_gov.recall import Reader
 from memos_gov.settings import Settings
@@ -24,6 +25,7 @@ class Rooms:
     settings: Settings
     governor: Governor
     destroyer: Destroyer
+    eraser: Eraser
     reader: Reader
     follower: Follower
     index_follower: IndexFollower
@@ -31,6 +33,7 @@ class Rooms:
     bundles: PolicyBundles
     notary: Notary
     prover: Prover
+    keyring: Keyring
     verifier_key: str
     recovery_key: Callable[[], str]
     shipped: Callable[[], PolicyBundle]

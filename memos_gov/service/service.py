@@ -16,6 +16,7 @@ from memos_gov.proposer import VIA, new_command_id
 
 if TYPE_CHECKING:
     from memos_gov.fsck.report import Progress
+    from memos_gov.proving import Certificate
     from memos_gov.queries.standing import Status
     from memos_gov.schedule import ScheduleReport
 
@@ -132,11 +133,31 @@ class Service:
             recovery_key=self.rooms.recovery_key(),
         )
 
+    def certificate(self, erasure: str, *, tenant: str | None = None) -> Certificate:
+        """
+        Return the certificate of a completed erasure, for whoever may open the folder.
+
+        It holds ids, reasons, times and proofs; no name, no content. `save`
+        writes two files that a stranger verifies with the verifier key alone.
+
+        Raises:
+            NotFoundError: There is no such tenant, or it has no such erasure.
+            ConflictError: The erasure is not complete yet.
+            CorruptionError: The log does not give what was recorded.
+        """
+        from memos_gov.erasure.certifying import certificate
+
+        tenant = self.rooms.settings.tenant if tenant is None else tenant
+        self._require_tenant(tenant)
+        return certificate(self.rooms.governor, self.rooms.prover, tenant, erasure)
+
     def status(self) -> Status:
         """Return how the folder stands; nothing is recorded."""
         from memos_gov.queries.standing import status
 
-        return status(self.rooms.governor, self.rooms.index, self.rooms.settings.data)
+        return status(
+            self.rooms.governor, self.rooms.keyring, self.rooms.index, self.rooms.settings.data
+        )
 
     def schedule(
         self,

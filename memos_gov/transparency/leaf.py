@@ -18,10 +18,13 @@ its raw bytes as header hash, and zeros as sealed hash.
 
 from __future__ import annotations
 
+import hashlib
 import struct
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from memos_gov.domain import codec
 from memos_gov.errors import NotVerifiedError
 
 PLACE = "leaf entry"
@@ -43,6 +46,10 @@ CODES = {
 
 
 _WORDS = {number: code for code, number in CODES.items()}
+
+
+_NO_ID = bytes(16)
+_NO_HASH = bytes(32)
 
 
 class LeafEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,4 +111,32 @@ def leaf_entry(
         sealed_hash,
         detail_hash,
         salt,
+    )
+
+
+def entry_of(
+    record: codec.Record | None,
+    body: bytes,
+    *,
+    index: int,
+    code: str,
+    detail: Mapping[str, Sequence[str]],
+) -> bytes:
+    """Return the entry of a decided record; `record` is None where its `body` is not trusted."""
+    if record is None:
+        command_id, salt, time_ms = _NO_ID, _NO_ID, 0
+        hashes = (hashlib.sha256(body).digest(), _NO_HASH)
+    else:
+        command_id = bytes.fromhex(record.id.replace("-", ""))
+        salt = bytes.fromhex(record.data.salt)
+        time_ms, hashes = codec.milliseconds(record.time), codec.header_hash(record)
+    return leaf_entry(
+        index=index,
+        command_id=command_id,
+        code=code,
+        time_ms=time_ms,
+        header_hash=hashes[0],
+        sealed_hash=hashes[1],
+        detail_hash=hashlib.sha256(codec.canonical(detail)).digest(),
+        salt=salt,
     )

@@ -9,7 +9,7 @@ to append a leaf or to compute the root, in O(log n).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -44,6 +44,16 @@ def root(frontier: Frontier) -> bytes:
     for subtree in reversed(frontier[:-1]):
         total = node_hash(subtree, total)
     return total
+
+
+def perfect_root(hashes: Sequence[bytes]) -> bytes:
+    """Return the root over hashes whose count is a power of two."""
+    while len(hashes) > 1:
+        hashes = [
+            hashlib.sha256(b"\x01" + hashes[at] + hashes[at + 1]).digest()
+            for at in range(0, len(hashes), 2)
+        ]
+    return hashes[0]
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:

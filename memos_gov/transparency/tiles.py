@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from memos_gov.errors import CorruptionError
 from memos_gov.transparency import merkle
-from memos_gov.transparency.merkle import HASH_BYTES, leaf_hash, node_hash
+from memos_gov.transparency.merkle import HASH_BYTES, leaf_hash
 from memos_gov.transparency.proofs import consistency_proof, inclusion_proof
 
 TILE_HEIGHT = 8
@@ -55,7 +55,7 @@ def width_at(size: int, level: int, index: int) -> int:
 
 def encode_entries(entries: Sequence[bytes]) -> bytes:
     """Return an entry bundle: each entry after its length in two bytes, big-endian."""
-    assert all(len(entry) <= ENTRY_BYTES_MAX for entry in entries)
+    assert max(map(len, entries), default=0) <= ENTRY_BYTES_MAX
     return b"".join(_LENGTH.pack(len(entry)) + entry for entry in entries)
 
 
@@ -113,10 +113,25 @@ class TileTree:
         bundle, at = divmod(index, TILE_WIDTH)
         entries = self._bundle(bundle)
         if at >= len(entries) or leaf_hash(entries[at]) != self.leaf(index):
-            path = entries_path(bundle, width_at(self.size, 0, bundle))
-            msg = "an entry bundle holds another entry than its tile"
-            raise CorruptionError(msg, place=path, remedy=_REBUILD)
+            raise self._other_entry(bundle)
         return entries[at]
+
+    def entries(self, bundle: int) -> list[bytes]:
+        """
+        Return the entries of a bundle, each found to be the one that its tile names.
+
+        Raises:
+            CorruptionError: A file is missing or damaged, or holds other entries.
+        """
+        found = self._bundle(bundle)[: width_at(self.size, 0, bundle)]
+        if b"".join(map(leaf_hash, found)) != self._tile(0, bundle):
+            raise self._other_entry(bundle)
+        return found
+
+    def _other_entry(self, bundle: int) -> CorruptionError:
+        path = entries_path(bundle, width_at(self.size, 0, bundle))
+        msg = "an entry bundle holds another entry than its tile"
+        return CorruptionError(msg, place=path, remedy=_REBUILD)
 
     def range_hash(self, start: int, end: int) -> bytes:
         """Return MTH(D[start:end]) of a range that is a subtree of this tree."""
@@ -133,11 +148,7 @@ class TileTree:
         tile, first = divmod(index << inner, TILE_WIDTH)
         raw = self._tile(level, tile)
         places = range(first * HASH_BYTES, (first + (1 << inner)) * HASH_BYTES, HASH_BYTES)
-        hashes = [raw[at : at + HASH_BYTES] for at in places]
-        while len(hashes) > 1:
-            pairs = zip(hashes[::2], hashes[1::2], strict=True)
-            hashes = [node_hash(left, right) for left, right in pairs]
-        return hashes[0]
+        return merkle.perfect_root([raw[at : at + HASH_BYTES] for at in places])
 
     def _bundle(self, index: int) -> list[bytes]:
         if index not in self._bundles:
@@ -177,33 +188,37 @@ class TileGrowth:
             CorruptionError: A partial tile or bundle of it is missing or damaged.
         """
         self.size = size
-        tree, rows = TileTree(size, read), _levels(size)
-        self._rows: list[list[bytes]] = [
+        tree = TileTree(size, read)
+        self._rows = [
             [tree.node(level * TILE_HEIGHT, at) for at in _rightmost(size, level)]
-            for level in range(rows)
+            for level in range(_levels(size))
         ]
-        self._entries = [tree.entry(at) for at in _rightmost(size, 0)]
+        self._entries = tree.entries(size // TILE_WIDTH) if size % TILE_WIDTH else []
 
-    def add(self, entry: bytes) -> Iterator[Resource]:
-        """Append an entry and yield the full bundle and tiles that it completes, lowest first."""
-        self._entries.append(entry)
-        bundle = self.size // TILE_WIDTH
-        self.size += 1
-        if len(self._entries) == TILE_WIDTH:
-            yield entries_path(bundle), encode_entries(self._entries)
-            self._entries = []
-        yield from self._push(0, leaf_hash(entry))
+    def add(self, entries: Sequence[bytes]) -> Iterator[Resource]:
+        """Append entries and yield the full bundles and tiles that they complete, lowest first."""
+        at = 0
+        while at < len(entries):
+            piece = entries[at : at + TILE_WIDTH - len(self._entries)]
+            at += len(piece)
+            self.size += len(piece)
+            self._entries.extend(piece)
+            if len(self._entries) == TILE_WIDTH:
+                yield entries_path(self.size // TILE_WIDTH - 1), encode_entries(self._entries)
+                self._entries = []
+            yield from self._push(0, [leaf_hash(entry) for entry in piece])
 
-    def _push(self, level: int, found: bytes) -> Iterator[Resource]:
+    def _push(self, level: int, hashes: Sequence[bytes]) -> Iterator[Resource]:
+        """Append hashes that end a row at the most."""
         if level == len(self._rows):
             self._rows.append([])
         row = self._rows[level]
-        row.append(found)
+        row.extend(hashes)
         if len(row) == TILE_WIDTH:
             index = (self.size >> TILE_HEIGHT * (level + 1)) - 1
             yield tile_path(level, index), b"".join(row)
             self._rows[level] = []
-            yield from self._push(level + 1, merkle.root_of(row))
+            yield from self._push(level + 1, [merkle.perfect_root(row)])
 
     def partial(self) -> Iterator[Resource]:
         """Yield the partial bundle and tiles that a checkpoint of this size needs."""

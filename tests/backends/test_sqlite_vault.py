@@ -1,5 +1,6 @@
 """SqliteKeyStore keeps the contract, and what only a file can get wrong."""
 
+import hmac
 import multiprocessing
 import random
 import sqlite3
@@ -8,12 +9,14 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
 from memos_gov.opened import OPENED_S_MAX
-from memos_gov.sealing import MasterKeys
+from memos_gov.ports import MasterKeys
 from tests.contracts.key_store import INSTANCE, OTHER, TENANT, KeyStoreContract
 
 MASTER = MasterKeys({1: "11" * 32})
@@ -41,12 +44,18 @@ def path(tmp_path: Path, founded: bytes) -> Path:
 
 
 @pytest.fixture
-def open_keys(path: Path) -> Iterator[Open]:
+def masters() -> dict[int, str]:
+    """Return the master keys, as a test may change them."""
+    return dict(MASTER.epochs)
+
+
+@pytest.fixture
+def open_keys(path: Path, masters: dict[int, str]) -> Iterator[Open]:
     """Return a function that opens the vault; every opening is closed at the end."""
     opened: list[SqliteKeyStore] = []
 
     def put() -> SqliteKeyStore:
-        opened.append(SqliteKeyStore(path, lambda: MASTER))
+        opened.append(SqliteKeyStore(path, lambda: MasterKeys(dict(masters))))
         return opened[-1]
 
     yield put
@@ -162,16 +171,29 @@ def test_vault_under_another_master_key_opens_nothing(open_keys: Open, path: Pat
 def test_keys_of_an_earlier_epoch_open_and_new_ones_use_the_newest(
     open_keys: Open, path: Path
 ) -> None:
-    """Rotation begins with what is made from now on."""
-    (old,) = open_keys().issue(TENANT, 1)
+    """A rotation begins with what is made from now on, by whoever has the vault open."""
+    beside = open_keys()
+    (old,) = beside.issue(TENANT, 1)
     rotated = SqliteKeyStore(path, lambda: NEWER)
+    rotated.rotation().begin(2, 7)
     (new,) = rotated.issue(TENANT, 1)
 
     assert {old.key_id: old.key, new.key_id: new.key} == rotated.open(
         TENANT, [old.key_id, new.key_id]
     )
+    assert [1, 2] == [row[0] for row in epochs_of(path)]
+    with pytest.raises(CorruptionError, match="lacks epoch 2"):
+        beside.issue(TENANT, 1)
 
     rotated.close()
+
+
+def epochs_of(path: Path) -> list[tuple[int]]:
+    """Return the epochs of the keys that are kept, in the order they were made."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT epoch FROM content_keys ORDER BY rowid").fetchall()
+    connection.close()
+    return rows
 
 
 def test_key_of_an_epoch_whose_master_key_is_missing_is_corrupt(
@@ -179,10 +201,11 @@ def test_key_of_an_epoch_whose_master_key_is_missing_is_corrupt(
 ) -> None:
     """The place names the file that lacks it."""
     rotated = SqliteKeyStore(path, lambda: NEWER)
+    rotated.rotation().begin(2, 7)
     (new,) = rotated.issue(TENANT, 1)
     rotated.close()
 
-    with pytest.raises(CorruptionError, match="epoch 2") as caught:
+    with pytest.raises(CorruptionError, match=r"keys/kek is older than vault\.db") as caught:
         open_keys().open(TENANT, [new.key_id])
 
     assert "keys/kek" == caught.value.place
@@ -229,7 +252,7 @@ def test_vault_that_is_read_meanwhile_is_swept_later(
     """Destroyed is destroyed; that a copy may lie in the write-ahead log is said, not hidden."""
     (key,) = keys.issue(TENANT, 1)
     row = dict(raw_keys(path))[key.key_id]
-    keys._db.execute("PRAGMA busy_timeout=10")
+    keys._file._db.execute("PRAGMA busy_timeout=10")
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM content_keys").fetchall()
@@ -276,6 +299,106 @@ def test_everything_opened_ends_with_its_minute(path: Path) -> None:
     assert [0.0, OPENED_S_MAX] == reads
     keys.close()
     assert {} == keys._opened._kept
+
+
+def test_rotation_leaves_no_wrapping_of_before_and_an_old_copy_opens_nothing(
+    open_keys: Open, path: Path, tmp_path: Path, masters: dict[int, str]
+) -> None:
+    """Not in any file; and what was forgotten is not in the copy, even for who guesses it."""
+    keys = open_keys()
+    issued = [key.key_id for _ in range(10) for key in keys.issue(TENANT, 60)]
+    opaque = keys.refer(TENANT, "subject", ["ann", "bob"], create=True)
+    with keys.destroying() as vault:
+        vault.forget_names(TENANT, [opaque["ann"]])
+    keys.refer(TENANT, "subject", ["cat"], create=True)
+    keys._file.empty_log()
+    copy = tmp_path / "copy" / "vault.db"
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    wrappings = [row for table in ("content_keys", "secrets") for row in wrapped(path, table)]
+    sealed, lookups = (wrapped(path, "directory", c) for c in ("sealed", "lookup"))
+    masters[2] = "22" * 32
+    rotation = keys.rotation()
+    rotation.begin(2, 1000)
+    while rotation.rewrap(50):
+        pass
+    del masters[1]
+    rotation.end(2000)
+    keys.sweep()
+
+    files = kept(path)
+    assert [] == [row for row in (*wrappings, *sealed, *lookups) if row[:20] in files]
+    old = SqliteKeyStore(copy, lambda: MasterKeys(dict(masters)))
+    with pytest.raises(CorruptionError, match="copy from before the vault was rotated"):
+        old.check_epochs()
+    for attempt in (
+        lambda: old.open(TENANT, issued[:1]),
+        lambda: old.secret(TENANT, "names"),
+        lambda: old.names(TENANT, [opaque["bob"]]),
+        lambda: old.refer(TENANT, "subject", ["bob"]),
+    ):
+        with pytest.raises(CorruptionError):
+            attempt()
+    old.close()
+    connection = sqlite3.connect(path)
+    names = connection.execute("SELECT name FROM secrets WHERE tenant = ?", (TENANT,)).fetchall()
+    connection.close()
+    for (name,) in names:
+        secret = keys.secret(TENANT, name)
+        assert secret is not None
+        assert hmac.digest(secret, b"subject\0bob", "sha256") not in lookups
+        for row in sealed:
+            with pytest.raises(InvalidTag):
+                AESGCM(secret).decrypt(row[:12], row[12:], f"{TENANT}/{opaque['bob']}".encode())
+
+
+def test_copy_from_the_midst_of_a_rotation_is_refused_when_something_in_it_is_lost(
+    open_keys: Open, path: Path, tmp_path: Path, masters: dict[int, str]
+) -> None:
+    """It names both epochs, and the key of one was destroyed since."""
+    keys = open_keys()
+    keys.issue(TENANT, 60)
+    masters[2] = "22" * 32
+    rotation = keys.rotation()
+    rotation.begin(2, 1000)
+    rotation.rewrap(20)
+    keys._file.empty_log()
+    copy = tmp_path / "copy" / "vault.db"
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    half = SqliteKeyStore(copy, lambda: MasterKeys(dict(masters)))
+    half.check_epochs()
+    half.close()
+
+    del masters[1]
+    half = SqliteKeyStore(copy, lambda: MasterKeys(dict(masters)))
+    with pytest.raises(CorruptionError, match="epoch 1 was destroyed"):
+        half.check_epochs()
+    half.close()
+
+
+def test_mark_of_what_was_forgotten_meanwhile_survives_another_sweep(
+    open_keys: Open, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sweeps takes away the mark that it saw, not one that came while it swept."""
+    keys, beside = open_keys(), open_keys()
+    known = keys.refer(TENANT, "subject", ["ann", "bob"], create=True)
+    with keys.destroying() as vault:
+        vault.forget_names(TENANT, [known["ann"]])
+    write_anew = keys._file._write_anew
+
+    def meanwhile() -> None:
+        write_anew()
+        with beside.destroying() as vault:
+            vault.forget_names(TENANT, [known["bob"]])
+
+    monkeypatch.setattr(keys._file, "_write_anew", meanwhile)
+    keys.sweep()
+
+    assert beside._file.one("SELECT 1 FROM meta WHERE name = 'unswept'") is not None
+    beside.sweep()
+    assert beside._file.one("SELECT 1 FROM meta WHERE name = 'unswept'") is None
+    assert known["bob"].encode() not in kept(path)
 
 
 def raw_keys(path: Path) -> list[tuple[str, bytes]]:

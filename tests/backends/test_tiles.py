@@ -56,11 +56,3 @@ def test_path_that_is_none_of_the_format_is_never_touched(tmp_path: Path, path: 
     """A path comes from a number, never from a caller."""
     with pytest.raises(AssertionError):
         FileTileStore(tmp_path).write(TENANT, [(path, b"x")])
-
-
-def test_folder_of_somebody_else_is_no_tenant(tmp_path: Path) -> None:
-    """What lies beside is left alone."""
-    (tmp_path / ".trash").mkdir()
-    (tmp_path / "file").write_text("x")
-
-    assert [] == FileTileStore(tmp_path).tenants()

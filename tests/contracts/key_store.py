@@ -1,21 +1,48 @@
 """
 What every KeyStore promises, proved against any backend.
 
-A subclass gives the fixture `open_keys` (opens the one vault of the test,
-again and again; the fixture closes them) and the probe `raw_bytes()`: every
-byte that the store keeps, read behind the port's back.
+A subclass gives the fixtures `masters` (the master keys by epoch, which a test
+may change) and `open_keys` (opens the one vault of the test, again and again;
+the fixture closes them), and the probe `raw_bytes()`: every byte that the
+store keeps, read behind the port's back.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from memos_gov.domain import ids
-from memos_gov.ports import Checkpoint, KeyStore
+from memos_gov.errors import CorruptionError
+from memos_gov.ports import Checkpoint, Epoch, KeyStore
 
 TENANT, OTHER, INSTANCE = "acme", "other", "the-instance"
 OpenKeys = Callable[[], KeyStore]
+
+
+def a_lived_vault(keys: KeyStore) -> list[str]:
+    """Put keys, secrets and names of two tenants into a vault; return the ids of the keys."""
+    issued = [key.key_id for _ in range(4) for key in keys.issue(TENANT, 10)]
+    with keys.destroying() as vault:
+        vault.destroy(TENANT, issued[:5])
+    for tenant in (TENANT, OTHER):
+        keys.secret(tenant, "month:2026-11", create=True)
+        keys.refer(tenant, "subject", [f"person {n}" for n in range(12)], create=True)
+        keys.refer(tenant, "matter", ["person 3"], create=True)
+    return issued
+
+
+def what_is_seen(keys: KeyStore, issued: list[str]) -> dict[str, Any]:
+    """Return everything that a vault of `a_lived_vault` opens."""
+    names = keys.refer(TENANT, "subject", [f"person {n}" for n in range(12)])
+    return {
+        "keys": keys.open(TENANT, issued),
+        "secrets": [keys.secret(tenant, "month:2026-11") for tenant in (TENANT, OTHER)],
+        "names": names,
+        "others": keys.refer(OTHER, "matter", ["person 3"]),
+        "back": keys.names(TENANT, names.values()),
+    }
 
 
 class StopHereError(Exception):
@@ -286,6 +313,110 @@ class KeyStoreContract:
         keys.refer("acme", "subject", ["customer-17"], create=True)
 
         assert [] == list(keys.damaged())
+
+    def test_rotation_moves_everything_and_changes_nothing_that_is_asked_for(
+        self, open_keys: OpenKeys, masters: dict[int, str]
+    ) -> None:
+        """Keys, secrets and names open as before, for those who had the vault open too."""
+        keys, beside = open_keys(), open_keys()
+        seen = a_lived_vault(keys)
+        before = what_is_seen(beside, seen)
+        masters[2] = "22" * 32
+
+        vault = keys.rotation()
+        vault.begin(2, 1000)
+        left = vault.left(2)
+        moved = [count for _ in range(200) if (count := vault.rewrap(7))]
+        del masters[1]
+        assert (1,) == vault.end(2000)
+        keys.sweep()
+
+        assert sum(moved) == left >= 60
+        assert 7 >= max(moved)
+        assert 0 == vault.left(2) == vault.rewrap(7)
+        assert () == vault.end(3000)
+        assert (Epoch(1, 0, 2000), Epoch(2, 1000, None)) == keys.epochs()
+        for opened in (keys, open_keys()):
+            opened.forget_opened()
+            opened.check_epochs()
+            assert before == what_is_seen(opened, seen)
+            assert [] == list(opened.damaged())
+        beside.forget_opened()
+        assert before == what_is_seen(beside, seen)
+
+    def test_rotation_that_stops_anywhere_is_gone_on_with_by_another(
+        self, open_keys: OpenKeys, masters: dict[int, str]
+    ) -> None:
+        """After each batch everything opens and everything new is under the new epoch."""
+        keys = open_keys()
+        seen = a_lived_vault(keys)
+        before = what_is_seen(keys, seen)
+        masters[2] = "22" * 32
+        keys.rotation().begin(2, 1000)
+        for number in range(200):
+            fresh = open_keys()
+            vault = fresh.rotation()
+            left = vault.left(2)
+            (key,) = fresh.issue(TENANT, 1)
+            fresh.secret(TENANT, f"made-{number}", create=True)
+            made = fresh.refer(TENANT, "subject", [f"made {number}", "person 3"], create=True)
+            assert left == vault.left(2)
+            assert before["names"]["person 3"] == made["person 3"]
+            assert {key.key_id} == keys.open(TENANT, [key.key_id]).keys()
+            moved = vault.rewrap(20)
+            keys.forget_opened()
+            assert before == what_is_seen(keys, seen)
+            assert made == keys.refer(TENANT, "subject", made)
+            fresh.close()
+            if not moved:
+                break
+
+        assert 0 == keys.rotation().left(2)
+
+    def test_rotation_needs_the_master_key_first(self, keys: KeyStore) -> None:
+        """Nothing may be wrapped under what is not kept."""
+        with pytest.raises(CorruptionError):
+            keys.rotation().begin(2, 1000)
+
+        assert (Epoch(1, 0, None),) == keys.epochs()
+
+    def test_vault_whose_newest_epoch_has_no_master_key_is_refused(
+        self, keys: KeyStore, masters: dict[int, str]
+    ) -> None:
+        """Either may be the older one; the reason says which."""
+        keys.check_epochs()
+        masters[2] = masters.pop(1)
+        keys.forget_opened()
+        with pytest.raises(CorruptionError, match="copy from before the vault was rotated"):
+            keys.check_epochs()
+
+        keys.rotation().begin(2, 1000)
+        masters[1] = masters.pop(2)
+        keys.forget_opened()
+        with pytest.raises(CorruptionError, match="keys/kek is older"):
+            keys.check_epochs()
+
+    def test_keys_destroyed_are_unreadable_in_backups_once_every_epoch_they_saw_ended(
+        self, keys: KeyStore, masters: dict[int, str]
+    ) -> None:
+        """One that was destroyed in the midst of a rotation may be in a backup under either."""
+        assert keys.unreadable_since(500) is None
+        masters[2] = "22" * 32
+        vault = keys.rotation()
+        vault.begin(2, 1000)
+        while vault.rewrap(100):
+            pass
+        assert keys.unreadable_since(500) is None
+        vault.end(2000)
+
+        assert (2000, 2000) == (keys.unreadable_since(500), keys.unreadable_since(999))
+        assert keys.unreadable_since(1000) is None
+        assert keys.unreadable_since(5000) is None
+        masters[3] = "33" * 32
+        vault.begin(3, 6000)
+        vault.end(7000)
+        assert (2000, 7000) == (keys.unreadable_since(500), keys.unreadable_since(1500))
+        assert (7000, None) == (keys.unreadable_since(5000), keys.unreadable_since(6500))
 
     @pytest.mark.parametrize("name", ["ann", "Ünï¢ødé 😀", "a" * 200, "it's; DROP TABLE", " x "])
     def test_opaque_id_leads_back_to_its_name(self, keys: KeyStore, name: str) -> None:

@@ -28,6 +28,8 @@ OPAQUE = st.sampled_from([f"{letter}_{n}" for letter in "cspmr" for n in range(3
 _NAMED = {
     "case",
     "cube",
+    "cubes",
+    "erasure",
     "id",
     "matter",
     "principal",

@@ -394,6 +394,13 @@ def test_policy_that_is_active_is_refused() -> None:
     given(FOUNDED).when(c.make(c.ActivatePolicy, policy=POLICY)).refused("policy_active")
 
 
+def test_vault_is_rotated_to_the_epoch_that_was_planned() -> None:
+    """The event says which one everything is under from here on, and which ones end."""
+    given(FOUNDED).when(c.make(c.RotateVault, epoch=3, ended=[1, 2])).then(
+        e.VaultRotated(epoch=3, ended=(1, 2))
+    )
+
+
 def test_question_of_evidence_is_an_event() -> None:
     """Whoever looks into the evidence shows in it."""
     command = c.make(c.AskAudit, question="holds", target=MATTER)
@@ -423,6 +430,8 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.ApproveReview, case=CASE),
     c.make(c.ArchiveCube, cube=CUBE),
     c.make(c.AskAudit, question="holds"),
+    c.make(c.EraseCube, cube=CUBE, reason="asked by letter"),
+    c.make(c.EraseSubject, subject=SUBJECT, reason="asked by letter"),
     c.make(c.DisposeCube, cube=CUBE),
     c.make(c.FollowSchedule, until=datetime.fromtimestamp(NOW, UTC)),
     c.make(c.FreezeCube, cube=CUBE),
@@ -442,6 +451,7 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.ReviseCube, cube=CUBE, content="hello"),
     c.make(c.RevokeRoles, principal=ANN, roles=["dpo"]),
     c.make(c.RollBackCube, cube=CUBE, to_revision=1),
+    c.make(c.RotateVault, epoch=2, ended=[1]),
     c.make(c.ScheduleCube, cube=CUBE),
     c.make(c.ShareCube, cube=CUBE, principal=ANN),
     c.make(c.SplitCube, cube=CUBE, parts=["hel", "lo"]),

@@ -19,6 +19,7 @@ def a_cube(cube_id: str = "c1", **facts: Any) -> dict[str, Any]:
         "quarantined": False,
         "held": False,
         "restricted": False,
+        "erasing": False,
         "owner": "olga",
         "purposes": ["complaint-handling"],
         "basis": "legitimate-interest",
@@ -102,5 +103,10 @@ def one_of_each() -> dict[str, dict[str, Any]]:
             restricted=False,
         ),
         "memos_gov/retention/verdicts": {**about, "cubes": [retained]},
+        "memos_gov/erasure/plan": {
+            **about,
+            "target": {"kind": "subject", "id": "s1", "held": False, "kept": 0, "last": True},
+            "cubes": [{**retained, "others": 0}],
+        },
         "memos_gov/transformation/plans": {**about, "cubes": [{k: cube[k] for k in planned}]},
     }

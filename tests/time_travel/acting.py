@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from memos_gov.domain import codec
+from msgspec.structs import replace
+
+from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.history import Outcome
 from memos_gov.domain.reliance import required_streams
@@ -45,8 +47,12 @@ def proposed(gov: Service, event: e.OnGovernance) -> Outcome:
     """Propose an event under an allowing verdict, as a worker's record would bring it."""
     governor, command_id = gov.rooms.governor, new_command_id()
     with governor.tables.snapshot() as snapshot:
-        attempt = governor.attempt(snapshot, gov.acting_as("owner").caller)
+        caller = gov.acting_as("owner").caller
+        if isinstance(event, e.CubeErased):
+            caller = replace(caller, principal=ids.ERASER)
+        attempt = governor.attempt(snapshot, caller)
         attempt.cubes([event.cube])
+        attempt.descendants(event.cube)
         attempt.load(required_streams(event, attempt.tenant, attempt.known))
     allowing = Verdict("allow", (), (), (), attempt.now + 60)
     data = codec.RecordData(

@@ -100,7 +100,7 @@ def test_log_grown_by_us_has_the_same_files(log: Path) -> None:
     files: dict[str, bytes] = {}
     for size in SIZES[:-1]:
         growth = TileGrowth(size, files.get)
-        files.update(growth.add(tree(log, 15).entry(size)))
+        files.update(growth.add([tree(log, 15).entry(size)]))
         files.update(growth.partial())
 
     theirs = {

@@ -22,8 +22,7 @@ def entry(at: int) -> bytes:
 def grown(files: dict[str, bytes], old: int, new: int, *, partial: bool = True) -> None:
     """Bring tiles in `files` from one size to another."""
     growth = tiles.TileGrowth(old, files.get)
-    for at in range(old, new):
-        files.update(growth.add(entry(at)))
+    files.update(growth.add([entry(at) for at in range(old, new)]))
     if partial:
         files.update(growth.partial())
 

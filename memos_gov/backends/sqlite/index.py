@@ -175,6 +175,12 @@ class SqliteCubeIndex:
                 yield IndexedCube(tenant, cube, revision, bool(findable))
             after = (tenant, cube)
 
+    def present(self, tenant: str, cubes: Iterable[str]) -> set[str]:
+        """See `CubeIndex.present`; from one snapshot."""
+        query = "SELECT 1 FROM entry WHERE (tenant, cube) = (?, ?)"
+        with self._database() as db, _transaction(db, "DEFERRED"):
+            return {cube for cube in cubes if db.execute(query, (tenant, cube)).fetchone()}
+
     def clear(self) -> None:
         """Remove every entry and every position; nothing of them stays in the file."""
         with self._database() as db:

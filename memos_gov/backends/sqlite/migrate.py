@@ -18,7 +18,12 @@ HEADS = {"vault": "vault_0002", "operations": "operations_0002", "tables": "tabl
 
 
 def upgrade(path: Path, branch: str) -> None:
-    """Bring a file to the newest format of its branch; an absent one is made."""
+    """
+    Bring a file to the newest format of its branch, all or nothing; an absent one is made.
+
+    Raises:
+        UnavailableError, CorruptionError: The file is as it was.
+    """
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine
@@ -29,10 +34,27 @@ def upgrade(path: Path, branch: str) -> None:
     try:
         with translated(path), engine.connect() as connection:
             config.attributes["connection"] = connection
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             command.upgrade(config, f"{branch}@head")
             connection.commit()
     finally:
         engine.dispose()
+
+
+def bring_forward(path: Path, branch: str) -> bool:
+    """
+    Bring a file of an older format to this program's in place; return whether it was older.
+
+    Raises:
+        SettingsError: It is newer.
+        CorruptionError: It has no format at all, or is damaged.
+    """
+    found = _revision(path)
+    if found is not None and found < HEADS[branch]:
+        upgrade(path, branch)
+        return True
+    check(path, branch)
+    return False
 
 
 def migrations_folder() -> Path:
@@ -60,7 +82,9 @@ def check(path: Path, branch: str) -> None:
     newer = found > HEADS[branch]
     age = "newer" if newer else "older"
     msg = f"{path.name} has the format {found}, {age} than {HEADS[branch]} of this program"
-    raise SettingsError(msg, remedy="Upgrade memos-gov." if newer else "Run `memos-gov rebuild`.")
+    kept = "it is made again" if branch == "tables" else "the file is brought forward, all of it"
+    remedy = "Upgrade memos-gov." if newer else f"Run `memos-gov rebuild`: {kept}."
+    raise SettingsError(msg, remedy=remedy)
 
 
 def _revision(path: Path) -> str | None:

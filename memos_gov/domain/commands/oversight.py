@@ -12,6 +12,8 @@ from pydantic import (
 from memos_gov.domain.commands.command import Command, OfThen
 from memos_gov.domain.commands.fields import CubeId, Word, _audited
 
+EPOCH_MAX = 2**31
+
 
 class OnCase(Command):
     """A command about one review case."""
@@ -37,6 +39,15 @@ class ActivatePolicy(Command):
     ACTION: ClassVar[str] = "policy_activate"
 
     policy: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class RotateVault(Command):
+    """Wrap every key anew under a fresh epoch, and destroy the master keys of earlier ones."""
+
+    ACTION: ClassVar[str] = "vault_rotate"
+
+    epoch: Annotated[int, Field(ge=1, le=EPOCH_MAX)]
+    ended: tuple[Annotated[int, Field(ge=1, le=EPOCH_MAX)], ...] = ()
 
 
 class AskAudit(OfThen):

@@ -14,6 +14,7 @@ from memos_gov.domain import events as e
 from memos_gov.domain.decide import (  # noqa: F401 (each registers its decisions)
     cubes,
     derivations,
+    erasures,
     holds,
     oversight,
     people,

@@ -34,6 +34,11 @@ def _(command: c.ActivatePolicy, at: Situation) -> Drafts:
 
 
 @decided.register
+def _(command: c.RotateVault, at: Situation) -> Drafts:
+    return one(e.VaultRotated(epoch=command.epoch, ended=command.ended))
+
+
+@decided.register
 def _(command: c.AskAudit, at: Situation) -> Drafts:
     return one(_asked(command.question, command.target, command))
 

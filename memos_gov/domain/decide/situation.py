@@ -36,6 +36,7 @@ DOMAIN_REASONS = {
     "policy_active": "the policy is active already",
     "not_due": "nothing is due for the cube, or not yet, or a review must come first",
     "already_triggered": "the event is on record with this time already",
+    "erasure_open": "an erasure of this is under way already",
     "no_earlier_revision": "the cube has no such revision before the one it has",
     "basis_unclear": "the sources rest on different bases, and the one named is none of them",
     "purposes_disjoint": "the sources have no purpose in common with each other and with what "
@@ -86,6 +87,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     them, and `depth` how deep one would be indexed under a label. `barred` are
     the domain's reasons for which there is no new cube. `index` is how deep a
     cube would be indexed under the label that it is to get.
+    `erasing` says that an erasure of the target is under way; `kept_erasure`
+    names one of exactly this target that had to keep all of it.
     """
 
     tenant: str
@@ -100,6 +103,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     retention: RetentionVerdict | None = None
     policy: str = ""
     approval: str | None = None
+    erasing: bool = False
+    kept_erasure: str | None = None
     labels: Mapping[str, int] = {}
     known: Mapping[str, Facts] = {}
     descendants: Callable[[str], tuple[str, ...]] = _no_descendants

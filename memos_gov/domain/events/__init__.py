@@ -28,10 +28,18 @@ from memos_gov.domain.events.cubes import (
     CubeThawed,
     CubeUnshared,
 )
+from memos_gov.domain.events.erasures import (
+    CustodianErased,
+    ErasureCompleted,
+    ErasurePlanned,
+    ErasureRequested,
+    SubjectRestricted,
+)
 from memos_gov.domain.events.event import (
     Event,
     OnCase,
     OnContent,
+    OnErasure,
     OnGovernance,
     OnMatter,
     OnPrincipal,
@@ -49,8 +57,15 @@ from memos_gov.domain.events.oversight import (
     ReviewRejected,
     ReviewUsed,
     TenantFounded,
+    VaultRotated,
 )
-from memos_gov.domain.events.payloads import CubeContent, Draft, Payload, ReadDetail
+from memos_gov.domain.events.payloads import (
+    CubeContent,
+    Draft,
+    ErasureReason,
+    Payload,
+    ReadDetail,
+)
 from memos_gov.domain.events.people import (
     ConsentGiven,
     ConsentWithdrawn,
@@ -97,7 +112,12 @@ __all__ = [
     "CubeThawed",
     "CubeUnshared",
     "CubesRead",
+    "CustodianErased",
     "Draft",
+    "ErasureCompleted",
+    "ErasurePlanned",
+    "ErasureReason",
+    "ErasureRequested",
     "Event",
     "HoldPlaced",
     "HoldReleased",
@@ -105,6 +125,7 @@ __all__ = [
     "LogFounded",
     "OnCase",
     "OnContent",
+    "OnErasure",
     "OnGovernance",
     "OnMatter",
     "OnPrincipal",
@@ -127,7 +148,9 @@ __all__ = [
     "RolesRevoked",
     "ScheduleFollowed",
     "SubjectErased",
+    "SubjectRestricted",
     "TenantFounded",
+    "VaultRotated",
     "scheduled",
     "type_name",
 ]
@@ -160,6 +183,10 @@ EVENT_TYPES: dict[str, type[Event]] = {
         CubeThawed,
         CubeUnshared,
         CubesRead,
+        CustodianErased,
+        ErasureCompleted,
+        ErasurePlanned,
+        ErasureRequested,
         HoldPlaced,
         HoldReleased,
         LogExtended,
@@ -177,7 +204,9 @@ EVENT_TYPES: dict[str, type[Event]] = {
         RolesRevoked,
         ScheduleFollowed,
         SubjectErased,
+        SubjectRestricted,
         TenantFounded,
+        VaultRotated,
     )
 }
 

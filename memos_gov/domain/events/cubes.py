@@ -101,7 +101,11 @@ class CubeExpired(OnGovernance, frozen=True, kw_only=True):
 
 
 class CubeRestricted(OnGovernance, frozen=True, kw_only=True):
-    """An erasure cannot be done yet, so the cube is stored and no longer used."""
+    """
+    The cube is stored and no longer used: an erasure of it was asked for.
+
+    Without `reasons` it is not decided yet; with them, they are why it is kept.
+    """
 
     erasure: str
     reasons: tuple[str, ...]

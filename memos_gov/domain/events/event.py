@@ -82,3 +82,13 @@ class OnCase(Event, frozen=True, kw_only=True):
     def stream(self, tenant: str) -> str:
         """Return the case's stream."""
         return ids.case_stream(tenant, self.case)
+
+
+class OnErasure(Event, frozen=True, kw_only=True):
+    """An event of an erasure."""
+
+    erasure: str
+
+    def stream(self, tenant: str) -> str:
+        """Return the erasure's stream."""
+        return ids.erasure_stream(tenant, self.erasure)

@@ -77,3 +77,19 @@ class PolicyRolledBack(PolicyActivated, frozen=True, kw_only=True):
     """The recovery key brought a former bundle back; `signature` is over `recovery_text`."""
 
     signature: str
+
+
+class VaultRotated(Event, frozen=True, kw_only=True):
+    """
+    From here on every key is wrapped under `epoch`, and the master keys of `ended` are destroyed.
+
+    When that was done stands in the vault, which may have been rotated by order
+    of another tenant before.
+    """
+
+    epoch: Integer
+    ended: tuple[Integer, ...]
+
+    def stream(self, tenant: str) -> str:
+        """Return the stream of the vault, as this tenant ordered it."""
+        return ids.guard_stream(tenant, "vault")

@@ -21,7 +21,13 @@ class ReadDetail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     candidates: tuple[str, ...]
 
 
-Payload = CubeContent | ReadDetail
+class ErasureReason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The sealed payload of a request to erase: why, in the words of who asked."""
+
+    reason: str
+
+
+Payload = CubeContent | ReadDetail | ErasureReason
 
 
 class Draft(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from memos_gov.domain.evolve import (  # noqa: F401 (each registers its events)
     cubes,
+    erasures,
     holds,
     lineage,
     oversight,

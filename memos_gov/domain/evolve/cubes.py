@@ -128,14 +128,17 @@ def _(event: e.CubeExpired, at: Occurrence, known: Known) -> Changes:
 
 @evolve.register
 def _(event: e.CubeRestricted, at: Occurrence, known: Known) -> Changes:
-    return governed(event, at, known, restricted=True)
+    # Without a reason nothing is decided yet: an erasure that was asked for goes on.
+    erasing = not event.reasons
+    return governed(event, at, known, restricted=True, erasing=erasing, erasure=event.erasure)
 
 
 @evolve.register
 def _(event: e.CubeErased, at: Occurrence, known: Known) -> Changes:
     facts = known.get(event.stream(at.tenant))
     grants = facts.grants if isinstance(facts, GovernanceFacts) else ()
-    return _shares(event, at, known, state="erased", ends=grants)
+    erasure = event.erasure
+    return _shares(event, at, known, ends=grants, state="erased", erasing=False, erasure=erasure)
 
 
 @evolve.register

@@ -13,6 +13,7 @@ from memos_gov.domain.facts import (
     CaseFacts,
     LogFacts,
     PolicyFacts,
+    VaultFacts,
 )
 
 
@@ -84,3 +85,8 @@ def _(event: e.PolicyActivated, at: Occurrence, known: Known) -> Changes:
         return {}
     former = (*(d for d in facts.former if d != facts.active), facts.active)
     return {stream: replace(facts, active=event.policy, former=former)}
+
+
+@evolve.register
+def _(event: e.VaultRotated, at: Occurrence, known: Known) -> Changes:
+    return {event.stream(at.tenant): VaultFacts(epoch=event.epoch)}

@@ -10,6 +10,14 @@ from memos_gov.domain.facts import (
     HeldTarget,
 )
 
+_OF_USAGE = (
+    e.AuditAsked,
+    e.CommandRefused,
+    e.CubesRead,
+    e.RetentionScheduled,
+    e.ScheduleFollowed,
+)
+
 
 def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
     """Return the streams whose facts `evolve` reads and writes for this event."""
@@ -29,9 +37,11 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
             return (event.stream(tenant), held_stream(tenant, event.target))
         case e.HoldReleased():
             return (event.stream(tenant), *(held_stream(tenant, t) for t in event.targets))
-        case e.CubesRead() | e.AuditAsked() | e.CommandRefused():
-            return ()
-        case e.RetentionScheduled() | e.ScheduleFollowed():
+        case e.ErasureRequested() | e.ErasureCompleted():
+            return (event.stream(tenant), ids.open_erasures_stream(tenant))
+        case e.ErasurePlanned():
+            return (event.stream(tenant), *_decided(event, tenant))
+        case _ if isinstance(event, _OF_USAGE):
             return ()
         case _:
             return (event.stream(tenant),)
@@ -52,3 +62,12 @@ def held_stream(tenant: str, target: HeldTarget) -> str:
             return ids.governance_stream(tenant, target.id)
         case "scope":
             return ids.guard_stream(tenant, "holds")
+
+
+def _decided(event: e.ErasurePlanned, tenant: str) -> tuple[str, ...]:
+    """Return what the last page of a plan touches besides the erasure."""
+    if event.state == "erasing":
+        return ()
+    subjects = () if event.subject is None else (ids.subject_stream(tenant, event.subject),)
+    guards = (ids.open_erasures_stream(tenant),) if event.state == "kept" else ()
+    return (*subjects, *guards)

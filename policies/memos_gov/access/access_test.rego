@@ -4,7 +4,7 @@ import data.memos_gov.access
 
 plain := {
 	"id": "c1", "tenant": "t1", "form": "plaintext", "label": "internal", "state": "activated",
-	"frozen": false, "quarantined": false, "held": false, "restricted": false, "owner": "o",
+	"frozen": false, "quarantined": false, "held": false, "restricted": false, "erasing": false, "owner": "o",
 	"purposes": ["complaint-handling"], "basis": "legitimate-interest", "region": "global",
 	"retention_class": "complaint", "semantic_type": "episode", "priority": "normal",
 	"findings": [], "grants": [], "consent": {"given": [], "withdrawn": []},
@@ -117,6 +117,13 @@ allowed_cases := {
 		doing("auditor", "history"),
 		{"state": "erased", "purposes": ["marketing"]},
 	],
+	"steward erases what is held, frozen, restricted and expired": [
+		doing("steward", "erase"),
+		{"held": true, "frozen": true, "restricted": true, "state": "expired", "label": "restricted"},
+	],
+	"dpo erases without the purpose": [doing("dpo", "erase"), {"purposes": ["marketing"]}],
+	"dpo lists what was erased": [doing("dpo", "list"), {"state": "erased", "restricted": true}],
+	"auditor reads the history of what is being erased": [doing("auditor", "history"), {"restricted": true, "erasing": true}],
 	"steward raises a label beyond the own clearance": [relabel("steward", "restricted"), {"held": true, "frozen": true}],
 	"steward raises an own label again": [relabel("steward", "internal"), {"quarantined": true, "restricted": true}],
 	"steward lowers a low label": [relabel("steward", "public"), {}],
@@ -204,6 +211,11 @@ refused_cases := {
 	"quarantined for a change": [doing("steward", "revise"), {"quarantined": true}, ["quarantined"]],
 	"restricted": [by("steward"), {"restricted": true}, ["restricted"]],
 	"restricted for a change": [doing("steward", "revise"), {"restricted": true}, ["restricted"]],
+	"being erased, for a dpo too": [by("dpo"), {"restricted": true, "erasing": true}, ["restricted"]],
+	"being erased, in a list": [doing("dpo", "list"), {"restricted": true, "erasing": true}, ["restricted"]],
+	"erasing by an analyst": [doing("analyst", "erase"), {"owner": "a"}, ["role_lacks_action"]],
+	"erasing by an agent": [doing("agent", "erase"), {"owner": "a"}, ["role_lacks_action"]],
+	"erasing what was erased": [doing("steward", "erase"), {"state": "erased"}, ["erased"]],
 	"expired": [by("dpo"), {"state": "expired"}, ["expired"]],
 	"erased": [by("dpo"), {"state": "erased"}, ["erased"]],
 	"merged": [asked, {"state": "merged"}, ["merged"]],
@@ -284,6 +296,16 @@ test_hold_is_public_alone if {
 	answer.reasons == [{"code": "legal_hold", "public": true}]
 }
 
+test_erased_and_restricted_are_public_alone if {
+	answer := verdict(by("steward"), {"state": "erased", "restricted": true})
+	answer.reasons == [{"code": "erased", "public": true}, {"code": "restricted", "public": true}]
+}
+
+test_erased_is_hidden_beside_a_hidden_reason if {
+	answer := verdict(by("agent"), {"state": "erased"})
+	answer.reasons == [{"code": "erased", "public": false}, {"code": "not_owner_or_shared", "public": false}]
+}
+
 test_hold_is_hidden_beside_a_hidden_reason if {
 	answer := verdict(doing("agent", "revise"), {"held": true})
 	answer.reasons == [
@@ -342,6 +364,8 @@ act_cases := {
 	],
 	"own role": [doing("steward", "role_grant"), {"id": "a"}, ["own_role"]],
 	"own role of a dpo": [doing("dpo", "role_revoke"), {"id": "a"}, ["own_role"]],
+	"dpo erases a subject that is held": [doing("dpo", "erase"), {"kind": "subject", "held": true}, []],
+	"agent does not erase a subject": [doing("agent", "erase"), {"kind": "subject"}, ["role_lacks_action"]],
 	"dpo approves": [doing("dpo", "review_approve"), {"kind": "case"}, []],
 	"own case": [doing("steward", "review_approve"), {"kind": "case", "own": true}, ["own_case"]],
 	"auditor audits": [doing("auditor", "audit"), {"kind": "audit"}, []],

@@ -36,6 +36,12 @@ reasons[c.id] contains "restricted" if {
 	c.restricted
 }
 
+reasons[c.id] contains "restricted" if {
+	input.action in data.memos_gov.access.actions.content
+	some c in input.cubes
+	c.erasing
+}
+
 reasons[c.id] contains code if {
 	open := data.memos_gov.access.open_states[input.action]
 	some c in input.cubes

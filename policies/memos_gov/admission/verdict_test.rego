@@ -96,6 +96,12 @@ test_public_reasons if {
 		r.public
 	}
 	every r in answer("steward", {"restricted": true}).reasons {
+		r.public
+	}
+	every r in answer("agent", {"cube": {"label": "restricted"}, "restricted": true}).reasons {
+		r.public
+	}
+	every r in answer("steward", {"cube": {"basis": "consent"}}).reasons {
 		not r.public
 	}
 }

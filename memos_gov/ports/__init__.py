@@ -20,9 +20,47 @@ from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.domain.verdicts import Scope
+from memos_gov.ports.follower import Checkpoint
+from memos_gov.ports.vault import (
+    ContentKey,
+    Destroying,
+    Epoch,
+    Keyring,
+    KeyStore,
+    Leases,
+    MasterKeys,
+    Rotation,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+__all__ = [
+    "Certification",
+    "Checkpoint",
+    "Clock",
+    "ContentKey",
+    "CubeIndex",
+    "Destroying",
+    "Epoch",
+    "EventLog",
+    "IndexEntry",
+    "IndexedCube",
+    "KeyStore",
+    "Keyring",
+    "Leases",
+    "MasterKeys",
+    "PolicyBundles",
+    "PolicyEngine",
+    "Proposal",
+    "Rotation",
+    "Snapshot",
+    "StoredEvent",
+    "Tables",
+    "TileStore",
+    "Unusual",
+    "Witness",
+]
 
 
 class Clock(Protocol):
@@ -80,14 +118,6 @@ class EventLog(Protocol):
         """Release the log; what was appended stays."""
 
 
-class Checkpoint(msgspec.Struct, frozen=True):
-    """How far a follower has come: what it reads next, and the digest of what it saw last."""
-
-    next_offset: int = 0
-    digest: bytes = b""
-    log_time_ms: int = 0
-
-
 class Certification(Protocol):
     """One exclusive transaction of the certifier; it commits at the end of the `with`."""
 
@@ -121,12 +151,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
 
 
 class Unusual(msgspec.Struct, frozen=True):
-    """
-    A record that was not plainly accepted; `detail` is canonical JSON.
-
-    A record that could not be trusted stands under `_instance`, without a
-    command id.
-    """
+    """A record not plainly accepted; under `_instance`, without an id, where it is not trusted."""
 
     offset: int
     tenant: str
@@ -155,10 +180,9 @@ class Snapshot(Protocol):
 
     def unusual(self, partition: int, tenant: str, start: int, limit: int) -> list[Unusual]:
         """
-        Return at most `limit` records from offset `start` on that were not plainly accepted.
+        Return a tenant's records from offset `start` on that were not plainly accepted.
 
-        Those of a tenant, duplicates too, and those of any that could not be
-        trusted, in order of the log.
+        In order of the log, duplicates and untrusted ones of any tenant too.
         """
 
     def index(self, tenant: str) -> int:
@@ -243,139 +267,8 @@ class Tables(Protocol):
         """Release the tables."""
 
 
-class ContentKey(msgspec.Struct, frozen=True):
-    """A fresh 256-bit key and the name under which the vault keeps it."""
-
-    key_id: str
-    key: bytes
-
-
-class Destroying(Protocol):
-    """One exclusive transaction of the destroyer; durable, all or nothing, when the `with` ends."""
-
-    def destroy(self, tenant: str, key_ids: Iterable[str]) -> None:
-        """End content keys for ever; one that is not there is passed over."""
-
-    def forget_names(self, tenant: str, opaque: Iterable[str]) -> None:
-        """End directory entries for ever: a name among them is unknown from here on."""
-
-    def advance(self, partition: int, checkpoint: Checkpoint) -> None:
-        """Move the destroyer's checkpoint; one that another process moved further stays."""
-
-
-class KeyStore(Protocol):
-    """
-    The vault: content keys, named secrets, and the directory of names.
-
-    Everything it returns as made is durable. Keys are wrapped under the
-    tenant's key-encryption key; a key of another tenant does not open. What it
-    opened it keeps for OPENED_S_MAX (`opened.py`) at most. The
-    destroyer's checkpoint lies here and nowhere else, so that a vault that
-    was put back knows what it has not destroyed yet.
-    """
-
-    @property
-    def instance(self) -> str:
-        """The instance this vault belongs to."""
-
-    def issue(self, tenant: str, count: int) -> list[ContentKey]:
-        """Make `count` content keys, durable before they are used."""
-
-    def discard(self, tenant: str, key_ids: Iterable[str]) -> None:
-        """Destroy content keys that nothing was sealed with."""
-
-    def open(self, tenant: str, key_ids: Iterable[str]) -> dict[str, bytes]:
-        """
-        Return key id -> key of those that exist.
-
-        Raises:
-            CorruptionError: A stored key does not unwrap.
-        """
-
-    def secret(self, tenant: str, name: str, *, create: bool = False) -> bytes | None:
-        """Return a named 256-bit secret, made when absent and `create`."""
-
-    def refer(
-        self, tenant: str, kind: str, names: Iterable[str], *, create: bool = False
-    ) -> dict[str, str]:
-        """Return name -> opaque id; unknown names are missing unless `create`."""
-
-    def enter(self, tenant: str, kind: str, names: Mapping[str, str]) -> dict[str, str]:
-        """
-        Make names known under the opaque ids given, durably, all with one fsync.
-
-        Returns:
-            Name -> the id it stands under: a name that was known keeps its id.
-        """
-
-    def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
-        """Return opaque id -> name of those that are known."""
-
-    def forget_opened(self) -> None:
-        """Drop every key, secret and name that was opened; the next use opens it again."""
-
-    def checkpoint(self, partition: int) -> Checkpoint:
-        """Return how far the destroyer has come with this vault; the beginning at first."""
-
-    def destroying(self) -> AbstractContextManager[Destroying]:
-        """
-        Enter a transaction that destroys.
-
-        Raises:
-            UnavailableError: From the end of the `with`: everything is
-                destroyed, but a reader kept a copy from being overwritten;
-                `sweep` does it later.
-        """
-
-    def sweep(self) -> None:
-        """
-        Leave no copy of anything destroyed in any file; quick where nothing was.
-
-        Raises:
-            UnavailableError: Somebody reads for too long; sweep again.
-        """
-
-    def damaged(self) -> Iterator[str]:
-        """
-        Yield the place of each key, secret and name that does not open.
-
-        Nothing for a sound vault; a place names ids only.
-        """
-
-    def close(self) -> None:
-        """Release the vault."""
-
-
-class Leases(Protocol):
-    """
-    Who has the folder open, and how far each had seen the history when it last began anew.
-
-    A lease is its holder's word: nothing that it still has open was opened
-    before the indexes it names, and nothing stays open after the lease
-    expires. Leases outlive a killed holder until they expire, and a crash of the
-    machine ends them with all holders, so they need not be durable. Times are
-    milliseconds of the one clock of all holders.
-    """
-
-    def renew(self, holder: str, seen: Mapping[str, int], *, now_ms: int, expires_ms: int) -> None:
-        """Replace the holder's lease, visible to everybody at once; `seen` is index by tenant."""
-
-    def release(self, holder: str) -> None:
-        """End the holder's lease: it has nothing open any more."""
-
-    def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
-        """Return the holders but one that may have open what ended at `index`, sorted."""
-
-    def close(self) -> None:
-        """Release the file; leases stay."""
-
-
 class TileStore(Protocol):
-    """
-    Files of a tenant's log by the paths of C2SP tlog-tiles: made of the log, and again at will.
-
-    Whoever reads sees whole files only. They may be lost with the machine.
-    """
+    """Files of each tenant's log by the paths of C2SP tlog-tiles, whole; made again at will."""
 
     def read(self, tenant: str, path: str) -> bytes | None:
         """Return a file; None where there is none."""
@@ -383,11 +276,8 @@ class TileStore(Protocol):
     def write(self, tenant: str, files: Iterable[tuple[str, bytes]]) -> None:
         """Put files in order, each whole or not at all; a full tile replaces its partial ones."""
 
-    def clear(self, tenant: str) -> None:
-        """Remove every file of a tenant."""
-
-    def tenants(self) -> list[str]:
-        """Return the tenants that have files, sorted."""
+    def clear(self, tenant: str | None = None) -> None:
+        """Remove every file of a tenant, or of all."""
 
 
 class Witness(Protocol):
@@ -505,6 +395,9 @@ class CubeIndex(Protocol):
 
     def entries(self) -> Iterator[IndexedCube]:
         """Yield what is kept, in order of tenant and cube."""
+
+    def present(self, tenant: str, cubes: Iterable[str]) -> set[str]:
+        """Return which of these cubes of a tenant have an entry, findable or not."""
 
     def clear(self) -> None:
         """Remove every entry and every position."""

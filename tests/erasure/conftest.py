@@ -1,0 +1,23 @@
+"""A folder in which a person has memories, and what an outsider sees of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from memos_gov.service import Actor, Service
+
+PURPOSE = "complaint-handling"
+PERSON = "customer-17"
+
+
+@pytest.fixture
+def owner(gov: Service) -> Actor:
+    """Return the first principal: steward and data protection officer."""
+    return gov.acting_as("owner", purpose=PURPOSE)
+
+
+@pytest.fixture
+def ann(owner: Actor, gov: Service) -> Actor:
+    """Return an analyst, who reads every complaint and ends none."""
+    owner.add_principal("ann", roles=["analyst"], clearance="internal", purposes=(PURPOSE,))
+    return gov.acting_as("ann", purpose=PURPOSE)
