@@ -22,8 +22,7 @@ from memos_gov.domain.decide import Admitted, Ancestry
 from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import Source, SubjectFacts
 from memos_gov.domain.ids import cube_id_of
-from memos_gov.domain.lineage import SOURCES_MAX, Barred, Named, Traits, inherit
-from memos_gov.domain.lineage.inheritance import strictest
+from memos_gov.domain.lineage import SOURCES_MAX, Barred, Named, Traits, inherit, strictest
 from memos_gov.domain.questions import Cube, Question
 from memos_gov.domain.verdicts import UNDEFINED, FindingKind, Verdict, merge, refusal
 from memos_gov.errors import PolicyUnavailableError
@@ -98,8 +97,10 @@ class Admission:
     def _ancestry(self, entry: Entry, reads: tuple[Source, ...]) -> Ancestry | Entered:
         """Return what the entry inherits of its sources and of reads, or why it cannot be."""
         at = self._attempt
-        read = at.cubes(source.cube for source in reads)
-        cubes = (*entry.sources, *read.values())
+        found = at.cubes(source.cube for source in reads)
+        # What was read may have stood under a label that a later revision no longer has.
+        read = (at.labelled(found[x.cube], x.revision, self._labels) for x in reads)
+        cubes = (*entry.sources, *read)
         try:
             heritage = inherit(entry.named, cubes, self._due(cubes), self._labels)
         except PolicyUnavailableError as error:

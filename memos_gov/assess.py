@@ -181,7 +181,8 @@ class Assessor:
         at = self._attempt
         (facts,) = at.subjects([command.subject])
         assessed = self._act(command, _subject_target(command.subject, facts, at.now))
-        if command.subject == unknown("subject"):
+        # A name that ended meanwhile may still have been read just before.
+        if facts.erased or command.subject == unknown("subject"):
             verdict = merge(assessed.verdict, at.unknown())
             return Assessed(assessed.situation, verdict, {command.subject: verdict})
         kept = self._kept(facts.erasure, subject=command.subject)

@@ -26,7 +26,7 @@ from memos_gov.domain.facts import (
     PrincipalFacts,
     SubjectFacts,
 )
-from memos_gov.domain.lineage import DESCENDANTS_MAX, is_live, walk
+from memos_gov.domain.lineage import DESCENDANTS_MAX, is_live, strictest, walk
 from memos_gov.domain.questions import (
     STAYS,
     Caller,
@@ -138,6 +138,12 @@ class Attempt:
             if isinstance(facts, ContentFacts) and facts.revision == revision:
                 return replace(cube, content=facts)
         return None
+
+    def labelled(self, cube: Cube, revision: int, labels: Mapping[str, int]) -> Cube:
+        """Return a cube under the stricter of its label and the one a revision was kept under."""
+        kept = kept_under(self.snapshot, self.tenant, cube, revision)
+        label = strictest(labels, cube.governance.label, *kept)
+        return replace(cube, governance=replace(cube.governance, label=label))
 
     @property
     def session(self) -> CorrelationFacts:
@@ -266,3 +272,19 @@ class Attempt:
     def unknown(self) -> Verdict:
         """Return the refusal of what does not exist in this tenant."""
         return refusal(UNKNOWN_TARGET, self.now + UNKNOWN_TARGET_S)
+
+
+def kept_under(snapshot: Snapshot, tenant: str, cube: Cube, revision: int) -> tuple[str, ...]:
+    """Return the label that a former revision of a cube had when the next one came."""
+    if revision >= cube.content.revision:
+        return ()
+    newer = [
+        content.event_index
+        for _, content in snapshot.versions(
+            ids.content_stream(tenant, cube.cube), snapshot.index(tenant)
+        )
+        if isinstance(content, ContentFacts) and content.revision > revision
+    ]
+    ruled = ids.governance_stream(tenant, cube.cube)
+    _, facts = snapshot.facts_as_of([ruled], min(newer) - 1).get(ruled, _NONE)
+    return (facts.label,) if isinstance(facts, GovernanceFacts) else ()

@@ -28,7 +28,7 @@ import msgspec
 
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
-from memos_gov.domain.erasing import is_out_of_reach, is_report, may_end
+from memos_gov.domain.erasing import REPORTS, is_out_of_reach, is_report, may_end
 from memos_gov.domain.evolve import Occurrence, evolve, touched
 from memos_gov.domain.facts import PolicyFacts
 from memos_gov.domain.history import (
@@ -60,8 +60,7 @@ from memos_gov.transparency.leaf import entry_of
 RULES_VERSION = 1
 SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
-_REPORTS = (e.CustodianErased, e.ErasureCompleted)
-_UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned, *_REPORTS)
+_UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned, *REPORTS)
 _SEALED = (e.CubeRemembered, e.CubeRevised, e.CubeRolledBack)
 
 
@@ -290,9 +289,8 @@ def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
             return
         case (e.LogExtended(),) if tenant == ids.INSTANCE:
             return
-        case (e.CustodianErased() | e.ErasureCompleted() as event,):
-            if is_report(event, tenant, record.data.actor, known.facts):
-                return
+        case (e.OnErasure() as event,) if is_report(event, tenant, record.data.actor, known.facts):
+            return
         case (e.PolicyRolledBack() as event,):
             facts = known.facts.get(event.stream(tenant))
             if isinstance(facts, PolicyFacts) and is_recovery_signature(
@@ -330,12 +328,7 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
 
 
 def _cubes_of(events: Sequence[e.Event]) -> set[str]:
-    """
-    Return the cubes that need a permission each.
-
-    What is narrowed with its source is covered by the source's, what was read
-    in the session by that of the read.
-    """
+    """Return the cubes that need a permission each; the narrowed and the read have theirs."""
     found: set[str] = set()
     narrowed = {event.cube for event in events if isinstance(event, e.CubeNarrowed)}
     for event in events:

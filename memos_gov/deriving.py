@@ -110,7 +110,10 @@ class Deriving:
             ancestry=entered[0].ancestry,
             barred=tuple(sorted({reason for entry in entered for reason in entry.barred})),
         )
-        return Assessed(situation, merge(verdict, *said.values()), {**verdicts, **said})
+        whole = merge(verdict, *said.values())
+        if said and whole.allows:
+            whole = replace(merge(*said.values()), valid_until=whole.valid_until)
+        return Assessed(situation, whole, {**verdicts, **said})
 
     def _roll_back(self, command: c.RollBackCube, situation: Situation) -> Assessed:
         at = self._attempt
@@ -124,9 +127,10 @@ class Deriving:
         if earlier is None or earlier.content.revision == cube.content.revision:
             return Assessed(situation, verdict, targets)
         content = self._open_content(at.tenant, earlier)
-        verdict, facts = self._admission.readmit(command.ACTION, cube, content, verdict)
+        ruled = at.labelled(cube, command.to_revision, situation.labels)
+        verdict, facts = self._admission.readmit(command.ACTION, ruled, content, verdict)
         content = masked(content, verdict.masks)
-        admitted = self._admission.admit(verdict, content, cube.governance.label, facts)
+        admitted = self._admission.admit(verdict, content, ruled.governance.label, facts)
         situation = replace(situation, admitted=admitted)
         return Assessed(situation, verdict, {command.cube: verdict})
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from memos_gov.attempt import Attempt
+from memos_gov.attempt import Attempt, kept_under
 from memos_gov.domain import ids
 from memos_gov.domain.as_of import FIELD, AsOf, Then
 from memos_gov.domain.bundle import Vocabulary
@@ -107,6 +107,8 @@ class Past:
         content, governance = facts.get(stream), facts.get(ruled)
         if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
             return None
+        if self.then.valid is not None and governance.is_over(self.then.valid):
+            return None
         valid = self._valid_content(stream, content)
         return None if valid is None else Cube(cube, valid, self._ruled(governance), ())
 
@@ -148,10 +150,10 @@ class Past:
     def weigh(self, attempt: Attempt, command: ReadCube) -> tuple[tuple[Cube, ...], Verdict]:
         """Return the revisions that would be shown, and the verdict; of none it is unknown."""
         today = attempt.cubes([command.cube]).get(command.cube)
+        # Looked up for a missing cube too, so that it takes the time of a hidden one.
+        shown = self.revisions(command.cube) if command.every_revision else self._one(command.cube)
         if today is None:
             return (), attempt.weigh(command.ACTION, command.cube)[1]
-        every = self.revisions if command.every_revision else self._one
-        shown = every(command.cube)
         judged = self.as_judged(today, *shown) if shown else today
         verdict = attempt.judged(attempt.asked(command.ACTION), [judged])[command.cube]
         return shown, verdict if shown else merge(verdict, attempt.unknown())
@@ -189,7 +191,11 @@ class Past:
         Whether they are valid now does not count: what was true then is what was asked for.
         """
         findings = sorted({kind for one in shown for kind in one.content.findings})
-        labels = {label for one in shown for label in self._kept_under(today, one.content)}
+        labels = {
+            label
+            for one in shown
+            for label in kept_under(self._snapshot, self._tenant, today, one.content.revision)
+        }
         content = replace(
             today.content,
             findings=tuple(findings),
@@ -197,22 +203,8 @@ class Past:
             valid_to=None,
         )
         label = self._words.strictest(today.governance.label, *sorted(labels))
-        governance = replace(today.governance, label=label)
+        governance = replace(today.governance, label=label, valid_to=None)
         return replace(today, content=content, governance=governance)
-
-    def _kept_under(self, today: Cube, shown: ContentFacts) -> Iterator[str]:
-        """Yield the label that a former revision had when the next one came."""
-        if shown.revision == today.content.revision:
-            return
-        stream, ruled = _streams(self._tenant, today.cube)
-        newer = [
-            content.event_index
-            for _, content in self._snapshot.versions(stream, self._snapshot.index(self._tenant))
-            if isinstance(content, ContentFacts) and content.revision > shown.revision
-        ]
-        _, facts = self._snapshot.facts_as_of([ruled], min(newer) - 1).get(ruled, (0, None))
-        if isinstance(facts, GovernanceFacts):
-            yield facts.label
 
 
 def _streams(tenant: str, cube: str) -> tuple[str, str]:

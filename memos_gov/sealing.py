@@ -16,7 +16,7 @@ import base64
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -35,7 +35,8 @@ MONTH = "month:"
 NAMED = frozenset({"subject", "principal", "matter"})
 STREAM_PARTS = 3
 EVENTS_CHECKED = 64
-POOL_KEYS_FIRST = 8
+POOL_KEYS_FIRST = 1  # a process of one command leaves no key behind that nothing was sealed with
+POOL_KEYS_GROWTH = 8
 POOL_KEYS_MAX = 512
 
 
@@ -75,7 +76,7 @@ class Sealer:
             if not self._pool[tenant]:
                 count = self._refill.get(tenant, POOL_KEYS_FIRST)
                 self._pool[tenant] = self._keys.issue(tenant, count)
-                self._refill[tenant] = min(count * 2, POOL_KEYS_MAX)
+                self._refill[tenant] = min(count * POOL_KEYS_GROWTH, POOL_KEYS_MAX)
             return self._pool[tenant].pop()
 
     def open(
@@ -146,9 +147,10 @@ def check_vault_age(keys: KeyStore, snapshot: Snapshot) -> None:
     """
     for tenant in snapshot.tenants():
         newest = snapshot.newest_events(tenant, EVENTS_CHECKED)
+        streams = [event.stream for event in newest]
         missing = [
             *_missing_keys(keys, snapshot, tenant, newest),
-            *_missing_names(keys, snapshot, tenant, newest),
+            *missing_names(keys, snapshot, tenant, streams),
         ]
         if missing:
             msg = f"the vault is older than the log: tenant {tenant} lacks {missing[0]}"
@@ -170,10 +172,11 @@ def _missing_keys(
             yield name
 
 
-def _missing_names(
-    keys: KeyStore, snapshot: Snapshot, tenant: str, events: Sequence[StoredEvent]
+def missing_names(
+    keys: KeyStore, snapshot: Snapshot, tenant: str, streams: Iterable[str]
 ) -> Iterator[str]:
-    parts = {event.stream: event.stream.split("/") for event in events}
+    """Yield the opaque ids of people and matters whose names the vault lacks, unless erased."""
+    parts = {stream: stream.split("/") for stream in streams}
     named = {p[2]: s for s, p in parts.items() if len(p) == STREAM_PARTS and p[1] in NAMED}
     absent = named.keys() - keys.names(tenant, named.keys()).keys()
     facts = snapshot.facts(named[name] for name in absent)

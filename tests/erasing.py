@@ -62,13 +62,13 @@ def erase_subject(actor: Actor, name: str) -> str:
     """Have a person's name forgotten, and return the opaque id that it had."""
     keys = actor.rooms.governor.keys
     subject = keys.refer(actor.caller.tenant, "subject", [name])[name]
-    asked = {"erasure": ERASURE, "subject": subject}
+    asked = {"erasure": f"e_{subject.removeprefix('s_')}", "subject": subject}
     restricted = e.SubjectRestricted(**asked)
     requested = e.ErasureRequested(**asked, cube=None, cubes=())
     assert "accepted" == propose(actor, requested, restricted).code
     page = {"page": 1, "erased": 0, "kept": 0, "last": None, "custodians": ()}
     planned = e.ErasurePlanned(**asked, **page, state="checking")  # type: ignore[arg-type]
-    outcome = propose(actor, planned, e.SubjectErased(subject=subject, erasure=ERASURE))
+    outcome = propose(actor, planned, e.SubjectErased(**asked))
     assert "accepted" == outcome.code
     return subject
 

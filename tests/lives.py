@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from memos_gov.domain.commands import Consent
 from memos_gov.errors import ConflictError, DeniedError, NotFoundError
 from memos_gov.service import Actor, Service
-from tests.bundles import scheduled
 
 PURPOSE = "complaint-handling"
 OTHER_TENANT = "other"
@@ -157,7 +157,8 @@ def _another_tenant(gov: Service) -> str:
 
 
 def _ended(gov: Service, actor: Actor) -> None:
-    """Let a memory come to its end at once, under a policy that keeps its class no longer."""
-    actor.activate_policy(gov.rooms.bundles.put(scheduled(conversation={"max_s": 0})))
-    actor.remember("Said in passing.", retention_class="conversation", purposes=[PURPOSE])
-    assert gov.schedule(tenant=actor.caller.tenant).done["expired"] == 1
+    """Let a memory come to its end at once: its class counts from what happened long ago."""
+    made = actor.remember("The account was closed.", retention_class="account", purposes=[PURPOSE])
+    assert made.cube_id is not None
+    actor.trigger(made.cube_id, occurred_at=datetime(2001, 5, 1, tzinfo=UTC))
+    assert gov.schedule(tenant=actor.caller.tenant).done == {"expired": 1}

@@ -57,10 +57,12 @@ def refusing(effect: Any = "refuse") -> codec.RecordedVerdict:
 
 
 def targets_of(events: Iterable[e.Event]) -> set[str]:
-    """Return the cubes that events are about."""
+    """Return the cubes that events are about, or made of."""
     found: set[str] = set()
     for event in events:
         found.update(x.cube for x in getattr(event, "cubes", ()))
+        if isinstance(event, e.CubeDerived):
+            found.update(source.cube for source in event.sources)
         if isinstance(event, e.OnContent | e.OnGovernance | e.RetentionScheduled):
             found.add(event.cube)
     return found

@@ -32,6 +32,10 @@ ACTS: dict[str, Callable[[Actor, str], object]] = {
     "thaw": lambda actor, cube: actor.thaw(cube),
     "archive": lambda actor, cube: actor.archive(cube),
     "restore": lambda actor, cube: actor.restore(cube),
+    "merge": lambda actor, cube: actor.merge([cube, "c_" + "1" * 26]),
+    "summarise": lambda actor, cube: actor.summarise([cube], "in short"),
+    "split": lambda actor, cube: actor.split(cube, ["a", "secret"]),
+    "roll back": lambda actor, cube: actor.roll_back(cube, to_revision=1),
     "hold": lambda actor, cube: actor.hold(matter="m", cube=cube),
     "history": lambda actor, cube: actor.handle(make(c.ReadHistory, cube=cube)),
 }

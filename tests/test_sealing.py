@@ -184,8 +184,10 @@ def test_keys_of_the_pool_are_durable_before_they_are_used(
     sealer: Sealer, keys: SqliteKeyStore
 ) -> None:
     """A write waits for one fsync, the log's; the vault's was before."""
+    sealer.seal(DRAFT, TENANT, COMMAND, NOW)
     env = sealer.seal(DRAFT, TENANT, COMMAND, NOW)
     pool = [key.key_id for key in sealer._pool[TENANT]]
+    assert pool
 
     assert {*pool, env.key_id} == keys.open(TENANT, [*pool, env.key_id or ""]).keys()
 
@@ -194,8 +196,10 @@ def test_keys_that_sealed_nothing_are_destroyed_at_the_end(
     sealer: Sealer, keys: SqliteKeyStore
 ) -> None:
     """The one that sealed something stays."""
+    sealer.seal(DRAFT, TENANT, COMMAND, NOW)
     env = sealer.seal(DRAFT, TENANT, COMMAND, NOW)
     pool = [key.key_id for key in sealer._pool[TENANT]]
+    assert pool
 
     sealer.close()
 

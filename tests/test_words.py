@@ -215,6 +215,31 @@ def test_verdict_on_a_refused_label_says_that_it_was_not_kept(gov: Service, owne
     assert (None, True) == (why.same, bool(why.not_asked))
 
 
+def test_verdict_on_an_approved_label_is_asked_again_alike(gov: Service, owner: Actor) -> None:
+    """The approval is among what it relied on."""
+    second, cube = newcomer(gov, "sue", "steward"), kept(owner, label="confidential")
+    with pytest.raises(DeniedError) as waits:
+        owner.relabel(cube, "internal")
+    case = ids.case_id_of(waits.value.verdict_id)
+    second.approve(case)
+
+    made = gov.acting_as("owner", purpose=PURPOSE, approval=case).relabel(cube, "internal")
+
+    assert True is owner.explain(str(made.index)).same
+
+
+def test_revision_after_the_end_of_validity_says_what_to_do(owner: Actor) -> None:
+    """One error, and nothing is kept."""
+    now = datetime.now(UTC)
+    cube = kept(owner, valid_from=now - timedelta(days=3), valid_to=now - timedelta(days=1))
+
+    with pytest.raises(ConflictError) as caught:
+        owner.revise(cube, "a stork")
+
+    assert "valid_to" in caught.value.remedy
+    assert 1 == owner.get(cube).revision
+
+
 def test_share_that_begins_later_and_ends_is_good_in_between(gov: Service, owner: Actor) -> None:
     """Said in Python and kept in the facts."""
     newcomer(gov, "bot", "agent")

@@ -21,6 +21,7 @@ PAGE_CUBES_MAX = 200
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+REPORTS = (e.CustodianErased, e.ErasureCompleted, e.BackupsEnded)
 _PLANNED = (e.ErasurePlanned, e.SubjectErased)
 
 
@@ -108,8 +109,23 @@ def _is_ended(planned: e.ErasurePlanned, facts: ErasureFacts, rest: Sequence[e.E
 def is_report(event: e.OnErasure, tenant: str, actor: str, known: Known) -> bool:
     """Whether an event is a report that an open erasure waits for, by the eraser."""
     facts = _facts(event, tenant, known)
-    if actor != ids.ERASER or facts is None or facts.state != "checking":
+    if actor != ids.ERASER or facts is None:
         return False
+    if isinstance(event, e.BackupsEnded):
+        return _ends_backups(event, facts)
+    return facts.state == "checking" and _is_awaited(event, facts)
+
+
+def _ends_backups(event: e.BackupsEnded, facts: ErasureFacts) -> bool:
+    return (
+        facts.state == "completed"
+        and facts.backups_ended_at is None
+        and event.since >= facts.requested_at
+        and DIGEST.fullmatch(event.statement) is not None
+    )
+
+
+def _is_awaited(event: e.OnErasure, facts: ErasureFacts) -> bool:
     match event:
         case e.CustodianErased():
             return (

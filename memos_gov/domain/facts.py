@@ -131,6 +131,10 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     bases: tuple[TimedWord, ...] = ()
     ended: tuple[Grant, ...] = ()
 
+    def is_over(self, moment: int) -> bool:
+        """Whether what the cube was made of had stopped being valid."""
+        return self.valid_to is not None and self.valid_to <= moment
+
     def label_at(self, moment: int) -> str:
         """Return the label at a moment; of several words about it the newest record wins."""
         return word_at(self.labels, moment, self.label)
@@ -343,6 +347,7 @@ class ErasureFacts(Facts, frozen=True, kw_only=True):
     receipts: tuple[CustodianReceipt, ...] = ()
     statement: str = ""
     completed_at: int | None = None
+    backups_ended_at: int | None = None
 
     @property
     def unreported(self) -> tuple[Custodian, ...]:

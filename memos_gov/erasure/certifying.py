@@ -8,8 +8,9 @@ completing record holds, so what is certified is what was recorded then.
 from __future__ import annotations
 
 from memos_gov.domain.facts import ErasureFacts
+from memos_gov.erasure.eraser import Eraser
 from memos_gov.erasure.statement import statement
-from memos_gov.erasure.telling import facts_of, told
+from memos_gov.erasure.telling import told
 from memos_gov.errors import ConflictError, CorruptionError
 from memos_gov.governor import Governor
 from memos_gov.proving import Certificate, Prover
@@ -23,16 +24,21 @@ _REMEDIES = {
 _GOES_ON = "Opening the folder goes on with it; `memos-gov audit requests` shows it."
 
 
-def certificate(governor: Governor, prover: Prover, tenant: str, erasure: str) -> Certificate:
+def certificate(
+    governor: Governor, prover: Prover, eraser: Eraser, tenant: str, erasure: str
+) -> Certificate:
     """
-    Return the certificate of an erasure.
+    Return the certificate of an erasure, as it stands now.
+
+    Once the vault was rotated it also says since when no backup opens what was
+    erased; that is recorded the first time it is asked for.
 
     Raises:
         NotFoundError: The tenant has no such erasure.
         ConflictError: It is not complete yet.
         CorruptionError: The log does not give the statement that was recorded.
     """
-    facts = facts_of(governor, tenant, erasure)
+    facts = eraser.end_backups(tenant, erasure)
     at = _completed_at(facts)
     said = statement(tenant, erasure, facts, told(governor, tenant, facts), completed_at=at)
     if statement_digest(said) != facts.statement:

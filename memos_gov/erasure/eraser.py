@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
@@ -27,7 +29,7 @@ from memos_gov.erasure.custodians import Erased, read_back
 from memos_gov.erasure.pages import UNDECIDED, Pages
 from memos_gov.erasure.report import Erasure
 from memos_gov.erasure.statement import statement
-from memos_gov.erasure.steps import COMPLETED, step_id
+from memos_gov.erasure.steps import BACKUPS, COMPLETED, step_id
 from memos_gov.erasure.telling import Told, facts_of, told
 from memos_gov.errors import UnavailableError
 from memos_gov.follow import Follower
@@ -185,6 +187,28 @@ class Eraser:
             statement=statement_digest(said),
         )
         at.propose(event, COMPLETED, at=now)
+
+    def end_backups(self, tenant: str, erasure: str) -> ErasureFacts:
+        """
+        Record since when no backup of the vault opens what was erased, once the vault says so.
+
+        Raises:
+            NotFoundError: The tenant has no such erasure.
+        """
+        at = Step(self._governor, tenant, erasure, None)
+        facts = at.facts
+        if facts.completed_at is None or facts.backups_ended_at is not None:
+            return facts
+        since_ms = self._governor.keys.unreadable_since((facts.completed_at + 1) * 1000)
+        if since_ms is None:
+            return facts
+        ended = replace(facts, backups_ended_at=since_ms // 1000 + 1)
+        said = statement(tenant, erasure, ended, at.told, completed_at=facts.completed_at)
+        event = e.BackupsEnded(
+            erasure=erasure, since=since_ms // 1000 + 1, statement=statement_digest(said)
+        )
+        at.propose(event, BACKUPS)
+        return at.facts
 
 
 class Step:

@@ -38,6 +38,7 @@ def statement(
     Args:
         completed_at: The time of the record that completes it, in seconds.
     """
+    since = facts.backups_ended_at
     return {
         "tenant": tenant,
         "erasure": erasure,
@@ -51,7 +52,7 @@ def statement(
         "kept": [_kept(kept) for kept in told.kept],
         "custodians": [_custodian(receipt) for receipt in facts.receipts],
         "unreadable_live_since": moment(completed_at),
-        "unreadable_in_backups_since": None,
+        "unreadable_in_backups_since": None if since is None else moment(since),
         "remains": remains(facts, told),
     }
 
@@ -79,11 +80,13 @@ def _custodian(receipt: CustodianReceipt) -> dict[str, Any]:
 def remains(facts: ErasureFacts, told: Told) -> list[dict[str, str | None]]:
     """Return what is still there and why, since when it is not found, and when it is gone."""
     ended = {receipt.custodian: moment(receipt.ended_at) for receipt in facts.receipts}
+    since = facts.backups_ended_at
+    backups = None if since is None else moment(since)
     unread, gone = ended.get("vault"), ended.get("index")
     said = [
         _remaining("headers of events", _HEADERS, None, None),
         _remaining("ciphertext in log and tables", _CIPHERTEXT, unread, None),
-        _remaining("copies of the vault", _BACKUPS, None, None),
+        _remaining("copies of the vault", _BACKUPS, backups, None),
         _remaining("entries of the index", "They were removed and overwritten.", gone, gone),
         _remaining("names of authors and conversations", _OTHER_NAMES, None, None),
     ]

@@ -9,6 +9,7 @@ from memos_gov.ports import KeyStore
 
 STEPS = "erasure"
 COMPLETED = "completed"
+BACKUPS = "backups"
 
 
 def page_step(number: int) -> str:

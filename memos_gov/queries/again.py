@@ -223,6 +223,9 @@ class Again:
             raise NotRebuilt(msg)
         self._check_kept_as_it_came(cube.cube)
         candidate = {field: getattr(cube.governance, field, None) for field in _CANDIDATE}
+        relabelled = self._event(e.CubeRelabelled)
+        if relabelled is not None:  # (no obligation did it: the content stood under this label)
+            candidate["label"] = relabelled.label
         return {
             "cube": {**candidate, "size_bytes": event.size_bytes, "session_reads": 0},
             "findings": list(event.findings),

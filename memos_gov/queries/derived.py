@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from memos_gov.domain import ids
+from memos_gov.domain.facts import GovernanceFacts
 from memos_gov.errors import InvalidCommandError
 from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
@@ -28,8 +30,9 @@ def derived(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[
     """
     Return one row a derivation: first those that led to a cube, then those it led to.
 
-    `steps` counts from the cube asked about; `state` and `label` are today's,
-    of the source in the first kind and of what was made in the second.
+    `steps` counts from the cube asked about; `state` and `label` are of the
+    source in the first kind and of what was made in the second. As of a
+    moment, what had been made by then, and how it stood.
 
     Raises:
         InvalidCommandError: No cube is named, or a person is; nothing was written.
@@ -38,27 +41,30 @@ def derived(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[
         msg = "cube: name the memory this is about, and no person"
         raise InvalidCommandError(msg, field="cube")
     index = evidence.ask("derived", target=about.cube)
-    evidence.follower.catch_up("cubes")
-    found = [*_edges(evidence, about.cube, MADE_OF), *_edges(evidence, about.cube, MADE_INTO)]
+    last = evidence.last_act()
+    ways = (MADE_OF, MADE_INTO)
+    found = [edge for way in ways for edge in _edges(evidence, about.cube, way, last)]
     other = {edge: edge[3] if edge[0] == MADE_OF else edge[2] for edge in found}
-    facts = _facts(evidence, sorted(set(other.values())))
+    facts = _facts(evidence, set(other.values()), last)
     nothing = ("", "")
     return index, [(*edge[:6], *facts.get(other[edge], nothing), edge[6]) for edge in found]
 
 
-def _edges(evidence: Evidence, cube: str, relation: str) -> Iterator[tuple[Any, ...]]:
+def _edges(evidence: Evidence, cube: str, relation: str, last: int) -> Iterator[tuple[Any, ...]]:
     """Yield the derivations on the way up or down, nearest first, each once."""
     frontier, seen, steps = [cube], {cube}, 0
     while frontier:
         steps += 1
-        edges = list(_step(evidence, frontier, relation))
+        edges = list(_step(evidence, frontier, relation, last))
         yield from ((relation, steps, *edge) for edge in edges)
         reached = [edge[1] if relation == MADE_OF else edge[0] for edge in edges]
         frontier = sorted(set(reached) - seen)
         seen.update(frontier)
 
 
-def _step(evidence: Evidence, cubes: Sequence[str], relation: str) -> Iterator[tuple[Any, ...]]:
+def _step(
+    evidence: Evidence, cubes: Sequence[str], relation: str, last: int
+) -> Iterator[tuple[Any, ...]]:
     from sqlalchemy import select
 
     from memos_gov.projections.tables import LineageRow, table_of
@@ -67,23 +73,20 @@ def _step(evidence: Evidence, cubes: Sequence[str], relation: str) -> Iterator[t
     near = table.c.cube if relation == MADE_OF else table.c.source
     query = select(
         table.c.cube, table.c.source, table.c.pathway, table.c.revision, table.c.idx
-    ).where(table.c.tenant == evidence.tenant)
+    ).where(table.c.tenant == evidence.tenant, table.c.idx <= last)
     for start in range(0, len(cubes), _PIECE):
         piece = query.where(near.in_(cubes[start : start + _PIECE]))
         rows = evidence.rows(piece.order_by(table.c.idx, table.c.cube, table.c.source))
         yield from (tuple(row) for row in rows)
 
 
-def _facts(evidence: Evidence, cubes: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return cube -> its state and label now."""
-    from sqlalchemy import select
-
-    from memos_gov.projections.tables import CubeRow, table_of
-
-    table, found = table_of(CubeRow), dict[str, tuple[str, str]]()
-    for start in range(0, len(cubes), _PIECE):
-        query = select(table.c.cube, table.c.state, table.c.label).where(
-            table.c.tenant == evidence.tenant, table.c.cube.in_(cubes[start : start + _PIECE])
-        )
-        found |= {row.cube: (row.state, row.label) for row in evidence.rows(query)}
-    return found
+def _facts(evidence: Evidence, cubes: set[str], last: int) -> dict[str, tuple[str, str]]:
+    """Return cube -> its state and label, up to an index."""
+    streams = {ids.governance_stream(evidence.tenant, cube): cube for cube in cubes}
+    with evidence.governor.tables.snapshot() as snapshot:
+        found = snapshot.facts_as_of(streams, last)
+    return {
+        streams[stream]: (facts.state, facts.label)
+        for stream, (_, facts) in found.items()
+        if isinstance(facts, GovernanceFacts)
+    }

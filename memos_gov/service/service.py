@@ -147,9 +147,10 @@ class Service:
         """
         from memos_gov.erasure.certifying import certificate
 
-        tenant = self.rooms.settings.tenant if tenant is None else tenant
+        rooms = self.rooms
+        tenant = rooms.settings.tenant if tenant is None else tenant
         self._require_tenant(tenant)
-        return certificate(self.rooms.governor, self.rooms.prover, tenant, erasure)
+        return certificate(rooms.governor, rooms.prover, rooms.eraser, tenant, erasure)
 
     def status(self) -> Status:
         """Return how the folder stands; nothing is recorded."""

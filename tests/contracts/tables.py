@@ -23,7 +23,7 @@ from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.ports import Checkpoint, Tables
 from memos_gov.transparency.merkle import leaf_hash
 from tests.certify.cases import REFUSED
-from tests.domain.given import CUBE, NOW, SUBJECT, remembered
+from tests.domain.given import CUBE, NOW, SUBJECT, made_of, remembered
 from tests.records import KEY, KEY_ID, TENANT, History, a_record, refusing
 
 OpenTables = Callable[[], Tables]
@@ -41,6 +41,37 @@ def a_history(cubes: int = 1) -> History:
         name = CUBE if number == 0 else f"c_{number:05d}"
         assert history.propose(remembered(cube=name)).final
     return history
+
+
+CHILDREN = {CUBE: ("c_child", "c_twin"), "c_child": ("c_leaf",), "c_twin": ("c_leaf",)}
+NARROWED = (("c_child", CUBE), ("c_twin", CUBE), ("c_leaf", CUBE))
+
+
+def a_family() -> History:
+    """Return a history with a cube, two that were made of it, and one made of both."""
+    history = a_history()
+    for cube, sources in (
+        ("c_child", (CUBE,)),
+        ("c_twin", (CUBE,)),
+        ("c_leaf", ("c_child", "c_twin")),
+    ):
+        assert "accepted" == history.propose(*made_of(*sources, cube=cube)).code
+    return history
+
+
+def a_narrowing(cube: str, source: str) -> e.CubeNarrowed:
+    """Return that a cube's label rose with its source's."""
+    return e.CubeNarrowed(
+        cube=cube,
+        source=source,
+        label="secret",
+        index=None,
+        basis=None,
+        quarantined=False,
+        restricted=False,
+        expires_at=None,
+        valid_to=None,
+    )
 
 
 def put(tables: Tables, history: History, start: int = 0) -> dict[int, Outcome]:
@@ -215,6 +246,65 @@ class TablesContract:
 
         assert isinstance(known.facts[GOVERNANCE], GovernanceFacts)
         assert ids.subject_stream(TENANT, SUBJECT) not in known.facts
+
+    def test_descendants_of_a_narrowed_cube_are_loaded_transitively(self, tables: Tables) -> None:
+        """Who was made of whom, and what rules each; of others nothing."""
+        put(tables, a_family())
+        with tables.certification() as transaction:
+            known = transaction.load(Needs(narrowed={(TENANT, CUBE)}))
+            nothing = transaction.load(Needs(narrowed={(TENANT, "c_leaf"), ("other", CUBE)}))
+
+        lineage = {ids.lineage_stream(TENANT, x): y for x, y in CHILDREN.items()}
+        assert lineage == known.children
+        family = {ids.governance_stream(TENANT, x) for x in ("c_child", "c_twin", "c_leaf")}
+        assert family == {x for x in known.facts if x.endswith("/governance")}
+        assert {} == nothing.children
+
+    def test_descendants_are_loaded_no_further_than_they_are_live(self, tables: Tables) -> None:
+        """What is restricted or erased, and what was made of it, is past narrowing."""
+        history = a_family()
+        erased = [e.CubeErased(cube=cube, erasure="e_1") for cube in ("c_leaf", "c_child")]
+        for event in erased:
+            assert "accepted" == history.propose(event, actor=ids.ERASER).code
+        put(tables, history)
+
+        with tables.certification() as transaction:
+            known = transaction.load(Needs(narrowed={(TENANT, CUBE)}))
+
+        assert {ids.lineage_stream(TENANT, x) for x in (CUBE, "c_twin")} == known.children.keys()
+        assert ids.governance_stream(TENANT, "c_child") in known.facts
+
+    def test_children_of_cubes_come_oldest_first_and_of_one_tenant(self, tables: Tables) -> None:
+        """However many are asked about at once."""
+        put(tables, a_family())
+        strangers = [f"c_{number}" for number in range(1200)]
+
+        with tables.snapshot() as snapshot:
+            assert CHILDREN == snapshot.children(TENANT, [*strangers, *CHILDREN, "c_leaf"])
+            assert {} == snapshot.children("other", [CUBE])
+
+    def test_lineage_is_certified_alike_in_batches_of_any_size(
+        self, open_tables: OpenTables
+    ) -> None:
+        """What a batch adds to a lineage counts for the rest of it, as if it had been loaded."""
+        history = a_family()
+        told = [a_narrowing(cube, source) for cube, source in NARROWED]
+        relabelled = e.CubeRelabelled(cube=CUBE, label="secret")
+        assert "incomplete" == history.propose(relabelled, *told[:-1]).code
+        assert "accepted" == history.propose(relabelled, *told).code
+        tables = open_tables()
+
+        for start in range(len(history.records)):
+            one = History(founded=False)
+            one.records = history.records[: start + 1]
+            put(tables, one, start)
+
+        codes = [row[5] for rows in history.rows for row in rows.outcomes]
+        with tables.connection() as connection:
+            found = connection.execute(text("SELECT code FROM outcomes ORDER BY log_offset"))
+            assert codes == [code for (code,) in found]
+            rows = connection.execute(text("SELECT * FROM lineage")).fetchall()
+        assert {row for rows in history.rows for row in rows.lineage} == {tuple(r) for r in rows}
 
     def test_checkpoint_written_is_the_one_read(self, tables: Tables) -> None:
         """Also by whoever opens the tables later, and a partition has its own."""

@@ -7,8 +7,11 @@ certification, the command's situation is read from them, and `decide` answers.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
@@ -20,8 +23,10 @@ from memos_gov.domain.facts import (
     Facts,
     GovernanceFacts,
     PolicyFacts,
+    Source,
     SubjectFacts,
 )
+from memos_gov.domain.lineage import is_live, walk
 from memos_gov.domain.questions import Cube
 from memos_gov.domain.verdicts import Effect, Reason, Verdict
 
@@ -40,6 +45,7 @@ def a_verdict(effect: Effect = "allow", *reasons: str) -> Verdict:
 
 
 ALLOWED = a_verdict()
+LABELS = {"public": 0, "internal": 1, "confidential": 2, "secret": 3}
 
 
 def remembered(**changes: object) -> e.CubeRemembered:
@@ -88,11 +94,23 @@ class Given:
     events: tuple[e.Event, ...]
 
     def when(
-        self, command: c.Command, verdict: Verdict = ALLOWED, admitted: Admitted | None = None
+        self,
+        command: c.Command,
+        verdict: Verdict = ALLOWED,
+        admitted: Admitted | None = None,
+        **seen: Any,
     ) -> Decision:
-        """Decide a command whose names are opaque ids already."""
+        """Decide a command whose names are opaque ids already; `seen` adds to the situation."""
         known = fold(*self.events)
-        return Decision(decide(command, situation(command, known, admitted), verdict), known)
+        at = situation(command, known, admitted)
+        found = {"descendants": descendants_in(self.events, known)} | seen
+        at = replace(at, known=known, **found)
+        return Decision(decide(command, at, verdict), known)
+
+    def cubes(self, *cubes: str) -> tuple[Cube, ...]:
+        """Return cubes as they stand."""
+        known = fold(*self.events)
+        return tuple(found for cube in cubes if (found := _cube(cube, known)))
 
 
 @dataclass(frozen=True)
@@ -125,6 +143,35 @@ def given(*events: e.Event) -> Given:
     return Given(events)
 
 
+def descendants_in(
+    events: tuple[e.Event, ...], known: dict[str, Facts]
+) -> Callable[[str], tuple[str, ...]]:
+    """Return what finds the live descendants of a cube, by the events that made them."""
+
+    def step(cubes: Sequence[str]) -> list[str]:
+        made = [x for x in events if isinstance(x, e.CubeDerived)]
+        found = [x.cube for x in made if {s.cube for s in x.sources} & set(cubes)]
+        return [x for x in found if is_live(known.get(ids.governance_stream(TENANT, x)))]
+
+    return lambda cube: walk(cube, step)
+
+
+def derived(cube: str, *sources: str, **changes: object) -> e.CubeDerived:
+    """Return that a cube was made of first revisions of others."""
+    fields: dict[str, object] = {
+        "pathway": "summarise",
+        "sources": tuple(Source(cube=source, revision=1) for source in sources),
+        "expires_at": None,
+        "valid_to": None,
+    }
+    return e.CubeDerived(cube=cube, **(fields | changes))  # type: ignore[arg-type]
+
+
+def made_of(*sources: str, cube: str, **changes: object) -> tuple[e.Event, ...]:
+    """Return the events of a cube that was made of others."""
+    return remembered(cube=cube, sources=sources, **changes), derived(cube, *sources)
+
+
 def admit(content: str = "hello", **changes: object) -> Admitted:
     """Return content as an admission without obligations lets it in."""
     fields: dict[str, object] = {
@@ -154,6 +201,7 @@ def situation(
         matter=_facts(known, ids.matter_stream(TENANT, _text(command, "matter"))),
         case=_facts(known, ids.case_stream(TENANT, _text(command, "case"))),
         policy=policy.active if isinstance(policy, PolicyFacts) else "",
+        labels=LABELS,
     )
 
 

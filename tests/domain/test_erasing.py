@@ -294,6 +294,25 @@ def test_page_that_runs_ahead_or_miscounts_is_none(
     assert not is_page(events, actor, known)
 
 
+BACKUPS_ENDED = e.BackupsEnded(erasure=ERASURE, since=NOW, statement=DIGEST)
+
+
+def test_end_of_the_backups_is_said_once_of_a_completed_erasure() -> None:
+    """From then on the certificate says something else, and stands there."""
+    completed = replace(REPORTED, state="completed", completed_at=NOW)
+    assert may_report(BACKUPS_ENDED, ids.ERASER, completed)
+    assert not may_report(BACKUPS_ENDED, OWNER, completed)
+
+    known = fold(remembered(), REQUESTED, planned(), ERASED, COMPLETED, BACKUPS_ENDED)
+
+    assert ("completed", NOW, NOW, 5) == (
+        facts(known).state,
+        facts(known).completed_at,
+        facts(known).backups_ended_at,
+        facts(known).index,
+    )
+
+
 def may_report(event: e.OnErasure, actor: str, known: ErasureFacts | None) -> bool:
     """Return whether an actor may report this of an erasure that stands so."""
     return is_report(event, TENANT, actor, {} if known is None else {STREAM: known})
@@ -325,6 +344,13 @@ def test_report_that_is_waited_for_is_one(event: e.OnErasure, known: ErasureFact
         (replace(COMPLETED, kept=1), REPORTED),
         (replace(COMPLETED, statement=""), REPORTED),
         (REQUESTED, PLANNED),
+        (BACKUPS_ENDED, REPORTED),
+        (BACKUPS_ENDED, replace(REPORTED, state="completed", backups_ended_at=NOW)),
+        (
+            replace(BACKUPS_ENDED, since=NOW - 1),
+            replace(REPORTED, state="completed", completed_at=NOW),
+        ),
+        (replace(BACKUPS_ENDED, statement="x"), replace(REPORTED, state="completed")),
     ],
 )
 def test_report_that_leaves_something_or_comes_too_early_is_none(

@@ -19,6 +19,7 @@ from tests.domain.given import (
     NOW,
     OWNER,
     TENANT,
+    admit,
     given,
     remembered,
     situation,
@@ -256,3 +257,28 @@ def test_time_a_little_ahead_is_now() -> None:
     given(remembered()).when(command).then(
         e.CubeRelabelled(cube=CUBE, label="public", valid_from=NOW)
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({}, True),
+        ({"mode": "append"}, False),
+        ({"valid_from": moment(NOW - 9)}, False),
+        ({"valid_from": moment(NOW - 5)}, True),
+        ({"valid_to": moment(NOW + 5)}, False),
+    ],
+)
+def test_revision_whose_end_lies_before_its_beginning_is_refused(
+    changes: dict[str, object], refused: bool
+) -> None:
+    """The end that was kept is over, and the new content would begin now."""
+    command = c.make(c.ReviseCube, cube=CUBE, content="hello", **changes)
+    history = given(remembered(valid_from=NOW - 20, valid_to=NOW - 5))
+
+    decision = history.when(command, admitted=admit())
+
+    if refused:
+        decision.refused("validity_over")
+    else:
+        assert [e.CubeRevised] == [type(draft.event) for draft in decision.drafts]

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,31 @@ def test_certificate_made_again_says_the_same(
 
     assert before == json.loads(again.read_text())["statement"]
     assert 0 == verified(again, vkey)
+
+
+def test_certificate_after_a_rotation_says_since_when_no_backup_opens_it(
+    proof: tuple[Path, str, dict[str, Any]], gov: Service, owner: Actor
+) -> None:
+    """It is recorded once; the earlier certificate stays as true as it was."""
+    file, vkey, made = proof
+    erasure, before = made["erasure"].id, json.loads(file.read_text())["statement"]
+    time.sleep(1.1)  # moments are whole seconds: a rotation in the same one proves nothing
+    owner.rotate_vault()
+
+    later = gov.certificate(erasure).save(file.parent / "later")
+    again = gov.certificate(erasure).save(file.parent / "again")
+
+    said = json.loads(later.read_text())["statement"]
+    assert said["unreadable_in_backups_since"] > before["completed_at"]
+    assert {**before, "unreadable_in_backups_since": said["unreadable_in_backups_since"]} == {
+        **said,
+        "remains": before["remains"],
+    }
+    assert said == json.loads(again.read_text())["statement"]
+    assert 1 == [kind for _, kind, _ in events(gov)].count("BackupsEnded")
+    assert [0, 0, 0] == [verified(x, vkey) for x in (file, later, again)]
+    (copies,) = [row for row in owner.audit("erasure").rows if row[3] == "copies of the vault"]
+    assert said["unreadable_in_backups_since"] in copies
 
 
 def test_certificate_of_what_is_not_complete_is_a_conflict(gov: Service, owner: Actor) -> None:

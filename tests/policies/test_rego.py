@@ -17,6 +17,7 @@ MISSPELT = [
     ("retention/verdicts.rego", "c.held", "c.heldd"),
     ("retention/derivation.rego", "c.created_at", "c.created"),
     ("transformation/plans.rego", "c.findings", "c.found"),
+    ("erasure/plan.rego", "c.others", "c.other"),
 ]
 FORBIDDEN = ["time.now_ns()", 'http.send({"method": "get", "url": "x"})', "opa.runtime()"]
 

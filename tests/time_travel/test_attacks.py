@@ -9,11 +9,12 @@ import pytest
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.as_of import AsOf
+from memos_gov.domain.commands import Consent
 from memos_gov.errors import DeniedError, NotFoundError
 from memos_gov.service import Actor, Service
 from tests.lives import OTHER_TENANT
 from tests.test_words import kept, newcomer
-from tests.time_travel.acting import CARD, PURPOSE, SetClock, newest, proposed
+from tests.time_travel.acting import CARD, DAY, PURPOSE, SetClock, newest, proposed
 
 
 def refused_of(actor: Actor, cube: str, moment: Any) -> None:
@@ -34,6 +35,22 @@ def test_past_is_no_way_around_a_withdrawal(owner: Actor, ann: Actor, clock: Set
 
     refused_of(ann, cube, then)
     refused_of(ann, cube, AsOf(valid=then))
+
+
+def test_consent_that_came_with_a_cube_ends_when_it_said(
+    owner: Actor, ann: Actor, clock: SetClock
+) -> None:
+    """And the past in which it held opens nothing any more."""
+    words = [Consent(purpose=PURPOSE, given=True, valid_to=clock.time + DAY)]
+    cube = kept(owner, "a heron", subjects=["customer-1"], basis="consent", consents=words)
+    assert ann.get(cube).content
+    then = clock.time
+
+    clock.later(2 * DAY)
+
+    with pytest.raises(NotFoundError):
+        ann.get(cube)
+    refused_of(ann, cube, then)
 
 
 def test_past_is_no_way_around_a_raised_label(owner: Actor, ann: Actor, clock: SetClock) -> None:
@@ -118,6 +135,7 @@ def test_past_brings_no_erased_cube_back(
             with pytest.raises(DeniedError, match="erased"):
                 actor.get(cube, as_of=moment)
             assert () == actor.recall("heron", as_of=moment).hits
+            assert () == actor.list(as_of=moment).hits
     assert [None] == [revision.diff for revision in owner.history(cube, diff=True).revisions]
 
 

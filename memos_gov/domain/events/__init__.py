@@ -29,6 +29,7 @@ from memos_gov.domain.events.cubes import (
     CubeUnshared,
 )
 from memos_gov.domain.events.erasures import (
+    BackupsEnded,
     CustodianErased,
     ErasureCompleted,
     ErasurePlanned,
@@ -88,6 +89,7 @@ __all__ = [
     "EVENT_VERSIONS",
     "OLDER_VERSIONS",
     "AuditAsked",
+    "BackupsEnded",
     "CheckpointSigned",
     "CommandRefused",
     "ConsentGiven",
@@ -160,6 +162,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
         AuditAsked,
+        BackupsEnded,
         CheckpointSigned,
         CommandRefused,
         ConsentGiven,

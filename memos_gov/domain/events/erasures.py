@@ -65,3 +65,14 @@ class ErasureCompleted(OnErasure, frozen=True, kw_only=True):
     erased: Integer
     kept: Integer
     statement: str
+
+
+class BackupsEnded(OnErasure, frozen=True, kw_only=True):
+    """
+    Since a moment no backup of the vault opens what was erased: its master keys were destroyed.
+
+    `statement` is the SHA-256 of what the certificate says from here on.
+    """
+
+    since: Integer
+    statement: str

@@ -125,3 +125,13 @@ def _(event: e.ErasureCompleted, at: Occurrence, known: Known) -> Changes:
         completed_at=at.now,
     )
     return {stream: completed, **_open(event.erasure, at, known, is_open=False)}
+
+
+@evolve.register
+def _(event: e.BackupsEnded, at: Occurrence, known: Known) -> Changes:
+    stream = event.stream(at.tenant)
+    facts = known.get(stream)
+    if not isinstance(facts, ErasureFacts):
+        return {}
+    ended = {"index": at.index, "statement": event.statement, "backups_ended_at": event.since}
+    return {stream: replace(facts, **ended)}

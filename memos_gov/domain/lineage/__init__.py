@@ -26,6 +26,7 @@ from memos_gov.domain.lineage.inheritance import (
     named_by,
     own_traits,
     own_word,
+    strictest,
     traits_of,
 )
 from memos_gov.domain.lineage.narrowing import Narrowing, causes_of, may_narrow, narrowed
@@ -51,6 +52,7 @@ __all__ = [
     "narrowed",
     "own_traits",
     "own_word",
+    "strictest",
     "traits_of",
     "walk",
 ]
