@@ -205,13 +205,7 @@ def build_rooms(
     index_follower = IndexFollower(log, tables, governor.sealer, index)
     finder = CubeFinder(tables, follower)
     reader = Reader(governor, index, index_follower, finder, in_memory)
-    eraser = Eraser(
-        governor=governor,
-        follower=follower,
-        index=index,
-        index_follower=index_follower,
-        destroyer=destroyer,
-    )
+    eraser = Eraser(governor, follower, index, index_follower, destroyer)
     return Rooms(
         settings=settings,
         governor=governor,
