@@ -183,10 +183,9 @@ def build_rooms(
     settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, bytes]
 ) -> Rooms:
     """Build every room over one folder; `stack` closes them."""
-    folder = settings.data
-    files = KeyFiles(folder / "keys")
-    log, keyring, vault, leases, tables, index = _opened_stores(folder, clock, stack)
-    bundles = FilePolicyBundles(folder / "policies")
+    files = KeyFiles(settings.data / "keys")
+    log, keyring, vault, leases, tables, index = _opened_stores(settings.data, clock, stack)
+    bundles = FilePolicyBundles(settings.data / "policies")
     engine = WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s)
     certifier = Certifier(log, tables, vault)
     destroyer = Destroyer(log, tables, vault)
@@ -215,8 +214,7 @@ def build_rooms(
     )
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)
-    finder = CubeFinder(tables, follower)
-    reader = Reader(governor, index, index_follower, finder, in_memory)
+    reader = Reader(governor, index, index_follower, CubeFinder(tables, follower), in_memory)
     eraser = Eraser(
         governor=governor,
         follower=follower,
