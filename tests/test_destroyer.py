@@ -408,5 +408,5 @@ def test_erased_cube_leaves_a_folder_that_examines_clean_and_a_key_brought_back_
 
     found = [(f.kind, f.message) for f in fsck(folder).findings]
     assert 2 == len(found)
-    assert {"key"} == {kind for kind, _ in found}
-    assert all("of an erased cube" in message for _, message in found)
+    assert {"key_alive"} == {kind for kind, _ in found}
+    assert all(f"{cube}, which was erased" in message for _, message in found)
