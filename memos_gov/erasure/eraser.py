@@ -49,7 +49,6 @@ class Eraser:
 
     def __init__(
         self,
-        *,
         governor: Governor,
         follower: Follower,
         index: CubeIndex,

@@ -23,6 +23,7 @@ _CIPHERTEXT = "The log is append-only; every key that opens it was destroyed."
 _BACKUPS = (
     "A copy of the vault made before opens it until the key-encryption keys of then are gone."
 )
+_QUERIES = "They may name the person. They are sealed under a key per month until that key ends."
 _NAME = "Memories about the person are kept."
 _OTHER_NAMES = (
     "Where the memories had any, they stand sealed in the directory: others may name them too."
@@ -88,6 +89,7 @@ def remains(facts: ErasureFacts, told: Told) -> list[dict[str, str | None]]:
         _remaining("ciphertext in log and tables", _CIPHERTEXT, unread, None),
         _remaining("copies of the vault", _BACKUPS, backups, None),
         _remaining("entries of the index", "They were removed and overwritten.", gone, gone),
+        _remaining("queries, and reasons of erasures", _QUERIES, None, None),
         _remaining("names of authors and conversations", _OTHER_NAMES, None, None),
     ]
     if facts.subject is not None and told.kept:
