@@ -117,7 +117,7 @@ def _governance(chance: random.Random) -> GovernanceFacts:
         retention_class="complaint",
         priority="normal",
         grants=(share,) if chance.random() < 0.2 else (),
-        matters=(),
+        holds=(),
         sources=(),
         recorded_at=NOW - 1000,
     )

@@ -113,7 +113,8 @@ class Admission:
     def _due(self, cubes: Sequence[Cube]) -> list[int | None]:
         """Return when each cube is due today; no answer of policy is none to derive on."""
         at = self._attempt
-        kept = at.judge.retention(at.tenant, at.now, [questions.retained(cube) for cube in cubes])
+        asked = [questions.retained(cube, at.now) for cube in cubes]
+        kept = at.judge.retention(at.tenant, at.now, asked)
         if missing := {cube.cube for cube in cubes} - kept.keys():
             msg = f"policy said nothing about the keeping of {len(missing)} sources"
             raise PolicyUnavailableError(msg, reason=UNDEFINED)

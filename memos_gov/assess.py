@@ -106,11 +106,9 @@ class Assessor:
     def _matter(self, matter: str) -> MatterFacts | None:
         at = self._attempt
         facts = at.get(ids.matter_stream(at.tenant, matter), MatterFacts)
-        for target in facts.targets if facts else ():
-            if target.kind == "subject":
-                at.subjects([target.id])
-            else:
-                at.cubes([target.id])
+        targets = [hold.target for hold in facts.holds] if facts else []
+        at.subjects(target.id for target in targets if target.kind == "subject")
+        at.cubes(target.id for target in targets if target.kind == "cube")
         return facts
 
     def _remember(self, command: c.RememberCube) -> Assessed:
@@ -145,7 +143,7 @@ class Assessor:
         actions = {c.GiveConsent if word.given else c.WithdrawConsent for word in command.consents}
         for action in sorted(kind.ACTION for kind in actions):
             for subject, facts in zip(command.subjects, at.subjects(command.subjects), strict=True):
-                yield at.judge.action(at.asked(action), _subject_target(subject, facts))
+                yield at.judge.action(at.asked(action), _subject_target(subject, facts, at.now))
 
     def _revise(self, command: c.ReviseCube) -> Assessed:
         at = self._attempt
@@ -182,7 +180,7 @@ class Assessor:
     def _erase_subject(self, command: c.EraseSubject) -> Assessed:
         at = self._attempt
         (facts,) = at.subjects([command.subject])
-        assessed = self._act(command, _subject_target(command.subject, facts))
+        assessed = self._act(command, _subject_target(command.subject, facts, at.now))
         # A name that ended meanwhile may still have been read just before.
         if facts.erased or command.subject == unknown("subject"):
             verdict = merge(assessed.verdict, at.unknown())
@@ -226,9 +224,13 @@ class Assessor:
         situation = self._situation()
         if isinstance(command, c.AddPrincipal | c.GrantRoles | c.RevokeRoles):
             situation = replace(situation, target=at.principal(command.principal))
+        targets = {target["id"] or "": verdict}
         if isinstance(command, c.PlaceHold | c.ReleaseHold):
             situation = replace(situation, matter=self._matter(command.matter))
-        return Assessed(situation, verdict, {target["id"] or "": verdict})
+        if isinstance(command, c.ReleaseHold) and situation.matter is not None:
+            held = (hold.target for hold in situation.matter.holds)
+            targets |= {one.id: verdict for one in held if one.kind == "cube"}
+        return Assessed(situation, verdict, targets)
 
     def _target(self, command: c.Command) -> Question:
         at = self._attempt
@@ -239,10 +241,10 @@ class Assessor:
                 return questions.target(
                     "principal", id=command.principal, roles=command.roles, own=own, **given
                 )
-            case c.OnSubject() | c.PlaceHold():
+            case c.OnSubject() | c.PlaceHold(subject=str()):
                 assert command.subject is not None
                 (facts,) = at.subjects([command.subject])
-                return _subject_target(command.subject, facts)
+                return _subject_target(command.subject, facts, at.now)
             case c.ReleaseHold():
                 return questions.target("subject", id=command.matter, held=True)
             case c.ActivatePolicy():
@@ -267,10 +269,9 @@ def _with_consents(facts: SubjectFacts, command: c.RememberCube, now: int) -> Su
     return replace(facts, consents=(*facts.consents, *words)) if words else facts
 
 
-def _subject_target(subject: str, facts: SubjectFacts) -> Question:
-    return questions.target(
-        "subject", id=subject, held=bool(facts.matters), restricted=facts.restricted
-    )
+def _subject_target(subject: str, facts: SubjectFacts, now: int) -> Question:
+    held = facts.held_at(now)
+    return questions.target("subject", id=subject, held=held, restricted=facts.restricted)
 
 
 def _joined(command: c.ReviseCube, new: CubeContent, before: CubeContent | None) -> CubeContent:

@@ -34,6 +34,7 @@ from memos_gov.domain.questions import (
     Question,
     asked,
     cube_facts,
+    cube_in,
     missing_cube,
     next_edge,
     planned,
@@ -127,15 +128,8 @@ class Attempt:
         wanted = list(cubes)
         self.load(s for cube in wanted for s in cube_streams(self.tenant, cube, {}))
         self.load(s for cube in wanted for s in cube_streams(self.tenant, cube, self._facts))
-        found = {cube: self._cube(cube) for cube in wanted}
+        found = {cube: cube_in(self._facts, self.tenant, cube) for cube in wanted}
         return {cube: facts for cube, facts in found.items() if facts is not None}
-
-    def _cube(self, cube: str) -> Cube | None:
-        content = self.get(ids.content_stream(self.tenant, cube), ContentFacts)
-        governance = self.get(ids.governance_stream(self.tenant, cube), GovernanceFacts)
-        if content is None or governance is None:
-            return None
-        return Cube(cube, content, governance, self.subjects(governance.subjects))
 
     def revision(self, cube: Cube, revision: int) -> Cube | None:
         """Return a cube as its content was at a revision; None where it never had it."""
@@ -263,8 +257,8 @@ class Attempt:
         """
         Return the verdict on each cube, and on those that are `missing`.
 
-        None outlives the next moment at which a share or a consent of its
-        cube begins or ends: those were resolved at `now`.
+        None outlives the next moment at which a share, a consent or a hold of
+        its cube begins or ends: those were resolved at `now`.
         """
         facts = [*(cube_facts(cube, self.tenant, self.now) for cube in cubes), *missing]
         verdicts = self.judge.cubes(asked, facts, becomes)

@@ -275,6 +275,8 @@ def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
             raise Rejected("invalid", why=["stream"])
         if not all(ids.STREAM.fullmatch(s) for s in touched(event, record.data.tenant)):
             raise Rejected("invalid", why=["id"])
+        if isinstance(event, e.RetentionScheduled) and not ids.is_opaque(event.cube):
+            raise Rejected("invalid", why=["id"])
         if isinstance(event, _SEALED) and not (env.sealed and env.key_id):
             raise Rejected("invalid", why=["sealed"])
 
@@ -325,15 +327,18 @@ def _check_verdict(item: Parsed, record: codec.Record, known: Known) -> None:
         raise Rejected("invalid", why=["ending"])
 
 
-def _cubes_of(events: Iterable[e.Event]) -> set[str]:
+def _cubes_of(events: Sequence[e.Event]) -> set[str]:
     """Return the cubes that need a permission each; the narrowed and the read have theirs."""
     found: set[str] = set()
+    narrowed = {event.cube for event in events if isinstance(event, e.CubeNarrowed)}
     for event in events:
         if isinstance(event, e.CubeNarrowed):
             continue
         if isinstance(event, e.CubeDerived) and event.pathway != "correlation":
             found.update(source.cube for source in event.sources)
-        if isinstance(event, e.OnContent | e.OnGovernance):
+        if isinstance(event, e.RetentionScheduled) and event.cube in narrowed:
+            continue
+        if isinstance(event, e.OnContent | e.OnGovernance | e.RetentionScheduled):
             found.add(event.cube)
         elif isinstance(event, e.CubesRead):
             found.update(c.cube for c in event.cubes)

@@ -217,9 +217,8 @@ def _ends(item: Decided) -> bool:
 def _loose_keys(item: Decided) -> Iterator[tuple[str, str]]:
     """Yield cube and key of content in a record of ours that was not accepted."""
     record, tenant = item.parsed.record, item.outcome.tenant
+    # (what nobody vouches for has its outcome in the tree of the instance)
     if record is None or _is_accepted(item) or not ids.is_tenant(tenant):
-        return
-    if record.data.tenant != tenant:  # nobody vouches for who made it
         return
     for envelope in record.data.events:
         match envelope.stream.split("/"):

@@ -36,6 +36,7 @@ from memos_gov.domain.lineage import may_narrow
 from memos_gov.domain.questions import Caller, Cube
 from memos_gov.domain.reliance import required_streams, session_streams
 from memos_gov.domain.vocabulary import check_times, check_words
+from memos_gov.due_dates import dated
 from memos_gov.errors import (
     ConflictError,
     CorruptionError,
@@ -304,9 +305,10 @@ class Governor:
         assessed: Assessed,
         drafts: tuple[Draft, ...],
     ) -> Prepared:
-        """Return drafts as a signed record that names everything it relies on."""
-        self._rely(attempt, drafts)
+        """Return drafts as a signed record that names everything it relies on, due dates too."""
         now, caller = self.clock.now(), attempt.caller
+        drafts = dated(attempt, drafts, int(now.timestamp()))
+        self._rely(attempt, drafts)
         verdict = assessed.verdict
         data = codec.RecordData(
             tenant=caller.tenant,

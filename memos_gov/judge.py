@@ -9,7 +9,7 @@ own: `policy_undefined`, `policy_error`, `policy_timeout`, `policy_malformed`,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,7 +29,7 @@ _ERASURE = msgspec.json.Decoder(v.ErasurePlan)
 _RETENTIONS = msgspec.json.Decoder(dict[str, v.RetentionVerdict])
 NOTHING = v.Scope(any=())
 CLAUSES_MAX = 8
-DEPTHS_MAX = 1_000
+KEPT_MAX = 1_000
 
 
 class Judge:
@@ -39,6 +39,7 @@ class Judge:
         self._engine = engine
         self.digest = digest
         self._depths: dict[tuple[object, ...], v.IndexDepth] = {}
+        self._retentions: dict[tuple[object, ...], v.RetentionVerdict] = {}
 
     def cubes(
         self, asked: Question, cubes: Sequence[Question], becomes: Question = STAYS
@@ -77,12 +78,7 @@ class Judge:
         Cubes with the same facts at the same second have the same plan, since
         a policy looks at nothing else: that is asked once.
         """
-        key = (now, tenant, *(str(value) for name, value in cube.items() if name != "id"))
-        if key not in self._depths:
-            if len(self._depths) >= DEPTHS_MAX:
-                self._depths.clear()
-            self._depths[key] = self._index_depth(tenant, now, cube)
-        return self._depths[key]
+        return _once(self._depths, tenant, now, cube, self._index_depth)
 
     def _index_depth(self, tenant: str, now: int, cube: Question) -> v.IndexDepth:
         question = {"now": now, "tenant": tenant, "cubes": [cube]}
@@ -103,6 +99,20 @@ class Judge:
         """
         question = {"now": now, "tenant": tenant, "cubes": cubes}
         return _decode(_RETENTIONS, self._ask("memos_gov/retention/verdicts", question))
+
+    def retention_of(self, tenant: str, now: int, cube: Question) -> v.RetentionVerdict:
+        """
+        Return what should become of a cube; kept, unscheduled, when policy does not answer.
+
+        Asked once of cubes with the same facts at the same second, like `index_depth`.
+        """
+        return _once(self._retentions, tenant, now, cube, self._retention_of)
+
+    def _retention_of(self, tenant: str, now: int, cube: Question) -> v.RetentionVerdict:
+        try:
+            return self.retention(tenant, now, [cube])[cube["id"]]
+        except (PolicyUnavailableError, KeyError):
+            return v.UNDECIDED
 
     def erasure(
         self, tenant: str, now: int, target: Question, cubes: Sequence[Question]
@@ -129,6 +139,22 @@ class Judge:
 
     def _ask(self, entrypoint: str, question: Mapping[str, Any]) -> bytes:
         return self._engine.ask(self.digest, entrypoint, question)
+
+
+def _once(
+    kept: dict[tuple[object, ...], T],
+    tenant: str,
+    now: int,
+    cube: Question,
+    ask: Callable[[str, int, Question], T],
+) -> T:
+    """Return a kept answer about equal facts, or ask and keep it; never more than KEPT_MAX."""
+    key = (now, tenant, *(str(value) for name, value in cube.items() if name != "id"))
+    if key not in kept:
+        if len(kept) >= KEPT_MAX:
+            kept.clear()
+        kept[key] = ask(tenant, now, cube)
+    return kept[key]
 
 
 def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:

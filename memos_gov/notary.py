@@ -40,7 +40,7 @@ from memos_gov.transparency.notes import Signer
 from memos_gov.transparency.proofs import verify_consistency
 
 CHECKPOINT_RECORDS = 1000
-PAUSE_S = 0.5
+PAUSE_S = 1.0
 OUTCOMES_BYTES_MAX = 600_000
 OUTCOMES_MAX = 10_000
 ATTEMPTS_MAX = 8

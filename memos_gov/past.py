@@ -20,7 +20,13 @@ from memos_gov.domain import ids
 from memos_gov.domain.as_of import FIELD, AsOf, Then
 from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.commands import ReadCube
-from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, SubjectFacts
+from memos_gov.domain.facts import (
+    ContentFacts,
+    Facts,
+    GovernanceFacts,
+    HoldsFacts,
+    SubjectFacts,
+)
 from memos_gov.domain.questions import Cube
 from memos_gov.domain.verdicts import Verdict, merge
 from memos_gov.domain.vocabulary import AHEAD_MAX_S
@@ -93,7 +99,7 @@ class Past:
         facts = self.facts(s for cube in wanted for s in _streams(self._tenant, cube))
         found = {cube: self._cube(cube, facts) for cube in wanted}
         there = {cube: at for cube, at in found.items() if at is not None}
-        people = self.facts({s for at in there.values() for s in self._people(at)})
+        people = self.facts({self._holds, *(s for at in there.values() for s in self._people(at))})
         return {cube: self._with_people(at, people) for cube, at in there.items()}
 
     def _cube(self, cube: str, facts: Mapping[str, Facts]) -> Cube | None:
@@ -132,7 +138,14 @@ class Past:
     def _with_people(self, cube: Cube, facts: Mapping[str, Facts]) -> Cube:
         found = (facts.get(stream) for stream in self._people(cube))
         subjects = tuple(f if isinstance(f, SubjectFacts) else SubjectFacts() for f in found)
-        return Cube(cube.cube, cube.content, cube.governance, subjects)
+        guard = facts.get(self._holds)
+        scoped = guard.holds if isinstance(guard, HoldsFacts) else ()
+        return replace(cube, subjects=subjects, scoped=scoped)
+
+    @property
+    def _holds(self) -> str:
+        """The stream of holds by scope."""
+        return ids.guard_stream(self._tenant, "holds")
 
     def weigh(self, attempt: Attempt, command: ReadCube) -> tuple[tuple[Cube, ...], Verdict]:
         """Return the revisions that would be shown, and the verdict; of none it is unknown."""
@@ -191,7 +204,7 @@ class Past:
         )
         label = self._words.strictest(today.governance.label, *sorted(labels))
         governance = replace(today.governance, label=label, valid_to=None)
-        return Cube(today.cube, content, governance, today.subjects)
+        return replace(today, content=content, governance=governance)
 
 
 def _streams(tenant: str, cube: str) -> tuple[str, str]:

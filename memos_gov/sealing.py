@@ -16,7 +16,7 @@ import base64
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -147,9 +147,10 @@ def check_vault_age(keys: KeyStore, snapshot: Snapshot) -> None:
     """
     for tenant in snapshot.tenants():
         newest = snapshot.newest_events(tenant, EVENTS_CHECKED)
+        streams = [event.stream for event in newest]
         missing = [
             *_missing_keys(keys, snapshot, tenant, newest),
-            *_missing_names(keys, snapshot, tenant, newest),
+            *missing_names(keys, snapshot, tenant, streams),
         ]
         if missing:
             msg = f"the vault is older than the log: tenant {tenant} lacks {missing[0]}"
@@ -171,10 +172,11 @@ def _missing_keys(
             yield name
 
 
-def _missing_names(
-    keys: KeyStore, snapshot: Snapshot, tenant: str, events: Sequence[StoredEvent]
+def missing_names(
+    keys: KeyStore, snapshot: Snapshot, tenant: str, streams: Iterable[str]
 ) -> Iterator[str]:
-    parts = {event.stream: event.stream.split("/") for event in events}
+    """Yield the opaque ids of people and matters whose names the vault lacks, unless erased."""
+    parts = {stream: stream.split("/") for stream in streams}
     named = {p[2]: s for s, p in parts.items() if len(p) == STREAM_PARTS and p[1] in NAMED}
     absent = named.keys() - keys.names(tenant, named.keys()).keys()
     facts = snapshot.facts(named[name] for name in absent)

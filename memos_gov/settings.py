@@ -66,12 +66,41 @@ def load(data: Path | str | None = None, **overrides: Any) -> Settings:
         SettingsError: No folder is named, or a setting is not valid; named.
     """
     given = {key: value for key, value in overrides.items() if value is not None}
-    if data is not None:
-        given["data"] = Path(data)
+    folder = folder_of(data, **given)
+    known = {k: v for k, v in _from_file(folder / FILE_NAME).items() if k not in _environment()}
+    return _checked({**known, **given, "data": folder})
+
+
+def folder_of(data: Path | str | None = None, **overrides: Any) -> Path:
+    """
+    Return which data folder is meant, without a look into it.
+
+    Raises:
+        SettingsError: None is named, or a setting named otherwise is not valid.
+    """
+    return _checked(overrides if data is None else {**overrides, "data": Path(data)}).data
+
+
+def defaults_of(folder: Path) -> dict[str, str]:
+    """
+    Return what a command in a folder stands for when nothing else says it.
+
+    Raises:
+        SettingsError: The settings file cannot be read, or it names a setting
+            that there is not, or one that is not valid; named.
+    """
+    known = _from_file(folder / FILE_NAME)
+    unknown = sorted(known.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise SettingsError(f"setting {unknown[0]}: there is no such setting")
+    checked = _checked({**known, "data": folder})
+    fields = Settings.model_fields
+    return {n: getattr(checked, n) if n in known else fields[n].default for n in WRITTEN}
+
+
+def _checked(given: dict[str, Any]) -> Settings:
     try:
-        folder = Settings(**given).data
-        known = {k: v for k, v in _from_file(folder / FILE_NAME).items() if k not in _environment()}
-        return Settings(**{**known, **given})
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])

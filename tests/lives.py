@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from memos_gov.domain.commands import Consent
 from memos_gov.errors import ConflictError, DeniedError, NotFoundError
@@ -151,4 +152,13 @@ def _another_tenant(gov: Service) -> str:
     zoe = gov.acting_as("zoe", tenant=OTHER_TENANT, purpose=PURPOSE)
     cube = _cube(zoe, "The card was charged twice over there.", "customer-17")
     zoe.recall("charged card")
+    _ended(gov, gov.acting_as("zoe", tenant=OTHER_TENANT, purpose=PURPOSE))
     return cube
+
+
+def _ended(gov: Service, actor: Actor) -> None:
+    """Let a memory come to its end at once: its class counts from what happened long ago."""
+    made = actor.remember("The account was closed.", retention_class="account", purposes=[PURPOSE])
+    assert made.cube_id is not None
+    actor.trigger(made.cube_id, occurred_at=datetime(2001, 5, 1, tzinfo=UTC))
+    assert gov.schedule(tenant=actor.caller.tenant).done == {"expired": 1}

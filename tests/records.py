@@ -63,7 +63,7 @@ def targets_of(events: Iterable[e.Event]) -> set[str]:
         found.update(x.cube for x in getattr(event, "cubes", ()))
         if isinstance(event, e.CubeDerived):
             found.update(source.cube for source in event.sources)
-        if isinstance(event, e.OnContent | e.OnGovernance):
+        if isinstance(event, e.OnContent | e.OnGovernance | e.RetentionScheduled):
             found.add(event.cube)
     return found
 

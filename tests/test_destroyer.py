@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from memos_gov.bootstrap import fsck, rebuild
 from memos_gov.domain import codec
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
+from memos_gov.domain.history import LogPosition
 from memos_gov.errors import CorruptionError, GovernanceError, UnavailableError
 from memos_gov.naming import Names
 from memos_gov.ports import Checkpoint, Proposal
@@ -373,6 +375,50 @@ def test_vault_that_fails_once_has_destroyed_with_the_next_command(
     assert {} == rows_of_keys(folder, named)
 
 
+def test_tables_that_fail_once_are_asked_again_with_the_next_command(
+    gov: memos_gov.Service, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the destroyer could not look at is not passed over."""
+    owner = owner_of(gov)
+    cube = a_cube(owner)
+    named = keys_of(owner, cube)
+
+    def fail(*_: object) -> None:
+        raise UnavailableError("tables.db did not answer", backend="sqlite")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(gov.rooms.destroyer, "_note", fail)
+        with pytest.raises(UnavailableError):
+            erase(owner, cube)
+
+    owner.list()
+
+    assert {} == rows_of_keys(folder, named)
+
+
+def test_erasure_that_a_process_certified_and_left_is_carried_out_by_who_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between certification and destruction, while another waits for its record."""
+    with memos_gov.open(folder) as one, memos_gov.open(folder) as two:
+        owner = owner_of(one)
+        cube = a_cube(owner)
+        named = keys_of(owner, cube)
+        log = one.rooms.governor.log
+        append = log.append
+
+        def overtaken(proposals: Sequence[Proposal]) -> list[LogPosition]:
+            positions = append(proposals)
+            two.rooms.governor.certifier.catch_up()
+            return positions
+
+        with monkeypatch.context() as racing:
+            racing.setattr(log, "append", overtaken)
+            erase(owner, cube)
+
+        assert {} == rows_of_keys(folder, named)
+
+
 def test_erasure_of_one_process_is_one_of_all(folder: Path) -> None:
     """Who has the same folder open finds no key either, whoever certified the record."""
     with memos_gov.open(folder) as one, memos_gov.open(folder) as two:
@@ -408,5 +454,5 @@ def test_erased_cube_leaves_a_folder_that_examines_clean_and_a_key_brought_back_
 
     found = [(f.kind, f.message) for f in fsck(folder).findings]
     assert 2 == len(found)
-    assert {"key"} == {kind for kind, _ in found}
-    assert all("of an erased cube" in message for _, message in found)
+    assert {"key_alive"} == {kind for kind, _ in found}
+    assert all(f"{cube}, which was erased" in message for _, message in found)

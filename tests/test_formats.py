@@ -23,7 +23,7 @@ FIRST = {
         " WHERE wrapped != zeroblob(60)",
         "secrets": "SELECT tenant, name, epoch, wrapped FROM new.secrets",
         "directory": "SELECT tenant, kind, lookup, opaque, sealed FROM new.directory",
-        "meta": "SELECT name, value FROM new.meta",
+        "meta": "SELECT name, value FROM new.meta WHERE name = 'instance'",
     },
     "operations": {"pointers": "SELECT name, value FROM new.pointers"},
 }

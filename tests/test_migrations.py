@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, create_engine, inspect
 
 from memos_gov.backends.sqlite import migrate, tables
+from memos_gov.backends.sqlite.soundness import differences
 from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.projections.tables import OperationsModel, TablesModel, VaultModel
 
@@ -106,3 +107,12 @@ def test_insert_statements_hold_the_columns_of_the_metadata() -> None:
     """Hot paths write plain tuples, so their order is the tables' order."""
     for name, statement in tables._INSERT.items():
         assert len(TablesModel.metadata.tables[name].columns) == statement.count("?")
+
+
+@pytest.mark.parametrize("branch", MODELS)
+def test_schema_of_a_branch_is_that_of_a_file_just_made(tmp_path: Path, branch: str) -> None:
+    """An examiner compares with what this program makes, column by column."""
+    path = tmp_path / "file.db"
+    migrate.upgrade(path, branch)
+
+    assert [] == list(differences(path, migrate.schema(branch)))

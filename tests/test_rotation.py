@@ -341,6 +341,23 @@ def test_rotation_killed_at_any_step_is_noticed_and_finished_by_the_next(
     assert fsck(folder).clean
 
 
+def test_vault_of_an_interrupted_rotation_put_back_when_it_is_done_is_refused(
+    gov: memos_gov.Service, folder: Path, tmp_path: Path, cubes: list[str]
+) -> None:
+    """Part of it is under an epoch that ended since: nothing is served by halves."""
+    gov.close()
+    script = [sys.executable, "-c", KILLED, str(folder), "VaultRotation.rewrap.4"]
+    subprocess.run(script, check=False, capture_output=True, cwd=ROOT)
+    assert {1, 2} == epochs_used(folder)
+    copied(folder, tmp_path / "half", "vault.db")
+    with memos_gov.open(folder) as resumed:
+        assert owner_of(resumed).rotate_vault().resumed
+    copied(tmp_path / "half", folder, "vault.db")
+
+    with pytest.raises(CorruptionError, match="epoch 1 was destroyed"):
+        memos_gov.open(folder)
+
+
 def test_vault_verb_rotates_and_says_so(
     gov: memos_gov.Service, folder: Path, cubes: list[str]
 ) -> None:

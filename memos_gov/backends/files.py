@@ -67,6 +67,17 @@ class FilePolicyBundles:
                 raise UnavailableError(msg, backend="bundles", remedy=remedy_of(error)) from error
         return bundle.digest
 
+    def digests(self) -> list[str]:
+        """List as `PolicyBundles.digests` promises."""
+        try:
+            found = [path.name for path in self._folder.iterdir() if path.is_dir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            msg = f"{self._folder} cannot be read"
+            raise UnavailableError(msg, backend="bundles", remedy=remedy_of(error)) from error
+        return sorted(name for name in found if _DIGEST.fullmatch(name))
+
     def _write(self, place: Path, bundle: PolicyBundle) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))

@@ -32,16 +32,29 @@ class KeyFiles:
         self._folder = folder
 
     def make(self) -> None:
-        """Make every key; none may exist yet."""
+        """Make every key but `operator`; none may exist yet."""
         self._folder.mkdir(mode=0o700)
         FileKeyring(self._folder).begin(1)
-        self._write("operator", secrets.token_hex(KEY_BYTES).encode())
         for name in ("verifier", "recovery"):
             self._write(name, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode())
         self._write(_RECOVERY_PUBLIC, self.public("recovery").encode())
 
     def _write(self, name: str, body: bytes) -> None:
         _write_new(self._folder / name, body)
+
+    def keep_operator(self, key: bytes) -> None:
+        """Write the operator's key, which the vault keeps too, so that it can be told."""
+        self._write("operator", key.hex().encode())
+
+    def operator(self) -> bytes:
+        """
+        Return the operator's key.
+
+        Raises:
+            SettingsError: The file is absent.
+            CorruptionError: It holds no key.
+        """
+        return self._hex("operator")
 
     def require_operator(self) -> None:
         """

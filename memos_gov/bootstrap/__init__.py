@@ -1,12 +1,24 @@
 """
 Wiring: the only importer of backends.
 
-`making.py` makes data folders, `opening.py` opens them, and `upkeep.py`
-examines and rebuilds them while nobody has them open.
+`making.py` makes data folders, `opening.py` opens them, `examining.py` compares
+them with their log, `upkeep.py` rebuilds them while nobody has them open, and
+`repairing.py` does the one after the other.
 """
 
+from memos_gov.bootstrap.examining import fsck, verify_log
 from memos_gov.bootstrap.making import init
 from memos_gov.bootstrap.opening import current_tables, open_service
-from memos_gov.bootstrap.upkeep import fsck, rebuild, verify_log
+from memos_gov.bootstrap.repairing import RepairReport, repair
+from memos_gov.bootstrap.upkeep import rebuild
 
-__all__ = ["current_tables", "fsck", "init", "open_service", "rebuild", "verify_log"]
+__all__ = [
+    "RepairReport",
+    "current_tables",
+    "fsck",
+    "init",
+    "open_service",
+    "rebuild",
+    "repair",
+    "verify_log",
+]

@@ -37,6 +37,7 @@ from memos_gov.domain.vocabulary import check_words
 from memos_gov.errors import SettingsError, UnavailableError, remedy_of
 from memos_gov.follow import mac_secret
 from memos_gov.founding import found_log, found_tenant
+from memos_gov.fsck.folder import OPERATOR
 from memos_gov.ports import Clock
 from memos_gov.service import Service
 from memos_gov.settings import Settings
@@ -143,7 +144,10 @@ def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) 
     vault = SqliteKeyStore(folder / VAULT, FileKeyring(folder / "keys").master)
     vault.found(instance, now_ms=round(clock.now().timestamp() * 1000))
     mac_key = vault.secret("_instance", mac_secret(mac_key_id), create=True)
+    operator = vault.secret("_instance", OPERATOR, create=True)
     assert mac_key is not None
+    assert operator is not None
+    keys.keep_operator(operator)
     vault.close()
     FilePolicyBundles(folder / "policies").put(bundle)
     made = settings.model_copy(update={"data": folder})

@@ -183,13 +183,12 @@ def build_rooms(
     settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, bytes]
 ) -> Rooms:
     """Build every room over one folder; `stack` closes them."""
-    folder = settings.data
-    files = KeyFiles(folder / "keys")
-    log, keyring, vault, leases, tables, index = _opened_stores(folder, clock, stack)
-    bundles = FilePolicyBundles(folder / "policies")
-    engine = WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s)
-    certifier = Certifier(log, tables, vault)
+    stores = _opened_stores(settings.data, clock, stack)
+    log, keyring, vault, _, tables, index = stores
+    files = KeyFiles(settings.data / "keys")
+    bundles = FilePolicyBundles(settings.data / "policies")
     destroyer = Destroyer(log, tables, vault)
+    certifier = Certifier(log, tables, vault)
     proposer = Proposer(
         log=log,
         tables=tables,
@@ -201,18 +200,7 @@ def build_rooms(
     )
     signing = (vault.instance, files.private("verifier"))
     notary = _notary(settings, log, tables, proposer, clock, signing)
-    governor = Governor(
-        log=log,
-        tables=tables,
-        keys=vault,
-        engine=engine,
-        bundles=bundles,
-        certifier=certifier,
-        clock=clock,
-        proposer=proposer,
-        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock),
-        notary=notary,
-    )
+    governor = _governor(settings, stores, bundles, certifier, clock, proposer, notary)
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)
     finder = CubeFinder(tables, follower)
@@ -235,6 +223,31 @@ def build_rooms(
         recovery_key=files.recovery_public,
         shipped=shipped_bundle,
         close=stack.close,
+    )
+
+
+def _governor(
+    settings: Settings,
+    stores: _Stores,
+    bundles: FilePolicyBundles,
+    certifier: Certifier,
+    clock: Clock,
+    proposer: Proposer,
+    notary: Notary,
+) -> Governor:
+    """Build the Governor of a folder, its policies run in process."""
+    tables, vault = stores.tables, stores.vault
+    return Governor(
+        log=stores.log,
+        tables=tables,
+        keys=vault,
+        engine=WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s),
+        bundles=bundles,
+        certifier=certifier,
+        clock=clock,
+        proposer=proposer,
+        leasing=Leasing(stores.leases, keys=vault, tables=tables, clock=clock),
+        notary=notary,
     )
 
 

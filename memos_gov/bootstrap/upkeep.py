@@ -1,33 +1,30 @@
 """
-Upkeep of a data folder that nobody has opened: examine it, or make its tables again.
+Upkeep of a data folder that nobody has opened: its tables and its index made again.
 
-Both work on folders that `open_service` refuses. Examining opens every file
-for reading only; rebuilding holds the folder alone, writes new files beside
-those in use and moves a pointer at the very end.
+It works on folders that `open_service` refuses. It holds the folder alone,
+writes new files beside those in use and moves a pointer at the very end.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
-from memos_gov.backends.files import FilePolicyBundles
 from memos_gov.backends.folder_lock import folder_held
 from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.sqlite import migrate
-from memos_gov.backends.sqlite.connection import copy_file, damage
-from memos_gov.backends.sqlite.index import SqliteCubeIndex
+from memos_gov.backends.sqlite.index import SqliteCubeIndex, lay_out
 from memos_gov.backends.sqlite.log import SqliteEventLog
 from memos_gov.backends.sqlite.operations import SqlitePointers
+from memos_gov.backends.sqlite.soundness import damage, differences, schema_made_by
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.backends.tiles import FileTileStore
+from memos_gov.bootstrap.examining import TABLES_NAME
 from memos_gov.bootstrap.opening import (
     INDEX,
     LOG,
@@ -39,132 +36,14 @@ from memos_gov.bootstrap.opening import (
     control_record,
 )
 from memos_gov.destroyer import Destroyer
-from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
-from memos_gov.fsck import Examined, Findings, FsckReport, examine, verify
-from memos_gov.fsck.report import REBUILD, RESTORE, Progress
+from memos_gov.errors import CorruptionError, GovernanceError, SettingsError
+from memos_gov.fsck.report import RESTORE, Progress
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.materializers.tiles import TileFollower
 from memos_gov.notary import newest_head
 from memos_gov.ports import EventLog
 from memos_gov.rebuild import RebuildReport, check_roots, replay, roots
 from memos_gov.sealing import Sealer
-
-_TABLES_NAME = re.compile(r"tables(?:\.(\d+))?\.db")
-
-
-def fsck(data: Path | str | None = None, *, progress: Progress | None = None) -> FsckReport:
-    """
-    Examine a data folder from outside, also one that `open_service` refuses.
-
-    Nothing in the folder is written. Temporary copies of what the log makes
-    again lie elsewhere, with mode 0600, and are removed; keys are not copied.
-
-    Raises:
-        SettingsError: There is no such folder.
-        UnavailableError: The folder was written to meanwhile; ask again.
-    """
-    return _examined(data, progress, whole=True)
-
-
-def verify_log(data: Path | str | None = None, *, progress: Progress | None = None) -> FsckReport:
-    """Examine the log alone: records, seals, outcomes and roots; errors as `fsck`."""
-    return _examined(data, progress, whole=False)
-
-
-def _examined(data: Path | str | None, progress: Progress | None, *, whole: bool) -> FsckReport:
-    folder = settings_module.load(data).data
-    if not folder.is_dir():
-        raise SettingsError(f"{folder} is no data folder of memos-gov")
-    findings, before = Findings(progress), _stamps(folder)
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memos-gov-")))
-        at = _opened_to_read(folder, scratch, stack, findings, whole=whole)
-        report = examine(at, findings) if whole else verify(at, findings)
-    if not report.clean and before != _stamps(folder):
-        msg = "the folder was written to while it was examined"
-        raise UnavailableError(msg, backend="files")
-    return report
-
-
-def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return what changes when a database of the folder is written to."""
-    found = {path.name: path.stat() for path in folder.glob("*.db*")}
-    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
-
-
-def _opened_to_read(
-    folder: Path, scratch: Path, stack: ExitStack, findings: Findings, *, whole: bool
-) -> Examined:
-    """Open what can be opened of a folder; each part that cannot is a finding."""
-    log = vault = index = live = fresh = None
-    name = TABLES
-    if _is_sound(folder / OPERATIONS, REBUILD, findings, whole=whole):
-        with (
-            findings.guarded(OPERATIONS, "damaged", REBUILD),
-            closing(SqlitePointers(folder / OPERATIONS, read_only=True)) as pointers,
-        ):
-            name = pointers.get(TABLES_POINTER, TABLES)
-    if _is_sound(folder / LOG, RESTORE, findings, whole=whole):
-        with findings.guarded(LOG, "damaged", RESTORE):
-            log = SqliteEventLog(folder / LOG, SystemClock(), read_only=True)
-            stack.callback(log.close)
-    for branch, file in (("vault", VAULT), ("operations", OPERATIONS)):
-        if (folder / file).exists():
-            with findings.guarded(file, "format"):
-                migrate.check(folder / file, branch)
-    if _is_sound(folder / VAULT, RESTORE, findings, whole=whole) and not findings.found["format"]:
-        with findings.guarded(VAULT, "damaged", RESTORE):
-            opened = SqliteKeyStore(
-                folder / VAULT, FileKeyring(folder / "keys").master, read_only=True
-            )
-            stack.callback(opened.close)
-            opened.check_epochs()
-            vault = opened
-    if _is_sound(folder / name, REBUILD, findings, whole=whole):
-        with findings.guarded(name, "damaged", REBUILD):
-            migrate.check(folder / name, "tables")
-            live = _copied_tables(folder / name, scratch / "live.db", stack)
-    # An index that is not there yet is made by the first recall.
-    if (
-        whole
-        and (folder / INDEX).exists()
-        and _is_sound(folder / INDEX, REBUILD, findings, whole=whole)
-    ):
-        index = SqliteCubeIndex(folder / INDEX, read_only=True)
-        stack.callback(index.close)
-    if whole:
-        fresh = _fresh_tables(scratch / "fresh.db", stack)
-    bundles = FilePolicyBundles(folder / "policies")
-    return Examined(log=log, keys=vault, live=live, fresh=fresh, index=index, bundles=bundles)
-
-
-def _is_sound(path: Path, remedy: str, findings: Findings, *, whole: bool) -> bool:
-    """Whether a file is there and, where all is examined, has no damaged page."""
-    if not path.exists():
-        findings.add(path.name, "missing", "the file is missing", remedy)
-        return False
-    before = findings.found["damaged"]
-    if whole:
-        findings.progress(path.name, 0, 1)
-        with findings.guarded(path.name, "damaged", remedy):
-            for found in damage(path):
-                findings.add(path.name, "damaged", f"SQLite says: {found}", remedy)
-    return findings.found["damaged"] == before
-
-
-def _copied_tables(path: Path, to: Path, stack: ExitStack) -> SqliteTables:
-    to.touch(mode=0o600)
-    copy_file(path, to)
-    tables = SqliteTables(to)
-    stack.callback(tables.close)
-    return tables
-
-
-def _fresh_tables(path: Path, stack: ExitStack) -> SqliteTables:
-    migrate.upgrade(path, "tables")
-    tables = SqliteTables(path)
-    stack.callback(tables.close)
-    return tables
 
 
 def rebuild(data: Path | str | None = None, *, progress: Progress | None = None) -> RebuildReport:
@@ -186,7 +65,7 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
         UnavailableError: It is open elsewhere, or cannot be written; nothing was
             switched.
     """
-    folder = settings_module.load(data).data
+    folder = settings_module.folder_of(data)
     if not (folder / LOG).exists():
         raise SettingsError(f"{folder} is no data folder of memos-gov")
     with ExitStack() as stack:
@@ -200,7 +79,7 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
             with suppress(CorruptionError):  # (what was never finished is made again below)
                 migrate.bring_forward(folder / OPERATIONS, "operations")
         formers = _formers(folder)
-        made = folder / _next_name(formers)
+        made = folder / _next_name(folder, formers)
         _remove_database(made)
         unfinished = stack.enter_context(ExitStack())
         unfinished.callback(_remove_database, made)
@@ -224,6 +103,13 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
             compared=True if any(compared) else None,
             indexed=indexed,
         )
+
+
+def _fresh_tables(path: Path, stack: ExitStack) -> SqliteTables:
+    migrate.upgrade(path, "tables")
+    tables = SqliteTables(path)
+    stack.callback(tables.close)
+    return tables
 
 
 def _retiled(folder: Path, tables: SqliteTables) -> None:
@@ -258,12 +144,12 @@ def _formers(folder: Path) -> list[Path]:
 
 
 def _tables_of(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if _TABLES_NAME.fullmatch(path.name)]
+    return [path for path in sorted(folder.iterdir()) if TABLES_NAME.fullmatch(path.name)]
 
 
 def _has_pointers(path: Path) -> bool:
     """
-    Whether a file of pointers can be read, and not only be made again.
+    Whether a file of pointers is sound and points to tables, and need not be made again.
 
     Raises:
         SettingsError: A newer program wrote it.
@@ -272,9 +158,14 @@ def _has_pointers(path: Path) -> bool:
         return False
     try:
         migrate.check(path, "operations")
+        if any(differences(path, migrate.schema("operations"))):
+            return False
+        with closing(SqlitePointers(path, read_only=True)) as pointers:
+            known = pointers.all()
     except CorruptionError:
         return False
-    return True
+    named = known.pop(TABLES_POINTER, TABLES)
+    return not known and isinstance(named, str) and TABLES_NAME.fullmatch(named) is not None
 
 
 def _switch(folder: Path, name: str) -> None:
@@ -292,9 +183,9 @@ def _switch(folder: Path, name: str) -> None:
         _sync(path)
 
 
-def _next_name(formers: Sequence[Path]) -> str:
-    """Return the name after the last of `tables.db` and `tables.<n>.db`."""
-    named = (_TABLES_NAME.fullmatch(path.name) for path in formers)
+def _next_name(folder: Path, formers: Sequence[Path]) -> str:
+    """Return the name after the last of `tables.db` and `tables.<n>.db`, in use or lying here."""
+    named = (TABLES_NAME.fullmatch(path.name) for path in (*formers, *_tables_of(folder)))
     last = max((int(found[1] or 0) for found in named if found), default=0)
     return f"tables.{last + 1}.db"
 
@@ -307,9 +198,10 @@ def _compared(former: Path, fresh: SqliteTables) -> bool:
         live = SqliteTables(former)
         stack.callback(live.close)
         try:
-            check_roots(live, fresh)
-        except SettingsError:
+            roots(live)
+        except (AttributeError, GovernanceError, TypeError, ValueError):
             return False
+        check_roots(live, fresh)
     return True
 
 
@@ -329,6 +221,14 @@ def _remove_database(path: Path) -> None:
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
+def _unsound_index(path: Path) -> Iterator[str]:
+    yield from damage(path)
+    try:
+        yield from differences(path, schema_made_by(lay_out))
+    except CorruptionError as error:
+        yield str(error)
+
+
 def _refilled(
     path: Path,
     log: EventLog,
@@ -336,8 +236,8 @@ def _refilled(
     vault: SqliteKeyStore,
     progress: Progress | None,
 ) -> int:
-    """Empty the index, or throw away a damaged one, and fill it again; return its cubes."""
-    if path.exists() and any(damage(path)):
+    """Empty the index, or throw away an unsound one, and fill it again; return its cubes."""
+    if path.exists() and any(_unsound_index(path)):
         _remove_database(path)
     index = SqliteCubeIndex(path)
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -80,6 +81,56 @@ def state_question(session: Session, cube: str, as_of: AsOf | None) -> None:
     _ask(session, "state", as_of, cube=cube)
 
 
+@audit_verb.command("due")
+@click.option("--days", type=click.IntRange(0, 36_525), help="How far ahead; 30 by default.")
+@pass_session
+def due_question(session: Session, days: int | None) -> None:
+    """What ends within days, by rule and owner."""
+    _ask(session, "due", None, days=days)
+
+
+@audit_verb.command("overdue")
+@pass_session
+def overdue_question(session: Session) -> None:
+    """What is past its end and still here, and why."""
+    _ask(session, "overdue", None)
+
+
+@audit_verb.command("disposition")
+@options.timed("--since", "From then on.")
+@options.timed("--until", "Before then.")
+@options.as_of
+@pass_session
+def disposition_question(
+    session: Session, since: datetime | None, until: datetime | None, as_of: AsOf | None
+) -> None:
+    """
+    What ended in a period.
+
+    By which rule, who approved, and the leaf that proves it.
+    """
+    _ask(session, "disposition", as_of, since=since, until=until)
+
+
+@audit_verb.command("conflicts")
+@pass_session
+def conflicts_question(session: Session) -> None:
+    """Where hold, minimum and erasure meet, and what won."""
+    _ask(session, "conflicts", None)
+
+
+@audit_verb.command("hold-attempts")
+@options.timed("--since", "From then on.")
+@options.timed("--until", "Before then.")
+@options.as_of
+@pass_session
+def hold_attempts_question(
+    session: Session, since: datetime | None, until: datetime | None, as_of: AsOf | None
+) -> None:
+    """Who tried to change or end what is held."""
+    _ask(session, "hold-attempts", as_of, since=since, until=until)
+
+
 @audit_verb.command("erasure")
 @click.argument("erasure", required=False)
 @click.option("--subject", help="Those of this person, by name or id.")
@@ -105,7 +156,7 @@ def erasure_question(
 @options.as_of
 @pass_session
 def requests_question(session: Session, as_of: AsOf | None) -> None:
-    """Requests to erase that are not complete, against the deadline."""
+    """Open requests to erase, against the deadline."""
     _ask(session, "requests", as_of)
 
 
@@ -130,6 +181,12 @@ def _ask(session: Session, question: str, as_of: AsOf | None, **about: object) -
     return found
 
 
+def _cell(column: str, row: dict[str, Any]) -> object:
+    """Return a value of a row; one that a `value` column holds is named by its row."""
+    name = row.get("name", column) if column == "value" else column
+    return value_of(name, row[column])
+
+
 def _answer(screen: Screen, found: Audit) -> None:
     """Draw the rows of an answer without the columns that say nothing in any of them."""
     rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
@@ -139,14 +196,13 @@ def _answer(screen: Screen, found: Audit) -> None:
     if not rows:
         screen.line("none")
     elif len(said) <= COLUMNS_MAX:
-        screen.table(names, ([value_of(name, row[name]) for name in said] for row in rows))
+        screen.table(names, ([_cell(name, row) for name in said] for row in rows))
     else:
         for place, row in enumerate(rows):
             if place:
                 screen.line("")
             screen.fields(
-                (name, value_of(column, row[column]))
-                for name, column in zip(names, said, strict=True)
+                (name, _cell(column, row)) for name, column in zip(names, said, strict=True)
             )
     if policies:
         screen.fields([("policy", policies)])

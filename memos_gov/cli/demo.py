@@ -94,6 +94,7 @@ def _play(stage: Stage) -> None:
     _refuse_and_explain(stage, note)
     _hold(stage, note)
     _withdraw(stage)
+    _forget(stage)
     _prove(stage, made)
 
 
@@ -190,9 +191,32 @@ def _withdraw(stage: Stage) -> None:
     stage.type("audit", "access", found.cube_id, "--as", "dora")
 
 
+def _forget(stage: Stage) -> None:
+    stage.chapter(
+        "7. Forgotten, with proof",
+        "customer-1002 asks to be forgotten; a matter holds what is kept about that person.",
+    )
+    stage.type("hold", "M-2025-09", "--subject", "customer-1002", "--as", "dora")
+    asked = ("forget", "--subject", "customer-1002", "--reason", "request 2025-31")
+    stage.type(*asked, "--yes", "--as", "dora")
+    stage.say(
+        "The hold won: kept, restricted, used by nobody. Its release lets the erasure through."
+    )
+    stage.type("release", "M-2025-09", "--as", "dora")
+    stage.type(*asked, "--dry-run", "--as", "dora")
+    done = stage.type(*asked, "--yes", "--as", "dora")
+    stage.refused("get", done.erasure.erased[0], "--as", "dora")
+    stage.say(
+        "Keys are destroyed, and each custodian has read back. A stranger checks the certificate",
+        "with these two files and the log's public key, without this folder:",
+    )
+    key = stage.type("log", "vkey", "--as", "dora")["vkey"]
+    stage.type("evidence", "verify", done.certificate, "--vkey", key)
+
+
 def _prove(stage: Stage, made: Receipt) -> None:
     stage.chapter(
-        "7. A log that proves itself",
+        "8. A log that proves itself",
         "Every record has an index and a leaf in a Merkle tree.",
     )
     stage.type("log", "tail", "-n", "6", "--as", "dora")

@@ -110,23 +110,54 @@ def consent_verb(
 @click.argument("matter")
 @click.option("--subject", help="Hold everything about this subject.")
 @click.option("--cube", help="Hold this memory.")
+@click.option("--label", help="Hold whatever has this label.")
+@click.option("--class", "retention_class", help="Hold whatever is of this retention class.")
+@options.timed("--recorded-from", "Hold what was recorded then or later.")
+@options.timed("--recorded-to", "Hold what was recorded before.")
+@options.timed("--valid-from", "When the hold begins; now by default.")
+@options.valid_to("When the hold ends by itself.")
 @options.dry_run
-def hold_verb(
-    session: Session, matter: str, subject: str | None, cube: str | None, dry_run: bool
-) -> None:
-    """Hold a subject or a memory for a matter: it cannot change."""
+def hold_verb(session: Session, matter: str, dry_run: bool, **on: Any) -> None:
+    """
+    Hold a subject, a memory or a scope for a legal matter.
+
+    What is held cannot change, nor come to its end.
+
+    A scope is what --label, --class and the two dates name together; it covers
+    what is remembered later too.
+    """
     with session.actor() as actor:
-        receipt = actor.hold(matter=matter, subject=subject, cube=cube, dry_run=dry_run)
+        receipt = actor.hold(matter=matter, dry_run=dry_run, **on)
         session.show(receipt, views.receipt("held"))
 
 
 @verb("release")
 @click.argument("matter")
+@click.option("--subject", help="Release only this subject.")
+@click.option("--cube", help="Release only this memory.")
 @options.dry_run
-def release_verb(session: Session, matter: str, dry_run: bool) -> None:
-    """Release everything that a legal matter holds."""
+def release_verb(
+    session: Session, matter: str, subject: str | None, cube: str | None, dry_run: bool
+) -> None:
+    """Release what a legal matter holds: all of it, or one part."""
     with session.actor() as actor:
-        session.show(actor.release(matter, dry_run=dry_run), views.receipt("released"))
+        receipt = actor.release(matter, subject=subject, cube=cube, dry_run=dry_run)
+        session.show(receipt, views.receipt("released"))
+
+
+@verb("trigger")
+@click.argument("cube")
+@options.timed("--at", "When it happened; now by default.", "occurred_at")
+@options.dry_run
+def trigger_verb(session: Session, cube: str, occurred_at: datetime | None, dry_run: bool) -> None:
+    """
+    Say that the event happened which retention waits for.
+
+    Such as a contract that ended: the memory's class is counted from it.
+    """
+    with session.actor() as actor:
+        receipt = actor.trigger(cube, occurred_at=occurred_at, dry_run=dry_run)
+        session.show(receipt, views.receipt("triggered"))
 
 
 def _on_cube(

@@ -81,6 +81,11 @@ def valid_to(meaning: str) -> Callable[[F], F]:
     return click.option("--valid-to", metavar="TIME", callback=moment_of, help=meaning)
 
 
+def timed(option: str, meaning: str, *name: str) -> Callable[[F], F]:
+    """Return what adds an option that takes a time, under another name where one is given."""
+    return click.option(option, *name, metavar="TIME", callback=moment_of, help=meaning)
+
+
 def as_of(function: F) -> F:
     """Add `--as-of` and `--valid-at`; the verb gets one `as_of`, None for now."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from memos_gov.transparency.notes import VerifierKey
 
 FILE_BYTES_MAX = 4_000_000
+NAMING = ("cube", "custodian", "what")
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +170,14 @@ def _found(found: Verified) -> list[tuple[str, object]]:
         ("outcome", found.outcome),
         ("time", None if found.time_ms is None else moment(found.time_ms // 1000)),
         ("event", found.event),
-        ("statement", found.statement),
+        *_stated(found.statement or {}),
         ("under the head of", f"{found.size} records, root {found.root}"),
     ]
+
+
+def _stated(statement: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield what a certificate states, a line each; of a list of many fields what names each."""
+    for name, value in statement.items():
+        parts = value if isinstance(value, list) else [value]
+        named = [part[k] for part in parts if isinstance(part, dict) for k in NAMING if k in part]
+        yield name.replace("_", " "), named or value

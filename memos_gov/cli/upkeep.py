@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
+
 from memos_gov.cli.calling import as_typed
 from memos_gov.cli.errors import FOUND_WRONG
 from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, verb
 
 if TYPE_CHECKING:
+    from memos_gov.bootstrap import RepairReport
     from memos_gov.fsck import FsckReport
     from memos_gov.rebuild import RebuildReport
 
@@ -21,19 +24,60 @@ PROGRESS_CHARS = 60
 
 
 @verb("fsck")
-def fsck_verb(session: Session) -> int:
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    metavar="PART",
+    help="Look at this alone; repeatable: log, vault, tables, index, policies, folder.",
+)
+@click.option(
+    "--repair", "repairs", is_flag=True, help="Make again what the log gives back, and look again."
+)
+@click.option("--dry-run", is_flag=True, help="With --repair: only say what would be done.")
+def fsck_verb(session: Session, parts: tuple[str, ...], repairs: bool, dry_run: bool) -> int:
     """
-    Examine the whole folder against its log; writes nothing.
+    Examine the whole folder against its log; writes nothing without --repair.
 
-    Canonical bytes, MACs, outcomes, indexes, roots, tables made again and
-    compared row by row, keys that open, policies, the index. Exit code 7 when
-    anything is found.
+    Canonical bytes, MACs, outcomes, indexes, trees, tables made again and
+    compared row by row, keys and what they open, every entry of the index,
+    policies, key files and defaults. Exit code 7 when anything is found and
+    not repaired.
     """
     from memos_gov import bootstrap
 
+    if parts and repairs:
+        raise click.UsageError("--repair looks at everything, so it takes no --part")
+    if dry_run and not repairs:
+        raise click.UsageError("--dry-run belongs to --repair; fsck alone writes nothing")
     with progress() as told:
-        report = bootstrap.fsck(session.data, progress=told)
-    return show_examination(session, report)
+        if not repairs:
+            given = {"parts": parts} if parts else {}
+            return show_examination(session, bootstrap.fsck(session.data, progress=told, **given))
+        report = bootstrap.repair(session.data, dry_run=dry_run, progress=told)
+    session.show(report, _repaired)
+    return 0 if report.clean else FOUND_WRONG
+
+
+def _repaired(screen: Screen, report: RepairReport) -> None:
+    """Draw what was found, what became of it, and what stays."""
+    _examination(screen, report.before)
+    plan = report.plan
+    if plan.refused:
+        screen.line(f"not repaired: {plan.refused}", "error")
+    elif not plan.rebuilt:
+        screen.line("nothing to rebuild", "aside")
+    elif report.rebuilt is None:
+        screen.line(f"would rebuild tables and index, for {len(plan.rebuilt)} findings", "aside")
+    else:
+        _rebuilt(screen, report.rebuilt)
+    if plan.kept:
+        screen.line("log, vault, keys, policies and defaults are never repaired here:", "remedy")
+    for finding in plan.kept:
+        screen.line(f"  {finding.place}: {as_typed(finding.remedy)}", "remedy")
+    if report.after is not None:
+        screen.line("examined again:", "aside")
+        _examination(screen, report.after)
 
 
 def show_examination(session: Session, report: FsckReport) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,12 @@ MOMENTS = frozenset(
         "ended_at",
         "opened_at",
         "recorded_at",
+        "recorded_from",
+        "recorded_to",
         "requested_at",
         "since",
         "started_at",
+        "until",
         "valid_from",
         "valid_to",
     }
@@ -126,8 +129,15 @@ def masked(found: list[Hit] | tuple[Hit, ...]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
 
 
+def derivation(steps: Iterable[tuple[str, int | None]]) -> str:
+    """Return the steps of a derivation as one line, each with the moment it compared."""
+    return " > ".join(code if at is None else f"{code} {moment(at)}" for code, at in steps)
+
+
 def value_of(column: str, value: Any) -> object:
-    """Return a value as it is shown under a name; times as times."""
+    """Return a value as it is shown under a name; times as times, a derivation as one line."""
+    if column == "steps":
+        return derivation((step["code"], step.get("at")) for step in value)
     is_time = isinstance(value, int) and (column.endswith("_s") or column in MOMENTS)
     return moment(value) if is_time else timed(value)
 

@@ -79,9 +79,10 @@ def _is_counted(planned: e.ErasurePlanned, rest: Sequence[e.Event]) -> bool:
     """
     Whether the page says how much it erases and keeps, each cube once and for a reason.
 
-    What it means for cubes made of those is no part of the count (`lineage`).
+    What it means for cubes made of those is no part of the count (`lineage`),
+    nor is what is due for those that are kept.
     """
-    rest = [event for event in rest if not isinstance(event, e.CubeNarrowed)]
+    rest = [x for x in rest if not isinstance(x, e.CubeNarrowed | e.RetentionScheduled)]
     erased = [x.cube for x in rest if isinstance(x, e.CubeErased)]
     kept = [x.cube for x in rest if isinstance(x, e.CubeRestricted) and x.reasons]
     ended = [x for x in rest if isinstance(x, e.SubjectErased)]

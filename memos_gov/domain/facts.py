@@ -63,6 +63,18 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     revision: Integer
 
 
+class Hold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That a matter holds something, and over which time."""
+
+    matter: str
+    valid_from: int
+    valid_to: int | None
+
+    def holds_at(self, now: int) -> bool:
+        """Whether the hold is in force."""
+        return self.valid_from <= now and (self.valid_to is None or now < self.valid_to)
+
+
 class TimedWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A label or a basis over its valid time; without a beginning it held from the first."""
 
@@ -105,10 +117,12 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     retention_class: str
     priority: str
     grants: tuple[Grant, ...]
-    matters: tuple[str, ...]
+    holds: tuple[Hold, ...]
     sources: tuple[str, ...]
     recorded_at: int
     restricted: bool = False
+    triggered_at: int | None = None
+    expired_at: int | None = None
     erasing: bool = False
     erasure: str | None = None
     expires_at: int | None = None
@@ -116,7 +130,6 @@ class GovernanceFacts(Facts, frozen=True, kw_only=True):
     labels: tuple[TimedWord, ...] = ()
     bases: tuple[TimedWord, ...] = ()
     ended: tuple[Grant, ...] = ()
-    triggered_at: int | None = None
 
     def is_over(self, moment: int) -> bool:
         """Whether what the cube was made of had stopped being valid."""
@@ -175,17 +188,21 @@ class ConsentFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class SubjectFacts(Facts, frozen=True, kw_only=True):
     """
-    `<tenant>/subject/<id>`: consents in order of record, matters that hold, restriction.
+    `<tenant>/subject/<id>`: consents in order of record, holds, restriction.
 
     `erasure` is the newest one asked for; `erasing` while it decides about the cubes.
     """
 
     consents: tuple[ConsentFact, ...] = ()
-    matters: tuple[str, ...] = ()
+    holds: tuple[Hold, ...] = ()
     restricted: bool = False
     erased: bool = False
     erasing: bool = False
     erasure: str | None = None
+
+    def held_at(self, now: int) -> bool:
+        """Whether a hold on the subject itself is in force."""
+        return any(hold.holds_at(now) for hold in self.holds)
 
     def consent_at(self, now: int) -> dict[str, bool]:
         """Return purpose -> given for each word in force; the newest record wins."""
@@ -227,19 +244,57 @@ class GuardFacts(Facts, frozen=True, kw_only=True):
     """A guard that was never written."""
 
 
-class HeldTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a matter holds: a subject or a cube."""
+class HoldScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Cubes that a matter holds without naming them; a part that is None does not narrow."""
 
-    kind: Literal["subject", "cube"]
+    label: str | None
+    retention_class: str | None
+    recorded_from: int | None
+    recorded_to: int | None
+
+    def covers(self, cube: GovernanceFacts) -> bool:
+        """Whether the cube is one of them; `recorded_to` itself is not."""
+        return (
+            self.label in (None, cube.label)
+            and self.retention_class in (None, cube.retention_class)
+            and (self.recorded_from is None or self.recorded_from <= cube.recorded_at)
+            and (self.recorded_to is None or cube.recorded_at < self.recorded_to)
+        )
+
+
+class ScopedHold(Hold, frozen=True, kw_only=True):
+    """A hold on whatever a scope covers, also what is remembered later."""
+
+    id: str
+    scope: HoldScope
+
+
+class HoldsFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/guard/holds`: the holds by scope; every verdict relies on there being no other."""
+
+    holds: tuple[ScopedHold, ...] = ()
+
+
+class HeldTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a matter holds: a subject, a cube, or a scope under the id of its hold."""
+
+    kind: Literal["subject", "cube", "scope"]
     id: str
 
 
-class MatterFacts(Facts, frozen=True, kw_only=True):
-    """`<tenant>/matter/<id>`: the targets held for a matter now, and who placed the first."""
+class PlacedHold(Hold, frozen=True, kw_only=True):
+    """A hold as its matter knows it: on what, who placed it, and when."""
 
-    targets: tuple[HeldTarget, ...] = ()
-    placed_by: str = ""
-    placed_at: int = 0
+    target: HeldTarget
+    scope: HoldScope | None
+    placed_by: str
+    placed_at: int
+
+
+class MatterFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/matter/<id>`: what is held for a matter, in order of record."""
+
+    holds: tuple[PlacedHold, ...] = ()
 
 
 class CaseFacts(Facts, frozen=True, kw_only=True):
@@ -364,6 +419,7 @@ _BY_KIND: dict[str, type[Facts]] = {
     "correlation": CorrelationFacts,
 }
 _BY_GUARD: dict[str, type[Facts]] = {
+    "holds": HoldsFacts,
     "policy": PolicyFacts,
     "vault": VaultFacts,
     "erasures": OpenErasures,

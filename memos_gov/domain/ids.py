@@ -92,6 +92,16 @@ def _of_command(command_id: str, detail: str) -> bytes:
     return hashlib.sha256(raw + detail.encode()).digest()[: len(raw)] if detail else raw
 
 
+def disposal_case_id(cube: str, due: int) -> str:
+    """Return the id of the review of what is due for a cube at a moment; the same at every run."""
+    return f"d_{short(hashlib.sha256(f'{cube}/{due}'.encode()).digest()[:16])}"
+
+
+def hold_id_of(command_id: str) -> str:
+    """Return the id of the hold on a scope that a command places."""
+    return f"h_{short(uuid.UUID(command_id).bytes)}"
+
+
 def erasure_id_of(command_id: str) -> str:
     """Return the id of the erasure that a command asks for."""
     return f"e_{short(uuid.UUID(command_id).bytes)}"

@@ -1,8 +1,9 @@
 """
 The life of a cube as one table: which state may follow which.
 
-    generated -> activated -> merged | archived | expired
+    generated -> activated -> merged | archived
     archived, merged -> activated
+    any but erased -> expired, when its time is over
     any but erased -> erased, the end
 
 Frozen, quarantined, restricted and superseded are flags beside the state;
@@ -17,10 +18,10 @@ State = Literal["generated", "activated", "merged", "archived", "expired", "eras
 STATES: tuple[State, ...] = get_args(State)
 
 ALLOWED: dict[State, frozenset[State]] = {
-    "generated": frozenset({"activated", "erased"}),
+    "generated": frozenset({"activated", "expired", "erased"}),
     "activated": frozenset({"merged", "archived", "expired", "erased"}),
-    "merged": frozenset({"activated", "erased"}),
-    "archived": frozenset({"activated", "erased"}),
+    "merged": frozenset({"activated", "expired", "erased"}),
+    "archived": frozenset({"activated", "expired", "erased"}),
     "expired": frozenset({"erased"}),
     "erased": frozenset(),
 }

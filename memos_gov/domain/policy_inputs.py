@@ -172,6 +172,7 @@ class RetainedCube(Question):
     last_used_at: Seconds | None = Field(description="when it was last read or recalled")
     triggered_at: Seconds | None = Field(description="of the event that its class waits for")
     expires_at: Seconds | None = Field(description="a cap that the cube itself has")
+    expired_at: Seconds | None = Field(description="when its time was over, if it is")
     held: bool
     restricted: bool
     erasure_requested: bool

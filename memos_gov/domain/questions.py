@@ -13,13 +13,18 @@ from typing import Any, Protocol
 
 import msgspec
 
+from memos_gov.domain import ids
 from memos_gov.domain.commands import Command, RebaseCube, RelabelCube
 from memos_gov.domain.facts import (
     ConsentFact,
     ContentFacts,
+    Facts,
     GovernanceFacts,
     Grant,
+    Hold,
+    HoldsFacts,
     PrincipalFacts,
+    ScopedHold,
     SubjectFacts,
 )
 
@@ -54,11 +59,18 @@ class Cube(msgspec.Struct, frozen=True):
     content: ContentFacts
     governance: GovernanceFacts
     subjects: tuple[SubjectFacts, ...]
+    scoped: tuple[ScopedHold, ...] = ()
 
     @property
-    def held(self) -> bool:
-        """Whether a matter holds the cube or one of its subjects."""
-        return bool(self.governance.matters) or any(s.matters for s in self.subjects)
+    def holds(self) -> tuple[Hold, ...]:
+        """Every hold on the cube: its own, its subjects', those whose scope covers it."""
+        people = (hold for subject in self.subjects for hold in subject.holds)
+        scoped = (hold for hold in self.scoped if hold.scope.covers(self.governance))
+        return (*self.governance.holds, *people, *scoped)
+
+    def held_at(self, now: int) -> bool:
+        """Whether a hold on the cube is in force."""
+        return any(hold.holds_at(now) for hold in self.holds)
 
     @property
     def restricted(self) -> bool:
@@ -75,6 +87,19 @@ class Cube(msgspec.Struct, frozen=True):
         """When what it says stops being true: by its content, or by what it was made of."""
         ends = [t for t in (self.content.valid_to, self.governance.valid_to) if t is not None]
         return min(ends, default=None)
+
+
+def cube_in(facts: Mapping[str, Facts], tenant: str, cube: str) -> Cube | None:
+    """Return a cube as facts know it, with its subjects; None for one never remembered."""
+    content = facts.get(ids.content_stream(tenant, cube))
+    governance = facts.get(ids.governance_stream(tenant, cube))
+    if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+        return None
+    subjects = (facts.get(ids.subject_stream(tenant, s)) for s in governance.subjects)
+    found = tuple(s if isinstance(s, SubjectFacts) else SubjectFacts() for s in subjects)
+    guard = facts.get(ids.guard_stream(tenant, "holds"))
+    scoped = guard.holds if isinstance(guard, HoldsFacts) else ()
+    return Cube(cube, content, governance, found, scoped)
 
 
 def asked(
@@ -113,7 +138,7 @@ def cube_facts(cube: Cube, tenant: str, now: int) -> Question:
         "state": governance.state,
         "frozen": governance.frozen,
         "quarantined": governance.quarantined,
-        "held": cube.held,
+        "held": cube.held_at(now),
         "restricted": cube.restricted,
         "erasing": cube.erasing,
         "owner": governance.owner,
@@ -182,9 +207,9 @@ def missing_cube(cube: str, caller: Caller, now: int) -> Question:
 
 
 def next_edge(cube: Cube, now: int) -> int | None:
-    """Return the next moment at which a share or a consent of the cube begins or ends."""
+    """Return the next moment at which a share, consent or hold of the cube begins or ends."""
     consents = (word for subject in cube.subjects for word in subject.consents)
-    words: list[Grant | ConsentFact] = [*cube.governance.grants, *consents]
+    words: list[Grant | ConsentFact | Hold] = [*cube.governance.grants, *consents, *cube.holds]
     edges = (edge for word in words for edge in (word.valid_from, word.valid_to))
     return min((edge for edge in edges if edge is not None and edge > now), default=None)
 
@@ -321,22 +346,23 @@ def erasure_target(kind: str, id: str, *, held: bool, kept: int, last: bool) -> 
     return {"kind": kind, "id": id, "held": held, "kept": kept, "last": last}
 
 
-def erased(cube: Cube, target: str, *, last_used_at: int | None) -> Question:
+def erased(cube: Cube, target: str, now: int, *, last_used_at: int | None) -> Question:
     """Return a cube whose erasure was asked for by way of `target`."""
     others = [subject for subject in cube.governance.subjects if subject != target]
-    asked = retained(cube, last_used_at=last_used_at, erasure_requested=True)
+    asked = retained(cube, now, last_used_at=last_used_at, erasure_requested=True)
     return {**asked, "others": len(others)}
 
 
 def retained(
     cube: Cube,
+    now: int,
     *,
     last_used_at: int | None = None,
     erasure_requested: bool | None = None,
     approved: bool = False,
 ) -> Question:
     """
-    Return a cube whose keeping is asked about.
+    Return a cube whose keeping is asked about, holds as they are at `now`.
 
     An erasure was asked for where one could not be done and restricted the
     cube; `erasure_requested` asks as if one were, or were not.
@@ -352,7 +378,8 @@ def retained(
         "last_used_at": last_used_at,
         "triggered_at": governance.triggered_at,
         "expires_at": governance.expires_at,
-        "held": cube.held,
+        "expired_at": governance.expired_at,
+        "held": cube.held_at(now),
         "restricted": cube.restricted,
         "erasure_requested": requested,
         "approved": approved,

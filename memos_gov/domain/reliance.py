@@ -69,7 +69,7 @@ def required_streams(event: e.Event, tenant: str, facts: Mapping[str, Facts]) ->
         case e.CubeNarrowed():
             # (Its source says what befalls it; who it is about plays no part.)
             return touched(event, tenant)
-        case e.OnContent() | e.OnGovernance():
+        case e.OnContent() | e.OnGovernance() | e.RetentionScheduled():
             return cube_streams(tenant, event.cube, facts)
         case e.HoldPlaced(target=target) if target.kind == "cube":
             return (event.stream(tenant), *cube_streams(tenant, target.id, facts))

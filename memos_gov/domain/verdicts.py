@@ -26,6 +26,8 @@ TIMED_OUT = "policy_timeout"
 MALFORMED = "policy_malformed"
 UNKNOWN_OBLIGATION = "obligation_unknown"
 UNKNOWN_TARGET = "unknown_target"
+HELD = "retention/hold"
+UNANSWERED = "retention/unanswered"
 FAILED_CLOSED = frozenset({UNDEFINED, ERROR, TIMED_OUT, MALFORMED, UNKNOWN_OBLIGATION})
 
 
@@ -123,6 +125,9 @@ class RetentionVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def is_due(self, now: int) -> bool:
         """Whether something is to be done by now."""
         return self.action != "keep" and self.due is not None and self.due <= now
+
+
+UNDECIDED = RetentionVerdict("keep", None, False, (UNANSWERED,), (Step("policy_unanswered"),))
 
 
 class FormPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -59,10 +59,15 @@ def check_times(command: c.Command, now: datetime) -> None:
     Content, labels and bases do not begin in the future; a label or a basis
     does not end there either, since only an event changes what is in force;
     and nothing ends before it begins, which is now where nothing else is said.
+    An event has happened, and a hold is not over.
 
     Raises:
-        InvalidCommandError: Names `valid_from` or `valid_to`.
+        InvalidCommandError: Names `valid_from`, `valid_to` or `occurred_at`.
     """
+    if isinstance(command, c.PlaceHold):
+        _check_end(command, now)
+    if isinstance(command, c.TriggerRetention):
+        _check_past(command, "occurred_at", now)
     if isinstance(command, _OF_NOW):
         _check_past(command, "valid_from", now)
     if isinstance(command, _IN_FORCE):
@@ -82,6 +87,12 @@ def _check_past(command: c.Command, field: str, now: datetime) -> None:
     if moment is not None and (moment - now).total_seconds() > AHEAD_MAX_S:
         msg = f"{field}: lies in the future"
         raise InvalidCommandError(msg, field=field)
+
+
+def _check_end(command: c.PlaceHold, now: datetime) -> None:
+    if command.valid_to is not None and command.valid_to <= now:
+        msg = "valid_to: has passed, so nothing would be held"
+        raise InvalidCommandError(msg, field="valid_to")
 
 
 def _check_order(command: c.Command, now: datetime, place: str = "") -> None:

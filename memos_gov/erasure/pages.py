@@ -162,18 +162,21 @@ class Pages:
         cubes = [x for x in attempt.cubes(named).values() if x.governance.state != "erased"]
         target = self._target(attempt, facts, last=not more)
         used = last_uses(self._governor.tables, attempt.tenant, [x.cube for x in cubes])
-        asked = [questions.erased(x, target["id"], last_used_at=used.get(x.cube)) for x in cubes]
-        plan = attempt.judge.erasure(attempt.tenant, attempt.now, target, asked)
+        now = attempt.now
+        asked = [
+            questions.erased(x, target["id"], now, last_used_at=used.get(x.cube)) for x in cubes
+        ]
+        plan = attempt.judge.erasure(attempt.tenant, now, target, asked)
         return Page(cubes=tuple(named), more=more, plan=plan)
 
     def _target(self, attempt: Attempt, facts: ErasureFacts, *, last: bool) -> Question:
         if facts.subject is None:
-            assert facts.cube is not None
+            # What the schedule asks for together names no cube above the others.
             return questions.erasure_target(
-                "cube", facts.cube, held=False, kept=facts.kept, last=last
+                "cube", facts.cube or "", held=False, kept=facts.kept, last=last
             )
         (subject,) = attempt.subjects([facts.subject])
-        held = bool(subject.matters)
+        held = subject.held_at(attempt.now)
         return questions.erasure_target(
             "subject", facts.subject, held=held, kept=facts.kept, last=last
         )

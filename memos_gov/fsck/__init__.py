@@ -1,26 +1,46 @@
 """
 Examination from outside the live tables: does everything here follow from the log?
 
-`examine` replays the log into fresh tables and compares; `verify` reads the
-log alone, which is quick. Neither writes a byte of what is examined: live
-tables are looked at as a copy that is brought to the end of the log first.
-What cannot be read is a finding with its place, and the rest goes on.
+`examine` looks at the parts it is told to, all by default; each part is a file
+in this folder and can be looked at alone:
+
+    log       records.py   every record, its outcome, the trees
+    vault     keys.py      every key, and every payload with its key
+    tables    tables.py    everything certified again and compared row by row
+    index     index.py     every entry, from the content opened with its key
+    policies  policies.py  every bundle that decided or is kept
+    folder    folder.py    key files and defaults
+
+Not a byte of what is examined is written: live tables are looked at as a copy
+that is brought to the end of the log first. What cannot be read is a finding
+with its place, and the rest goes on. Trees and leaves are derived by
+`tree.py`, which shares nothing with the certifier's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from memos_gov.certify import parse
+from memos_gov.domain import ids
 from memos_gov.domain.events import LogFounded
-from memos_gov.fsck.artefacts import check_followed, check_index, check_policies, check_vault
-from memos_gov.fsck.records import Records, check_records
+from memos_gov.errors import CorruptionError
+from memos_gov.follow import mac_secret
+from memos_gov.fsck.folder import SmallFiles, check_folder
+from memos_gov.fsck.index import check_index
+from memos_gov.fsck.keys import KeyCheck, check_followed, check_vault
+from memos_gov.fsck.policies import check_policies
+from memos_gov.fsck.records import RecordCheck, check_stored
 from memos_gov.fsck.report import REBUILD, RESTORE, Finding, Findings, FsckReport
 from memos_gov.fsck.tables import certify_again, compare
+from memos_gov.fsck.walk import Check, walk
 from memos_gov.ports import CubeIndex, EventLog, KeyStore, PolicyBundles, Tables
+from memos_gov.sealing import Sealer
 
-__all__ = ["Examined", "Finding", "Findings", "FsckReport", "examine", "verify"]
+__all__ = ["PARTS", "Examined", "Finding", "Findings", "FsckReport", "SmallFiles", "examine"]
 
+PARTS = ("log", "vault", "tables", "index", "policies", "folder")
 LOG_KINDS = frozenset({"gap", "leaf", "tenant"})
 
 
@@ -29,119 +49,146 @@ class Examined:
     """
     What could be opened of a folder; None what could not, with a finding.
 
-    `live` is a copy of the tables in use, `fresh` is empty; both are thrown
-    away afterwards.
+    `live` is a copy of the tables in use, `fresh` makes empty ones; both are
+    thrown away afterwards.
     """
 
     log: EventLog | None
     keys: KeyStore | None
     live: Tables | None
-    fresh: Tables | None
+    fresh: Callable[[], Tables]
     index: CubeIndex | None
     bundles: PolicyBundles
+    files: SmallFiles
 
 
-def verify(at: Examined, findings: Findings) -> FsckReport:
-    """Check the log, its outcomes and its trees; no payload is opened."""
+def examine(at: Examined, findings: Findings, parts: Collection[str] = PARTS) -> FsckReport:
+    """Look at `parts` of a folder, as far as they can be opened."""
     if at.log is None:
         findings.skipped.append("everything: there is no log to read")
         return findings.report()
-    keys = _own_keys(at.log, at.keys, findings)
-    live = _caught_up(at.log, keys, at.live, findings)
-    _check_log(at.log, keys, live, findings, opens_payloads=False)
+    _Examination(at, at.log, findings, frozenset(parts)).run()
     return findings.report()
 
 
-def examine(at: Examined, findings: Findings) -> FsckReport:
-    """Check everything, as far as it can be opened."""
-    if at.log is None:
-        findings.skipped.append("everything: there is no log to read")
-        return findings.report()
-    keys = _own_keys(at.log, at.keys, findings)
-    if at.keys is not None:
-        with findings.guarded("vault.db", "vault", RESTORE):
-            check_vault(at.keys, findings)
-    if keys is not None:
-        with findings.guarded("vault.db", "vault", RESTORE):
-            check_followed(at.log, keys, findings)
-    live = _caught_up(at.log, keys, at.live, findings)
-    _check_log(at.log, keys, live, findings, opens_payloads=True)
-    if LOG_KINDS & findings.found.keys():
-        findings.skipped.append("tables: the log itself was changed")
-        return findings.report()
-    _check_rows(at.log, keys, live, at.fresh, findings)
-    _check_artefacts(at, live, findings)
-    return findings.report()
+class _Examination:
+    """One examination: what is trusted so far, and what comes next."""
 
+    def __init__(
+        self, at: Examined, log: EventLog, findings: Findings, parts: frozenset[str]
+    ) -> None:
+        self._at = at
+        self._log = log
+        self._findings = findings
+        self._parts = parts
+        self._end = 0
+        self._keys: KeyStore | None = None
+        self._live = at.live
+        self._behind: CorruptionError | None = None
+        self._made: Tables | None = None
 
-def _own_keys(log: EventLog, keys: KeyStore | None, findings: Findings) -> KeyStore | None:
-    """Return the vault if it is this log's."""
-    if keys is None:
-        findings.skipped.append("seals and payloads: there is no vault to read")
-        return None
-    with findings.guarded("log offset 0", "control", RESTORE):
-        found = log.read(0, 0, 1)
+    def run(self) -> None:
+        """Look at the parts, each with what the ones before it proved."""
+        findings = self._findings
+        with findings.guarded("log.db", "damaged", RESTORE):
+            self._end = self._log.end(0)
+            self._keys = self._own_keys()
+        if self._keys is not None and "vault" in self._parts:
+            with findings.guarded("vault.db", "vault", RESTORE):
+                check_vault(self._keys, findings)
+                check_followed(self._log, self._keys, findings)
+        self._catch_up()
+        self._made = self._live if self._behind is None else None
+        with findings.guarded("log.db", "damaged", RESTORE):
+            self._walk()
+        if LOG_KINDS & findings.found.keys():
+            findings.skipped.append("what is made of the log: the log itself was changed")
+            return
+        self._say_checkpoint()
+        self._certify()
+        self._rest()
+
+    def _own_keys(self) -> KeyStore | None:
+        """Return the vault if it is this log's, and knows who may write to it."""
+        keys, findings = self._at.keys, self._findings
+        found = self._log.read(0, 0, 1)
         events = parse(found[0]).events if found else ()
         if not events or not isinstance(events[0], LogFounded):
             findings.add("log offset 0", "control", "the log has no control record", RESTORE)
             return None
-        if keys.instance == events[0].instance:
-            return keys
-        findings.add("vault.db", "vault", "the vault belongs to another log", RESTORE)
-    findings.skipped.append("seals and payloads: the vault is not this log's")
-    return None
+        if keys is None:
+            findings.skipped.append("seals, payloads and tables: there is no vault to read")
+            return None
+        why = "the vault cannot be read"
+        with findings.guarded("vault.db", "vault", RESTORE):
+            secret = mac_secret(events[0].mac_key)
+            if keys.instance != events[0].instance:
+                why = "the vault is not this log's"
+                findings.add("vault.db", "vault", "the vault belongs to another log", RESTORE)
+            elif keys.secret(ids.INSTANCE, secret) is None:
+                why = "the vault lacks the proposer's key"
+                findings.add(f"vault.db secret {secret}", "vault", why, RESTORE)
+            else:
+                return keys
+        findings.skipped.append(f"seals, payloads and tables: {why}")
+        return None
 
+    def _catch_up(self) -> None:
+        """Bring the copy of the live tables to the end of the log; remember what is in the way."""
+        if self._live is None or self._keys is None:
+            return
+        with self._findings.guarded("tables", "damaged", REBUILD):
+            try:
+                certify_again(self._log, self._end, self._keys, self._live, self._findings)
+            except CorruptionError as error:
+                self._behind = error  # the log's fault or that of a checkpoint: the walk shows
 
-def _caught_up(
-    log: EventLog, keys: KeyStore | None, live: Tables | None, findings: Findings
-) -> Tables | None:
-    """Return the copy of the live tables, brought to the end of the log."""
-    if live is None or keys is None:
-        return live
-    before = sum(findings.found.values())
-    with findings.guarded("tables", "damaged", REBUILD):
-        certify_again(log, log.end(0), keys, live, findings)
-    if sum(findings.found.values()) == before:
-        return live
-    findings.skipped.append("tables: they do not go on where the log does")
-    return None
+    def _walk(self) -> None:
+        """Look at every record, for the parts that do."""
+        checks: list[Check] = []
+        if "log" in self._parts or self._behind is not None:
+            check_stored(self._log, self._findings)
+            lag = self._behind is not None or self._keys is None
+            checks.append(RecordCheck(self._end, self._live, self._keys, self._findings, lag=lag))
+        if "vault" in self._parts and self._keys is not None and self._made is not None:
+            checks.append(KeyCheck(self._keys, self._made, self._findings))
+        if checks:
+            walk(self._log, self._end, self._live, checks, self._findings)
 
+    def _say_checkpoint(self) -> None:
+        """Say that the tables do not go on where the log does, although every record is right."""
+        if self._behind is not None:
+            message = "a follower has come to a place that the log does not have"
+            self._findings.add("tables checkpoints", "damaged", message, REBUILD)
+            self._findings.skipped.append("tables: they do not go on where the log does")
 
-def _check_log(
-    log: EventLog,
-    keys: KeyStore | None,
-    live: Tables | None,
-    findings: Findings,
-    *,
-    opens_payloads: bool,
-) -> None:
-    with findings.guarded("log.db", "damaged", RESTORE):
-        end = log.end(0)
-        at = Records(log=log, end=end, tables=live, keys=keys, opens_payloads=opens_payloads)
-        check_records(at, findings)
+    def _certify(self) -> None:
+        """Make tables again from the log, where they are compared or there are no others."""
+        wanted = self._parts - {"log"} if self._made is None else self._parts & {"tables"}
+        if self._keys is None or not wanted:
+            return
+        findings, live = self._findings, self._made
+        with findings.guarded("log.db", "replay", RESTORE):
+            fresh = self._at.fresh()
+            with fresh.bulk():
+                certify_again(self._log, self._end, self._keys, fresh, findings)
+            self._made = fresh
+            if live is not None:
+                compare(live, fresh, findings)
+            elif "vault" in self._parts:
+                walk(self._log, self._end, fresh, [KeyCheck(self._keys, fresh, findings)], findings)
 
-
-def _check_rows(
-    log: EventLog,
-    keys: KeyStore | None,
-    live: Tables | None,
-    fresh: Tables | None,
-    findings: Findings,
-) -> None:
-    if keys is None or live is None or fresh is None:
-        return
-    with findings.guarded("log.db", "replay", RESTORE):
-        certify_again(log, log.end(0), keys, fresh, findings)
-        compare(live, fresh, findings)
-
-
-def _check_artefacts(at: Examined, live: Tables | None, findings: Findings) -> None:
-    """Check policies and index against the tables made from the log."""
-    made = at.fresh if findings.counts["rows"] else live
-    if at.log is None or made is None:
-        return
-    with findings.guarded("policies", "policy", RESTORE):
-        check_policies(made, at.bundles, findings)
-    if at.index is not None:
-        with findings.guarded("index.db", "index", REBUILD):
-            check_index(at.log, at.log.end(0), made, at.index, findings)
+    def _rest(self) -> None:
+        """Look at what is made of the tables or stands beside them."""
+        at, findings, made = self._at, self._findings, self._made
+        if "policies" in self._parts:
+            check_policies(made, at.bundles, findings)
+        if "folder" in self._parts:
+            with findings.guarded("keys", "key_file"):
+                check_folder(at.files, made, self._keys, at.bundles, findings)
+        if "index" in self._parts and at.index is not None:
+            if made is None or self._keys is None:
+                findings.skipped.append("index: there is nothing to compare it with")
+                return
+            with findings.guarded("index.db", "index", REBUILD):
+                check_index(made, Sealer(self._keys), at.index, self._end, findings)

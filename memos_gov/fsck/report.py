@@ -16,7 +16,10 @@ Progress = Callable[[str, int, int], None]
 KEEP = "Stop writing, keep the folder as it is, and compare it with a backup."
 REBUILD = "Run `memos-gov rebuild`: the log holds everything."
 RESTORE = "Bring the file back from a backup of this folder."
+WATCH = "Nothing was lost by it and nothing applied; find out who can write to log.db."
 DESTROY = "Open the folder with any command: what erasures ended is destroyed before all else."
+BRING_KEY = "Bring the key file back from where you keep it."
+CORRECT = "Correct memos-gov.toml: `memos-gov config` shows what is in force."
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +30,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     remedy: str
     tenant: str = ""
+
+    @property
+    def rebuildable(self) -> bool:
+        """Whether it lies in what the log makes again."""
+        return self.remedy == REBUILD
 
 
 class FsckReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +70,11 @@ class Findings:
         self.skipped: list[str] = []
         self.roots: dict[str, str] = {}
 
+    @property
+    def total(self) -> int:
+        """How much was found so far."""
+        return self.found.total()
+
     def add(
         self, place: str, kind: str, message: str, remedy: str = KEEP, *, tenant: str = ""
     ) -> None:
@@ -72,9 +85,15 @@ class Findings:
             self._kept.append(finding)
 
     def add_error(self, error: GovernanceError, place: str, kind: str, remedy: str = "") -> None:
-        """Note an error as a finding, at the error's own place where it has one."""
+        """
+        Note an error as a finding, at the error's own place where it has one.
+
+        A remedy that the error was raised with, such as a right to give or a newer
+        program to install, is kept.
+        """
         found = error.place if isinstance(error, CorruptionError) else place
-        self.add(found, kind, str(error), remedy or error.remedy)
+        own = error.remedy != type(error).remedy
+        self.add(found, kind, str(error), error.remedy if own or not remedy else remedy)
 
     @contextmanager
     def guarded(self, place: str, kind: str, remedy: str = "") -> Iterator[None]:
@@ -83,7 +102,15 @@ class Findings:
             yield
         except GovernanceError as error:
             self.add_error(error, place, kind, remedy)
-        except (msgspec.MsgspecError, ValueError, LookupError, TypeError, AssertionError) as error:
+        except (
+            msgspec.MsgspecError,
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
             message = f"cannot be read ({type(error).__name__})"
             self.add(place, kind, message, remedy or KEEP)
 

@@ -2,7 +2,8 @@
 Tables against tables: everything certified again from the log, compared row by row.
 
 Both sides are read in the order of their primary keys, side by side, so that
-memory does not grow with them.
+memory does not grow with them. Values are compared as the database keeps them:
+the number 1 is neither 1.0 nor the text "1".
 """
 
 from __future__ import annotations
@@ -53,9 +54,11 @@ def _columns(table: Table) -> list[Column[Any]]:
 
 
 def _rows(table: Table, connection: Connection) -> Iterator[tuple[Any, ...]]:
-    from sqlalchemy import select
+    from sqlalchemy import select, type_coerce
+    from sqlalchemy.types import NullType
 
-    query = select(*_columns(table)).order_by(*table.primary_key.columns)
+    stored = (type_coerce(column, NullType()) for column in _columns(table))
+    query = select(*stored).order_by(*table.primary_key.columns)
     for row in connection.execute(query.execution_options(yield_per=PAGE_ROWS)):
         yield tuple(row)
 
@@ -69,7 +72,7 @@ def _compare(
     width = len(table.primary_key.columns)
     one, other, count = next(live, None), next(fresh, None), 0
     while one is not None or other is not None:
-        if one == other:
+        if _same(one, other):
             one, other, count = next(live, None), next(fresh, None), count + 1
         elif other is None or (one is not None and one[:width] < other[:width]):
             assert one is not None
@@ -80,11 +83,16 @@ def _compare(
             other = next(fresh, None)
         else:
             named = zip(_columns(table), one, other, strict=True)
-            changed = ", ".join(column.name for column, a, b in named if a != b)
+            changed = ", ".join(column.name for column, a, b in named if not _same(a, b))
             message = f"another value than the log gives: {changed}"
             _note(table, one, "row_changed", message, findings)
             one, other = next(live, None), next(fresh, None)
     findings.counts["rows"] += count
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values, or rows, are equal and of one type."""
+    return one == other and repr(one) == repr(other)
 
 
 def _note(table: Table, row: tuple[Any, ...], kind: str, message: str, findings: Findings) -> None:

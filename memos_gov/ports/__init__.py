@@ -114,6 +114,13 @@ class EventLog(Protocol):
     def end(self, partition: int) -> int:
         """Return the offset that the next record would get at the least."""
 
+    def damaged(self) -> Iterator[str]:
+        """
+        Yield the place of each record that is not stored as this log stores one.
+
+        Nothing for a sound log; what a record says is not looked at.
+        """
+
     def close(self) -> None:
         """Release the log; what was appended stays."""
 
@@ -305,6 +312,9 @@ class PolicyBundles(Protocol):
     def put(self, bundle: PolicyBundle) -> str:
         """Keep the bundle, durably and whole or not at all, and return its digest."""
 
+    def digests(self) -> list[str]:
+        """Return the digests that bundles are kept under, sorted; none is read."""
+
 
 class PolicyEngine(Protocol):
     """
@@ -353,12 +363,18 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexedCube(NamedTuple):
-    """What an index says it holds: a cube's revision, and whether its words find it."""
+    """
+    What an index says it holds: a cube's revision, and whether its words find it.
+
+    `digest` is over everything that is kept of the cube, and equals that of
+    `CubeIndex.digest` for the entry that was applied.
+    """
 
     tenant: str
     cube_id: str
     revision: int
     findable: bool
+    digest: bytes
 
 
 class CubeIndex(Protocol):
@@ -398,6 +414,16 @@ class CubeIndex(Protocol):
 
     def present(self, tenant: str, cubes: Iterable[str]) -> set[str]:
         """Return which of these cubes of a tenant have an entry, findable or not."""
+
+    def digest(self, entry: IndexEntry) -> bytes:
+        """Return the digest that `entries` gives of a cube once `entry` is applied."""
+
+    def damaged(self) -> Iterator[str]:
+        """
+        Yield the place of whatever contradicts the entries, or is left of removed ones.
+
+        Nothing for a sound index; a place names ids only.
+        """
 
     def clear(self) -> None:
         """Remove every entry and every position."""

@@ -211,10 +211,14 @@ class KeyStore(Protocol):
             UnavailableError: Somebody reads for too long; sweep again.
         """
 
+    def count(self) -> int:
+        """Return how many content keys there are, used or not; those that ended are none."""
+
     def damaged(self) -> Iterator[str]:
         """
         Yield the place of each key, secret and name that does not open.
 
+        And of whatever else the vault keeps that is not as it was written.
         Nothing for a sound vault; a place names ids only.
         """
 

@@ -18,6 +18,11 @@ def views() -> dict[str, View]:
     """Return every view by name."""
     from memos_gov.projections.accesses import AccessesView
     from memos_gov.projections.cubes import CubesView
+    from memos_gov.projections.dispositions import DispositionsView
+    from memos_gov.projections.due import DueView
     from memos_gov.projections.usage import UsageView
 
-    return {view.name: view for view in (AccessesView(), CubesView(), UsageView())}
+    return {
+        view.name: view
+        for view in (AccessesView(), CubesView(), DispositionsView(), DueView(), UsageView())
+    }

@@ -205,6 +205,41 @@ class UsageRow(TablesModel, table=True):
     last_read_at: int = Field(sa_type=BigInteger)
 
 
+class DueRow(TablesModel, table=True):
+    """View: what is due for a cube next and when; `policy` said so, "" where it did not answer."""
+
+    __tablename__ = "due"
+    __table_args__ = (Index("due_by_moment", "tenant", "due_at", "cube"),)
+
+    tenant: str = Field(primary_key=True)
+    cube: str = Field(primary_key=True)
+    due_at: int | None = Field(sa_type=BigInteger)
+    action: str
+    retention_class: str
+    policy: str
+    held: bool
+    rules: str
+    steps: str
+    idx: int = Field(sa_type=BigInteger)
+
+
+class DispositionRow(TablesModel, table=True):
+    """View: what ended or was set aside by the schedule or an erasure, and under which rules."""
+
+    __tablename__ = "dispositions"
+    __table_args__ = (Index("dispositions_by_time", "tenant", "time_s"),)
+
+    tenant: str = Field(primary_key=True)
+    idx: int = Field(primary_key=True, sa_type=BigInteger)
+    cube: str = Field(primary_key=True)
+    done: str
+    rules: str
+    actor: str
+    review: str | None
+    erasure: str | None
+    time_s: int = Field(sa_type=BigInteger)
+
+
 class SettingRow(OperationsModel, table=True):
     """A pointer of this installation, such as the tables file in use."""
 

@@ -31,6 +31,7 @@ def accesses(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple
     Raises:
         InvalidCommandError: Neither is named, or both are; nothing was written.
     """
+    about.takes("subject", "cube")
     if (about.subject is None) == (about.cube is None):
         msg = "cube: name a cube or a subject, one of the two"
         raise InvalidCommandError(msg, field="cube")

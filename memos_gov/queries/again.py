@@ -19,12 +19,11 @@ from memos_gov.domain import codec, ids, questions
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import (
+    WORKER_FACTS,
     CaseFacts,
     ConsentFact,
-    ContentFacts,
     CorrelationFacts,
     Facts,
-    GovernanceFacts,
     PrincipalFacts,
     SubjectFacts,
 )
@@ -81,6 +80,9 @@ class Again:
         if remembered is not None:
             admission = judge.admission(self._asked(target), self._admission(remembered))
             return merge(admission, *self._consents(judge, remembered))
+        released = self._event(e.HoldReleased)
+        if released is not None:  # the verdict on its cubes is that on the matter
+            target = released.matter
         if target.startswith("c_"):
             return self._of_cube(judge, target)
         return judge.action(self._asked(target), self._target(target))
@@ -96,7 +98,7 @@ class Again:
 
     def _about(self, subject: str) -> Question:
         facts = self._subject(subject)
-        held, limited = bool(facts.matters), facts.restricted
+        held, limited = facts.held_at(self._now), facts.restricted
         return questions.target("subject", id=subject, held=held, restricted=limited)
 
     def _of_cube(self, judge: Judge, target: str) -> Verdict:
@@ -150,6 +152,8 @@ class Again:
         )
         stream = ids.principal_stream(data.tenant, data.actor)
         actor = self._get(stream, PrincipalFacts) or PrincipalFacts()
+        if data.actor in ids.WORKERS:
+            actor = WORKER_FACTS
         approved = self._is_approved(target)
         return questions.asked(caller, actor, data.context.action, self._now, approved=approved)
 
@@ -194,14 +198,11 @@ class Again:
         return self._get(stream, SubjectFacts) or SubjectFacts()
 
     def _cube(self, cube: str) -> Cube:
-        tenant = self._data.tenant
-        content = self._get(ids.content_stream(tenant, cube), ContentFacts)
-        governance = self._get(ids.governance_stream(tenant, cube), GovernanceFacts)
-        if content is None or governance is None:
+        found = questions.cube_in(self._facts, self._data.tenant, cube)
+        if found is None:
             msg = NO_ANSWER
             raise NotRebuilt(msg)
-        subjects = tuple(self._subject(s) for s in governance.subjects)
-        return Cube(cube, content, governance, subjects)
+        return found
 
     def _admission(self, event: e.CubeRemembered) -> Question:
         """Return the candidate, whose content was kept as it came."""
@@ -264,6 +265,8 @@ class Again:
                 return questions.target("policy", id=target)
             case "release":
                 return questions.target("subject", id=target, held=True)
+            case "hold" if target == self._data.tenant:
+                return questions.target("tenant", id=target)
             case "consent_give" | "consent_withdraw" | "hold" | "erase":
                 return self._about(target)
             case "review_approve" | "review_reject":

@@ -118,8 +118,12 @@ class Evidence:
         """Return the names behind ids."""
         return Names(self.governor.keys.names(self.tenant, opaque_ids))
 
-    def facts(self, kind: str) -> dict[str, Facts]:
-        """Return id -> facts of every stream `<tenant>/<kind>/<id>`, as far as they were known."""
+    def facts(self, kind: str, *, timed: bool = False) -> dict[str, Facts]:
+        """
+        Return id -> facts of every stream `<tenant>/<kind>/<id>`, as far as they were known.
+
+        What is `timed` says itself when it is true, so only the record's clock bounds it.
+        """
         from memos_gov.projections.outcomes import newest_facts
         from memos_gov.projections.tables import StreamRow, table_of
 
@@ -129,7 +133,8 @@ class Evidence:
             found = newest_facts(connection, inside)
         if self.then is not None:
             with self.governor.tables.snapshot() as snapshot:
-                known = snapshot.facts_as_of(found, self.last_act())
+                last = self.then.index if timed else self.last_act()
+                known = snapshot.facts_as_of(found, last)
             found = {name: facts for name, (_, facts) in known.items()}
         return {name.removeprefix(prefix): facts for name, facts in found.items()}
 

@@ -1,14 +1,19 @@
 """
 The questions of auditors, each a name, and their answers as rows.
 
-`subject`   everything held about a person, in every form
-`access`    who read or tried what, of a cube or of any cube of a person
-`derived`   what a cube was made of, and what was made of it
-`holds`     active legal holds
-`erasure`   the evidence of erasures: custodians, what was kept, what remains
-`requests`  requests to erase that are not complete, by age against the deadline
-`state`     a cube as it stood, and the events that led there
-`integrity` whether the log proves itself from its beginning (writes no event)
+`subject`       everything held about a person, in every form
+`access`        who read or tried what, of a cube or of any cube of a person
+`derived`       what a cube was made of, and what was made of it
+`state`         a cube as it stood, and the events that led there
+`due`           what ends within days, by rule and owner
+`overdue`       what is past its end and still here, and the exception that keeps it
+`disposition`   what ended in a period, by which rule, who approved, and its proof
+`conflicts`     hold, minimum and erasure where they meet, and the rule that won
+`erasure`       the evidence of erasures: custodians, what was kept, what remains
+`requests`      requests to erase that are not complete, by age against the deadline
+`holds`         active legal holds
+`hold-attempts` who tried to change or end what is held
+`integrity`     whether the log proves itself from its beginning (writes no event)
 
 An answer never holds content. Times are seconds since the epoch.
 """
@@ -29,14 +34,21 @@ from memos_gov.queries.access import COLUMNS as ACCESS_COLUMNS
 from memos_gov.queries.access import accesses
 from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
+from memos_gov.queries.conflicts import COLUMNS as CONFLICTS_COLUMNS
+from memos_gov.queries.conflicts import conflicts
 from memos_gov.queries.derived import COLUMNS as DERIVED_COLUMNS
 from memos_gov.queries.derived import derived
+from memos_gov.queries.disposition import COLUMNS as DISPOSITION_COLUMNS
+from memos_gov.queries.disposition import disposition
+from memos_gov.queries.due import DUE_COLUMNS, OVERDUE_COLUMNS, due, overdue
 from memos_gov.queries.erasures import (
     ERASURE_COLUMNS,
     REQUESTS_COLUMNS,
     evidence_of,
     requests,
 )
+from memos_gov.queries.hold_attempts import COLUMNS as ATTEMPTS_COLUMNS
+from memos_gov.queries.hold_attempts import hold_attempts
 from memos_gov.queries.holds import COLUMNS as HOLDS_COLUMNS
 from memos_gov.queries.holds import held
 from memos_gov.queries.integrity import COLUMNS as INTEGRITY_COLUMNS
@@ -49,10 +61,15 @@ from memos_gov.queries.subject_access import held_about
 Answer = Callable[[Evidence, AuditArguments], tuple[int, Sequence[tuple[Any, ...]]]]
 AUDITS: dict[str, tuple[tuple[str, ...], Answer]] = {
     "access": (ACCESS_COLUMNS, accesses),
+    "conflicts": (CONFLICTS_COLUMNS, conflicts),
     "derived": (DERIVED_COLUMNS, derived),
+    "disposition": (DISPOSITION_COLUMNS, disposition),
+    "due": (DUE_COLUMNS, due),
     "erasure": (ERASURE_COLUMNS, evidence_of),
+    "hold-attempts": (ATTEMPTS_COLUMNS, hold_attempts),
     "holds": (HOLDS_COLUMNS, held),
     "integrity": (INTEGRITY_COLUMNS, integrity),
+    "overdue": (OVERDUE_COLUMNS, overdue),
     "requests": (REQUESTS_COLUMNS, requests),
     "state": (STATE_COLUMNS, stood),
     "subject": (SUBJECT_COLUMNS, held_about),

@@ -1,4 +1,4 @@
-"""Audit `holds`: what is held for which legal matter, since when, and who placed it."""
+"""Audit `holds`: what is held for which legal matter, since when, until when, and who placed it."""
 
 from __future__ import annotations
 
@@ -6,80 +6,106 @@ from collections.abc import Iterator
 from typing import Any
 
 from memos_gov.domain import ids
-from memos_gov.domain.codec import decode_stored_header
-from memos_gov.domain.events import HoldPlaced
-from memos_gov.domain.facts import HeldTarget, MatterFacts
+from memos_gov.domain.facts import HoldScope, MatterFacts, PlacedHold
 from memos_gov.queries.arguments import AuditArguments
-from memos_gov.queries.asking import Evidence
+from memos_gov.queries.asking import Evidence, Names
 
-COLUMNS = ("matter", "kind", "target", "cubes", "since", "placed_by")
+COLUMNS = (
+    "matter",
+    "kind",
+    "target",
+    "cubes",
+    "since",
+    "placed_by",
+    "label",
+    "retention_class",
+    "recorded_from",
+    "recorded_to",
+    "valid_from",
+    "valid_to",
+    "in_force",
+)
+NO_SCOPE = HoldScope(label=None, retention_class=None, recorded_from=None, recorded_to=None)
 
 
 def held(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[Any, ...]]]:
     """
-    Return one row a target that is held, by matter; of one person or cube only where named.
+    Return one row a hold that has not ended, by matter; of one person or cube only where named.
 
-    As of a moment, what was held then and how many cubes of a person there were.
+    `cubes` counts what it covers now, `since` is when it was placed. Of a cube
+    that is named, holds on it through its persons and by scope are not among
+    them: those are on other targets.
     """
+    about.takes("subject", "cube")
     person = None if about.subject is None else evidence.opaque("subject", about.subject)
     wanted = person or about.cube
     index = evidence.ask("holds", target=wanted)
     evidence.follower.catch_up("cubes")
-    targets = [
-        (matter, target)
-        for matter, facts in evidence.facts("matter").items()
+    now = evidence.now
+    holds = [
+        hold
+        for facts in evidence.facts("matter", timed=True).values()
         if isinstance(facts, MatterFacts)
-        for target in facts.targets
-        if wanted in (None, target.id)
+        for hold in facts.holds
+        if wanted in (None, hold.target.id) and (hold.valid_to is None or now < hold.valid_to)
     ]
-    return index, sorted(_rows(evidence, targets, evidence.last_act()))
+    return index, sorted(_rows(evidence, holds, now), key=lambda row: row[:3])
 
 
-def _rows(
-    evidence: Evidence, targets: list[tuple[str, HeldTarget]], last: int
-) -> Iterator[tuple[Any, ...]]:
-    placed = {pair: _placed(evidence, *pair, last) for pair in targets}
-    actors = {actor for _, actor in placed.values()}
-    names = evidence.names({x for matter, t in targets for x in (matter, t.id)} | actors)
-    for (matter, target), (since, actor) in placed.items():
-        count = 1 if target.kind == "cube" else _cubes_of(evidence, target.id, last)
-        yield names[matter], target.kind, names[target.id], count, since, names[actor]
+def _rows(evidence: Evidence, holds: list[PlacedHold], now: int) -> Iterator[tuple[Any, ...]]:
+    names = evidence.names({x for h in holds for x in (h.matter, h.target.id, h.placed_by)})
+    for hold in holds:
+        yield _row(evidence, hold, names, now)
 
 
-def _placed(evidence: Evidence, matter: str, target: HeldTarget, last: int) -> tuple[int, str]:
-    """Return when a target was last placed under a matter, up to an index, and by whom."""
-    from sqlalchemy import select
-
-    from memos_gov.projections.tables import EventRow, OutcomeRow, table_of
-
-    event, outcome = table_of(EventRow), table_of(OutcomeRow)
-    query = (
-        select(event.c.version, event.c.header, outcome.c.time_ms, outcome.c.actor)
-        .join(outcome, (outcome.c.tenant == event.c.tenant) & (outcome.c.idx == event.c.idx))
-        .where(event.c.stream == ids.matter_stream(evidence.tenant, matter))
-        .where(event.c.type == HoldPlaced.__name__, event.c.idx <= last)
-        .order_by(event.c.idx.desc(), event.c.seq.desc())
+def _row(evidence: Evidence, hold: PlacedHold, names: Names, now: int) -> tuple[Any, ...]:
+    scope = hold.scope or NO_SCOPE
+    return (
+        names[hold.matter],
+        hold.target.kind,
+        names[hold.target.id],
+        _covered(evidence, hold),
+        hold.placed_at,
+        names[hold.placed_by],
+        scope.label,
+        scope.retention_class,
+        scope.recorded_from,
+        scope.recorded_to,
+        hold.valid_from,
+        hold.valid_to,
+        hold.holds_at(now),
     )
-    for row in evidence.rows(query):
-        placed = decode_stored_header(HoldPlaced.__name__, row.version, row.header)
-        if isinstance(placed, HoldPlaced) and placed.target == target:
-            return row.time_ms // 1000, row.actor
-    return 0, ""
 
 
-def _cubes_of(evidence: Evidence, subject: str, last: int) -> int:
-    """Return how many cubes about a person there were at an index."""
+def _covered(evidence: Evidence, hold: PlacedHold) -> int:
+    """Return how many cubes that were there a hold covers; a scope by the labels of today."""
     from sqlalchemy import func, literal, select
 
-    from memos_gov.projections.tables import CubeWordRow, FactsRow, table_of
+    from memos_gov.projections.tables import CubeRow, CubeWordRow, FactsRow, table_of
 
-    word, facts = table_of(CubeWordRow), table_of(FactsRow)
-    first = literal(ids.content_stream(evidence.tenant, "")).concat(word.c.cube)
+    if hold.target.kind == "cube":
+        return 1
+    cube, word, facts = (table_of(t) for t in (CubeRow, CubeWordRow, FactsRow))
+    first = literal(ids.content_stream(evidence.tenant, "")).concat(cube.c.cube)
     query = (
         select(func.count())
-        .select_from(word)
+        .select_from(cube)
         .join(facts, (facts.c.stream == first) & (facts.c.version == 1))
-        .where(word.c.tenant == evidence.tenant, facts.c.idx <= last)
-        .where(word.c.kind == "subject", word.c.value == subject)
+        .where(cube.c.tenant == evidence.tenant, facts.c.idx <= evidence.last_act())
     )
-    return int(evidence.rows(query)[0][0])
+    if hold.target.kind == "subject":
+        mine = (word.c.tenant == cube.c.tenant) & (word.c.cube == cube.c.cube)
+        about = (word.c.kind == "subject", word.c.value == hold.target.id)
+        return int(evidence.rows(query.join(word, mine).where(*about))[0][0])
+    return int(evidence.rows(query.where(*_within(cube, hold.scope or NO_SCOPE)))[0][0])
+
+
+def _within(cube: Any, scope: HoldScope) -> list[Any]:
+    """Return a scope as conditions on the `cubes` view."""
+    narrows = (
+        (scope.label, cube.c.label == scope.label),
+        (scope.retention_class, cube.c.retention_class == scope.retention_class),
+        (scope.recorded_from, cube.c.recorded_at >= (scope.recorded_from or 0)),
+        (scope.recorded_to, cube.c.recorded_at < (scope.recorded_to or 0)),
+    )
+    return [condition for part, condition in narrows if part is not None]

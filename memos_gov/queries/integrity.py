@@ -13,7 +13,7 @@ from typing import Any
 from memos_gov.domain import questions
 from memos_gov.errors import InvalidCommandError
 from memos_gov.follow import read_checkpoint
-from memos_gov.fsck.records import Records, check_records
+from memos_gov.fsck.records import check_log
 from memos_gov.fsck.report import Findings
 from memos_gov.queries.arguments import AuditArguments
 from memos_gov.queries.asking import Evidence
@@ -44,6 +44,7 @@ def integrity(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tupl
     if about.subject is not None or about.cube is not None:
         msg = "subject: this question is about the whole log"
         raise InvalidCommandError(msg, field="subject")
+    about.takes()
     if evidence.then is not None:
         msg = "as_of: the log is verified as it stands; it is the same at every moment"
         raise InvalidCommandError(msg, field="as_of")
@@ -51,10 +52,7 @@ def integrity(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tupl
     governor = evidence.governor
     with governor.tables.connection() as connection:
         end = read_checkpoint(connection, "certifier", 0).next_offset
-    at = Records(
-        log=governor.log, end=end, tables=governor.tables, keys=governor.keys, opens_payloads=False
-    )
-    check_records(at, findings)
+    check_log(governor.log, end, governor.tables, governor.keys, findings)
     report = findings.report()
     mine = [x for x in report.findings if x.tenant in {"", evidence.tenant}]
     bad = {finding.kind for finding in mine}

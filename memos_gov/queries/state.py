@@ -71,7 +71,7 @@ def _cube(evidence: Evidence, cube_id: str) -> tuple[Cube, Then]:
 def _facts(evidence: Evidence, cube: Cube, then: Then) -> Iterator[tuple[str, Any]]:
     """Yield each fact by its name; people and matters by theirs."""
     governance = cube.governance
-    matters = {*governance.matters, *(m for s in cube.subjects for m in s.matters)}
+    matters = {hold.matter for hold in cube.holds if hold.holds_at(then.moment)}
     people = {governance.owner, *governance.subjects, *(g.principal for g in governance.grants)}
     placed = {x for x in (governance.author, governance.conversation) if x}
     names = evidence.names({*people, *matters, *placed})

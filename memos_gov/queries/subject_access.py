@@ -55,6 +55,7 @@ def held_about(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tup
     Raises:
         InvalidCommandError: No person is named, or a cube is; nothing was written.
     """
+    about.takes("subject", "cube")
     if about.subject is None or about.cube is not None:
         msg = "subject: name the person this is about, and no cube"
         raise InvalidCommandError(msg, field="subject")
@@ -72,7 +73,7 @@ def _cube_rows(evidence: Evidence, person: str) -> Iterator[tuple[Any, ...]]:
             cubes = _looked_up(evidence, attempt, found[start : start + PAGE])
             judge, now = attempt.judge, attempt.now if then is None else then.moment
         try:
-            asked = [questions.retained(cube) for cube in cubes]
+            asked = [questions.retained(cube, now) for cube in cubes]
             kept = judge.retention(evidence.tenant, now, asked)
         except PolicyUnavailableError:
             kept = {}
@@ -133,8 +134,7 @@ def _ids(cube: Cube) -> Iterator[str]:
     governance = cube.governance
     yield governance.owner
     yield from (g.principal for g in governance.grants)
-    yield from governance.matters
-    yield from (matter for subject in cube.subjects for matter in subject.matters)
+    yield from (hold.matter for hold in cube.holds)
     if governance.author is not None:
         yield governance.author
 
@@ -148,7 +148,7 @@ def _row(
 ) -> tuple[Any, ...]:
     governance = cube.governance
     consent = questions.consent(cube.subjects, now)
-    matters = {*governance.matters, *(m for s in cube.subjects for m in s.matters)}
+    matters = {hold.matter for hold in cube.holds if hold.holds_at(now)}
     return (
         cube.cube,
         governance.form,
@@ -188,12 +188,14 @@ def _own_row(evidence: Evidence, person: str) -> Iterator[tuple[Any, ...]]:
     _, facts = known.get(stream, (0, None))
     if not isinstance(facts, SubjectFacts):
         return
-    names, words = evidence.names(facts.matters), facts.consent_at(evidence.now)
+    now = evidence.now
+    matters = {hold.matter for hold in facts.holds if hold.holds_at(now)}
+    names, words = evidence.names(matters), facts.consent_at(now)
     values = dict.fromkeys(COLUMNS) | {
         "form": OWN_RECORD,
         "consent_given": sorted(p for p, yes in words.items() if yes),
         "consent_withdrawn": sorted(p for p, yes in words.items() if not yes),
-        "holds": sorted(names[m] for m in facts.matters),
+        "holds": sorted(names[m] for m in matters),
         "restricted": facts.restricted,
     }
     yield tuple(values[column] for column in COLUMNS)

@@ -104,14 +104,39 @@ class Governing(Acting):
         matter: str,
         subject: str | None = None,
         cube: str | None = None,
+        label: str | None = None,
+        retention_class: str | None = None,
+        recorded_from: datetime | None = None,
+        recorded_to: datetime | None = None,
+        valid_from: datetime | None = None,
+        valid_to: datetime | None = None,
         dry_run: bool = False,
     ) -> Receipt:
-        """Hold a subject or a cube for a legal matter."""
-        return self._do(c.PlaceHold, dry_run=dry_run, matter=matter, subject=subject, cube=cube)
+        """Hold a subject, a cube, or whatever a scope covers, for a legal matter."""
+        return self._do(
+            c.PlaceHold,
+            dry_run=dry_run,
+            matter=matter,
+            subject=subject,
+            cube=cube,
+            label=label,
+            retention_class=retention_class,
+            recorded_from=recorded_from,
+            recorded_to=recorded_to,
+            valid_from=valid_from,
+            valid_to=valid_to,
+        )
 
-    def release(self, matter: str, *, dry_run: bool = False) -> Receipt:
-        """Release everything a matter holds."""
-        return self._do(c.ReleaseHold, dry_run=dry_run, matter=matter)
+    def release(
+        self,
+        matter: str,
+        *,
+        subject: str | None = None,
+        cube: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Release everything a matter holds, or one subject or cube of it."""
+        return self._do(c.ReleaseHold, dry_run=dry_run, matter=matter, subject=subject, cube=cube)
 
     def approve(self, case: str, *, dry_run: bool = False) -> Receipt:
         """Let an act that waits for review be done."""

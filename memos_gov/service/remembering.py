@@ -98,6 +98,13 @@ class Remembering(Acting):
         """Keep a cube, but recall it no longer."""
         return self._do(c.ArchiveCube, dry_run=dry_run, cube=cube)
 
+    def trigger(
+        self, cube: str, *, occurred_at: datetime | None = None, dry_run: bool = False
+    ) -> Receipt:
+        """Say when the event happened that the cube's class counts from; now by default."""
+        moment = occurred_at or self.rooms.governor.clock.now()
+        return self._do(c.TriggerRetention, dry_run=dry_run, cube=cube, occurred_at=moment)
+
     def restore(self, cube: str, *, dry_run: bool = False) -> Receipt:
         """Bring a cube back from the archive."""
         return self._do(c.RestoreCube, dry_run=dry_run, cube=cube)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -14,8 +15,10 @@ from memos_gov.naming import opaque
 from memos_gov.proposer import VIA, new_command_id
 
 if TYPE_CHECKING:
+    from memos_gov.fsck.report import Progress
     from memos_gov.proving import Certificate
     from memos_gov.queries.standing import Status
+    from memos_gov.schedule import ScheduleReport
 
 
 from memos_gov.service.actor import Actor
@@ -156,6 +159,34 @@ class Service:
         return status(
             self.rooms.governor, self.rooms.keyring, self.rooms.index, self.rooms.settings.data
         )
+
+    def schedule(
+        self,
+        now: datetime | None = None,
+        *,
+        dry_run: bool = False,
+        tenant: str | None = None,
+        progress: Progress | None = None,
+    ) -> ScheduleReport:
+        """
+        Do what is due in a tenant by `now`, or (`dry_run`) say what would be done.
+
+        A worker of the engine acts, under policy's verdict on each cube. Without
+        `now` things are due by the clock, unless that has jumped ahead; a dry run
+        may look into the future.
+
+        Raises:
+            InvalidCommandError: Names `now`; nothing was written.
+            NotFoundError: There is no such tenant.
+            DeniedError: Policy lets no schedule run; recorded.
+            PolicyUnavailableError: Policy did not answer; what was done before stays.
+        """
+        from memos_gov.schedule import Scheduler
+
+        tenant = self.rooms.settings.tenant if tenant is None else tenant
+        self._require_tenant(tenant)
+        run = Scheduler(self.rooms.governor, self.rooms.follower, tenant)
+        return run.run(now, dry_run=dry_run, progress=progress)
 
     def roll_back_policy(
         self, policy: str, *, recovery_key: bytes, tenant: str | None = None

@@ -13,9 +13,10 @@ import pytest
 import memos_gov
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.keyfiles import KeyFiles
-from memos_gov.backends.sqlite.connection import open_file, transaction
+from memos_gov.backends.sqlite.connection import open_file, transaction, translated
+from memos_gov.backends.sqlite.soundness import damage
 from memos_gov.bootstrap import rebuild
-from memos_gov.errors import UnavailableError
+from memos_gov.errors import CorruptionError, UnavailableError
 
 NOBODY = 65534
 GIVE_ACCESS = (
@@ -60,6 +61,7 @@ def test_key_that_may_not_be_read_says_who_needs_which_right(tmp_path: Path) -> 
     """A key of another account."""
     keys = KeyFiles(tmp_path / "keys")
     keys.make()
+    keys.keep_operator(b"o" * 32)
     user = os.geteuid()
     (tmp_path / "keys" / "operator").chmod(0)
     if user == 0:
@@ -100,3 +102,28 @@ def test_file_on_a_full_disk_says_to_make_room(tmp_path: Path) -> None:
             db.execute("INSERT INTO x VALUES (zeroblob(99999))")
 
     assert MAKE_ROOM == caught.value.remedy
+
+
+def test_text_that_is_no_utf8_is_damage_of_the_file(tmp_path: Path) -> None:
+    """The driver has no code for it."""
+    path = tmp_path / "a.db"
+    with closing(open_file(path)) as db:
+        db.execute("CREATE TABLE names AS SELECT CAST(x'ff' AS TEXT) AS a")
+        with pytest.raises(CorruptionError, match="is damaged"), translated(path):
+            db.execute("SELECT a FROM names").fetchall()
+
+
+def test_damage_that_names_no_utf8_is_found(tmp_path: Path) -> None:
+    """The driver fails where SQLite's own message about a table cannot be read."""
+    path = tmp_path / "a.db"
+    with closing(open_file(path)) as db:
+        db.execute("CREATE TABLE names (a TEXT)")
+        db.execute("CREATE INDEX by_name ON names (a)")
+        db.execute("INSERT INTO names VALUES ('big')")
+    assert [] == list(damage(path))
+    body = path.read_bytes()
+
+    path.write_bytes(body.replace(b"big", b"bad", 1).replace(b"by_name", b"by_na\xffe"))
+    assert 1 == len(list(damage(path)))
+    path.write_bytes(body.replace(b"names (a)", b"names (\xff)"))
+    assert ["UnicodeDecodeError"] == list(damage(path))

@@ -224,26 +224,88 @@ def test_key_discarded_leaves_no_byte_in_any_file(keys: SqliteKeyStore, path: Pa
     assert len(gone) == len(keys.open(TENANT, set(issued) - set(gone)))
 
 
-@pytest.mark.parametrize("seed", range(8))
+STEPS = ((0, 150), (150, 180), (180, 190), (190, 195), (195, 198))
+
+
+@pytest.mark.parametrize("seed", range(10))
 def test_key_destroyed_long_after_others_leaves_no_copy_of_it(
     keys: SqliteKeyStore, path: Path, seed: int
 ) -> None:
     """SQLite copies the neighbours of a row that is taken out, so no row is taken out."""
     chance, gone = random.Random(seed), []
-    issued = [key.key_id for _ in range(24) for key in keys.issue(TENANT, 100)]
+    issued = [key.key_id for _ in range(60) for key in keys.issue(TENANT, 50)]
     rows = dict(raw_keys(path))
     for start in range(0, 2400, 200):
         stretch = issued[start : start + 200]
         chance.shuffle(stretch)
-        for first, last in ((0, 150), (150, 180), (180, 190), (190, 195), (195, 198)):
-            keys.discard(TENANT, stretch[first : first + 1])
+        for first, last in STEPS:
             with keys.destroying() as vault:
-                vault.destroy(TENANT, stretch[first + 1 : last])
+                vault.destroy(TENANT, stretch[first:last])
         gone += stretch[:198]
 
     files = kept(path)
     assert [] == [key_id for key_id in gone if rows[key_id][:40] in files]
     assert len(issued) - len(gone) == len(keys.open(TENANT, issued))
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_name_forgotten_long_after_others_leaves_no_copy_once_it_is_swept(
+    keys: SqliteKeyStore, path: Path, seed: int
+) -> None:
+    """Neither what it is found by nor what it is sealed as, nor the id that it had."""
+    chance, gone = random.Random(seed), []
+    names = [f"person {n}" for n in range(3000)]
+    known: dict[str, str] = {}
+    for start in range(0, 3000, 50):
+        known |= keys.refer(TENANT, "subject", names[start : start + 50], create=True)
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT opaque, lookup, sealed FROM directory").fetchall()
+    connection.close()
+    for start in range(0, 2400, 200):
+        stretch = names[start : start + 200]
+        chance.shuffle(stretch)
+        for first, last in STEPS:
+            with keys.destroying() as vault:
+                vault.forget_names(TENANT, [known[name] for name in stretch[first:last]])
+        gone += [known[name] for name in stretch[:198]]
+    keys.sweep()
+
+    files, ended = kept(path), set(gone)
+    assert [] == [o for o, lookup, _ in rows if o in ended and lookup in files]
+    assert [] == [o for o, _, sealed in rows if o in ended and sealed[:30] in files]
+    assert [] == [opaque for opaque in gone if opaque.encode() in files]
+    assert 3000 - len(gone) == len(keys.names(TENANT, known.values()))
+
+
+def test_key_issued_while_another_process_begins_an_epoch_is_under_the_new_one(
+    open_keys: Open, path: Path, masters: dict[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was wrapped under the one before, which may be gone soon, so it is wrapped again."""
+    keys, beside = open_keys(), open_keys()
+    masters[2] = "22" * 32
+    wrap, first = keys._wrapping.wrap, [True]
+
+    def overtaken(tenant: str, name: str, key: bytes, epoch: int) -> bytes:
+        done = wrap(tenant, name, key, epoch)
+        if first.pop() if first else False:
+            beside.rotation().begin(max(masters), 1000)
+        return done
+
+    monkeypatch.setattr(keys._wrapping, "wrap", overtaken)
+    (key,) = keys.issue(TENANT, 1)
+    assert [2] == [epoch for (epoch,) in epochs_of(path)]
+
+    masters[3] = "33" * 32
+    first.append(True)
+    secret = keys.secret(TENANT, "made", create=True)
+    del masters[1]
+    del masters[2]
+    keys.forget_opened()
+    connection = sqlite3.connect(path)
+    (epoch,) = connection.execute("SELECT epoch FROM secrets WHERE name = 'made'").fetchone()
+    connection.close()
+    assert (3, secret) == (epoch, keys.secret(TENANT, "made"))
+    assert key.key_id
 
 
 def test_vault_that_is_read_meanwhile_is_swept_later(

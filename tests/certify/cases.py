@@ -19,6 +19,9 @@ ANN_ADDED = e.PrincipalAdded(
 )
 SHARED = e.CubeShared(cube=CUBE, principal=ANN, scope="read", valid_from=NOW, valid_to=None)
 CONSENTED = e.ConsentGiven(subject=SUBJECT, purpose="research", valid_from=NOW, valid_to=None)
+SCHEDULED = e.RetentionScheduled(
+    cube=CUBE, retention_class="standard", action="expire", due=NOW, rules=(), steps=()
+)
 FROZEN = e.CubeFrozen(cube=CUBE)
 
 

@@ -14,6 +14,7 @@ from tests.certify.cases import (
     OTHER_CUBE,
     PERSON,
     POLICY_GUARD,
+    SCHEDULED,
     SHARED,
     read,
     revised,
@@ -83,6 +84,8 @@ OMITTED: list[tuple[str, e.Event, str]] = [
         e.HoldReleased(matter=MATTER, targets=(HeldTarget(kind="cube", id=CUBE),)),
         GOVERNANCE,
     ),
+    ("subject of what is due", SCHEDULED, PERSON),
+    ("cube of what is due", SCHEDULED, GOVERNANCE),
     ("case of an approval", e.ReviewApproved(case=CASE), ids.case_stream(TENANT, CASE)),
 ]
 

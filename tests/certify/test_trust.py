@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.events import v1
-from memos_gov.domain.facts import GovernanceFacts
+from memos_gov.domain.facts import GovernanceFacts, HeldTarget, HoldScope, SubjectFacts
 from memos_gov.errors import SettingsError
 from tests.certify.cases import (
     CONSENTED,
@@ -17,12 +17,13 @@ from tests.certify.cases import (
     GOVERNANCE,
     OTHER_CUBE,
     REFUSED,
+    SCHEDULED,
     SHARED,
     read,
     revised,
     why,
 )
-from tests.domain.given import ANN, CASE, CUBE, NOW
+from tests.domain.given import ANN, CASE, CUBE, MATTER, NOW, OTHER_POLICY, SUBJECT
 from tests.domain.given import remembered as remembered_event
 from tests.records import (
     KEY,
@@ -240,12 +241,19 @@ def test_event_beside_a_refusal_is_invalid(lived: History) -> None:
     assert ("invalid", {"why": ["verdict"]}) == why(outcome)
 
 
-@pytest.mark.parametrize("event", [FROZEN, SHARED, read(CUBE), revised()])
+@pytest.mark.parametrize("event", [FROZEN, SCHEDULED, SHARED, read(CUBE), revised()])
 def test_permission_for_another_cube_is_invalid(lived: History, event: e.Event) -> None:
     """Each cube that is touched or read has its own permission."""
     outcome = lived.propose(event, verdict=allowing([OTHER_CUBE]))
 
     assert ("invalid", {"why": ["verdict"]}) == why(outcome)
+
+
+def test_schedule_of_what_is_no_cube_is_invalid(lived: History) -> None:
+    """An id that could be read as another stream makes a record invalid."""
+    event = replace(SCHEDULED, cube="c_1/governance")
+
+    assert ("invalid", {"why": ["id"]}) == why(lived.propose(event))
 
 
 def test_permission_that_leaves_one_cube_refused_is_invalid(lived: History) -> None:
@@ -371,6 +379,22 @@ def test_older_version_of_an_event_says_what_it_always_said() -> None:
     assert "restricted" == facts.label
 
 
+def test_hold_of_an_older_version_is_in_force_from_its_record_on_until_released(
+    lived: History,
+) -> None:
+    """What was written before holds had times still holds, and lets go."""
+    target = v1.HeldTarget(kind="subject", id=SUBJECT)
+    for written, held in (
+        (v1.HoldPlaced(matter=MATTER, target=target), True),
+        (v1.HoldReleased(matter=MATTER, targets=(target,)), False),
+    ):
+        relied = lived.relied_on(written.newest())
+        assert "accepted" == lived.propose(written, relied_on=relied).code
+        person = lived.known.facts[ids.subject_stream(TENANT, SUBJECT)]
+        assert isinstance(person, SubjectFacts)
+        assert (False, held) == (person.held_at(NOW - 1), person.held_at(NOW))
+
+
 @pytest.mark.parametrize("lacks", [{"type": "CubeDreamed"}, {"version": 99}])
 def test_permitted_type_that_this_program_lacks_stops_it(lacks: dict[str, Any]) -> None:
     """The one stop: an old program must not decide what it cannot read."""
@@ -403,3 +427,39 @@ def test_log_time_is_the_highest_so_far(lived: History) -> None:
     lived.propose(CONSENTED, time_s=NOW + 61, verdict=later)
 
     assert "late" == lived.propose(FROZEN, time_s=NOW).code
+
+
+# --- Workers ----------------------------------------------------------------------
+
+
+EXPIRED = e.CubeExpired(cube=CUBE)
+
+
+@pytest.mark.parametrize("verdict", [refusing(), refusing("review"), allowing([OTHER_CUBE]), None])
+def test_worker_without_a_permission_is_believed_no_more_than_others(
+    lived: History, verdict: codec.RecordedVerdict | None
+) -> None:
+    """What is due is done under an allowing verdict, or not at all."""
+    outcome = lived.propose(EXPIRED, actor=ids.SCHEDULER, verdict=verdict)
+
+    assert ("invalid", {"why": ["verdict"]}) == why(outcome)
+
+
+def test_worker_under_a_former_policy_is_stale(lived: History) -> None:
+    """The policy that decides now decides about what is due, too."""
+    former = allowing([CUBE], policy=OTHER_POLICY)
+
+    assert "stale" == lived.propose(EXPIRED, actor=ids.SCHEDULER, verdict=former).code
+    assert "accepted" == lived.propose(EXPIRED, actor=ids.SCHEDULER).code
+
+
+def test_worker_whose_cube_was_held_meanwhile_is_stale(lived: History) -> None:
+    """A hold on a scope that covers the cube stops what was decided before it."""
+    relied = lived.relied_on(EXPIRED, actor=ids.SCHEDULER)
+    scope = HoldScope(label="internal", retention_class=None, recorded_from=None, recorded_to=None)
+    target = HeldTarget(kind="scope", id="h_one")
+    lived.propose(e.HoldPlaced(matter=MATTER, target=target, scope=scope))
+
+    outcome = lived.propose(EXPIRED, actor=ids.SCHEDULER, relied_on=relied)
+
+    assert ("stale", {"streams": [ids.guard_stream(TENANT, "holds")]}) == why(outcome)

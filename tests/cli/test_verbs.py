@@ -209,10 +209,25 @@ def test_hold_that_is_placed_stops_an_archive_until_released(run: Run, answer: A
     assert 0 == run("archive", cube).exit_code
 
 
+def test_scope_that_is_held_stops_whatever_it_covers(run: Run, answer: Answer) -> None:
+    """By label, class and dates, with an end of its own; one part of a matter is released."""
+    cube = answer("remember", "charged twice", "--class", "debt")["cube_id"]
+    dates = ("--recorded-from", "2020-01-01T00:00:00Z", "--recorded-to", "2200-01-01T00:00:00Z")
+    answer("hold", "M-1", "--class", "debt", *dates, "--valid-to", "2190-01-01T00:00:00Z")
+    answer("hold", "M-1", "--cube", cube)
+
+    answer("release", "M-1", "--cube", cube)
+
+    assert "legal_hold" in run("archive", cube).stderr
+    listed = run("audit", "holds").stdout
+    assert "debt" in listed
+    assert "2190-01-01T00:00:00Z" in listed
+
+
 def test_state_that_is_changed_and_changed_back_is_as_before(answer: Answer) -> None:
     """Freeze and thaw, archive and restore."""
     cube = answer("remember", "charged twice")["cube_id"]
-    for verb in ("freeze", "thaw", "archive", "restore"):
+    for verb in ("freeze", "thaw", "archive", "restore", "trigger"):
         answer(verb, cube)
 
     assert "activated" == answer("get", cube)["state"]

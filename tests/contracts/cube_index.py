@@ -13,6 +13,7 @@ from itertools import count, islice
 from threading import Thread
 from typing import ClassVar
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import UnavailableError
-from memos_gov.ports import CubeIndex, IndexedCube, IndexEntry
+from memos_gov.ports import CubeIndex, IndexEntry
 
 ALL = Scope((ScopeClause(),))
 WORDS = ("cat", "dog", "fish", "bird", "2023")  # each its own stem
@@ -306,10 +307,54 @@ class CubeIndexContract:
         index.apply(1, entries)
 
         assert [
-            IndexedCube("acme", "c1", 1, findable=False),
-            IndexedCube("acme", "c2", 3, findable=True),
-            IndexedCube("beta", "c0", 1, findable=True),
-        ] == list(index.entries())
+            ("acme", "c1", 1, False),
+            ("acme", "c2", 3, True),
+            ("beta", "c0", 1, True),
+        ] == [kept[:4] for kept in index.entries()]
+
+    @settings(
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,  # cleared each time
+            HealthCheck.differing_executors,  # one class a backend
+        ]
+    )
+    @given(put=st.lists(entries, max_size=20), again=st.lists(entries, max_size=5))
+    def test_digest_of_an_entry_is_that_of_what_is_kept_of_it(
+        self, index: CubeIndex, put: list[IndexEntry], again: list[IndexEntry]
+    ) -> None:
+        """Whatever came before, an index holds exactly what it would keep of the last entries."""
+        index.clear()
+        index.apply(0, put)
+        index.apply(1, again)
+
+        last = {(e.tenant, e.cube_id): e for e in (*put, *again)}
+        assert {key: index.digest(entry) for key, entry in last.items()} == {
+            (kept.tenant, kept.cube_id): kept.digest for kept in index.entries()
+        }
+        assert [] == list(index.damaged())
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"content": "cat dog cat"},
+            {"content": None},
+            {"tenant": "other"},
+            {"revision": 2},
+            {"label": "public"},
+            {"purposes": ("care",)},
+            {"state": "archived"},
+            {"owner": "bob"},
+            {"shared_with": ("bob",)},
+            {"region": "us"},
+        ],
+    )
+    def test_digest_depends_on_everything_that_is_kept(
+        self, index: CubeIndex, changes: dict[str, object]
+    ) -> None:
+        """What it left out could be changed unseen; a word counts as often as it stands."""
+        one = an_entry("c1", "cat dog")
+
+        assert index.digest(one) != index.digest(msgspec.structs.replace(one, **changes))
 
     def test_present_names_those_that_have_an_entry(self, index: CubeIndex) -> None:
         """Findable or not, of one tenant; what was removed is not among them."""

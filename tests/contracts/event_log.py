@@ -94,6 +94,12 @@ class EventLogContract:
         assert positions[0] < positions[1]
         assert [b"same", b"same"] == [record.body for record in whole(log)]
 
+    def test_damaged_of_a_sound_log_yields_nothing(self, log: EventLog) -> None:
+        """Whatever the records say: they are stored as records are."""
+        log.append([a_proposal(bytes(range(256))), a_proposal(b"")])
+
+        assert [] == list(log.damaged())
+
     def test_append_of_nothing_writes_nothing(self, log: EventLog) -> None:
         """No proposal, no position."""
         assert [] == log.append([])

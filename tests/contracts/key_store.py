@@ -218,6 +218,16 @@ class KeyStoreContract:
         assert Checkpoint(5, b"five") == open_keys().checkpoint(0)
         assert Checkpoint() == open_keys().checkpoint(1)
 
+    def test_count_is_of_content_keys_that_are_there(self, keys: KeyStore) -> None:
+        """Of all tenants, used or not; secrets and names are none."""
+        assert 0 == keys.count()
+        gone, *_ = (*keys.issue(TENANT, 3), *keys.issue(OTHER, 2))
+        keys.secret(TENANT, "directory", create=True)
+
+        keys.discard(TENANT, [gone.key_id])
+
+        assert 4 == keys.count()
+
     def test_no_key_or_name_is_kept_in_the_clear(self, keys: KeyStore) -> None:
         """Whoever copies the vault has nothing."""
         (key,) = keys.issue(TENANT, 1)

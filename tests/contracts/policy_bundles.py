@@ -37,6 +37,14 @@ class PolicyBundlesContract:
 
         assert {PolicyBundle(FILES).digest} == digests
 
+    def test_digests_of_kept_bundles_are_listed_in_order(self, bundles: PolicyBundles) -> None:
+        """An examiner finds each, whether it ever decided or not; an empty store has none."""
+        assert [] == bundles.digests()
+
+        made = {bundles.put(PolicyBundle(FILES | {"data.json": text})) for text in (b"1", b"2")}
+
+        assert sorted(made) == bundles.digests()
+
     def test_bundles_that_differ_are_kept_side_by_side(self, bundles: PolicyBundles) -> None:
         """An old bundle stays readable after a new one came."""
         old = bundles.put(PolicyBundle(FILES))

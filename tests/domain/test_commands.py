@@ -107,10 +107,23 @@ def test_times_out_of_order_are_invalid(kind: type[c.Command]) -> None:
     assert "valid_to" == error.field
 
 
-@pytest.mark.parametrize("targets", [{}, {"subject": "x", "cube": "c_one"}])
+@pytest.mark.parametrize(
+    "targets",
+    [
+        {},
+        {"subject": "x", "cube": "c_one"},
+        {"subject": "x", "label": "internal"},
+        {"cube": "c_one", "recorded_from": NOON},
+    ],
+)
 def test_hold_names_exactly_one_target(targets: dict[str, object]) -> None:
-    """A subject or a cube."""
+    """A subject, a cube or a scope."""
     assert "subject" == fault(c.PlaceHold, matter="M-1", **targets).field
+
+
+def test_release_names_one_target_at_most() -> None:
+    """All of a matter, or one part of it."""
+    assert "subject" == fault(c.ReleaseHold, matter="M-1", subject="x", cube="c_one").field
 
 
 @pytest.mark.parametrize("digest", ["", "a" * 63, "A" * 64, "g" * 64, "a" * 64 + "\n"])

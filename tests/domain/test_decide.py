@@ -6,12 +6,14 @@ import pytest
 
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
+from memos_gov.domain import ids
 from memos_gov.domain.decide import DOMAIN_REASONS, decide, decide_read
-from memos_gov.domain.facts import HeldTarget
+from memos_gov.domain.facts import HeldTarget, HoldScope
 from memos_gov.domain.verdicts import Verdict
 from tests.domain.given import (
     ANN,
     CASE,
+    COMMAND_ID,
     CUBE,
     MATTER,
     NEW_CASE,
@@ -265,7 +267,7 @@ def test_word_of_a_subject_is_recorded_with_its_time(
 def test_hold_is_placed_once(field: str, target: HeldTarget) -> None:
     """A matter holds a subject or a cube; the second time says so."""
     command = c.make(c.PlaceHold, matter=MATTER, **{field: target.id})
-    placed = e.HoldPlaced(matter=MATTER, target=target)
+    placed = e.HoldPlaced(matter=MATTER, target=target, valid_from=NOW)
 
     given(remembered()).when(command).then(placed)
     given(remembered(), placed).when(command).refused("already_held")
@@ -280,6 +282,45 @@ def test_hold_is_released_whole() -> None:
     given(remembered(), *placed).when(command).then(released)
     given(remembered(), *placed, released).when(command).refused("not_held")
     given().when(command).refused("not_held")
+
+
+def test_hold_on_a_scope_is_placed_once_under_an_id_of_its_own() -> None:
+    """The same parts under the same matter are the same scope."""
+    command = c.make(c.PlaceHold, matter=MATTER, label="internal", recorded_from=LATER)
+    scope = HoldScope(
+        label="internal", retention_class=None, recorded_from=NOW + 3600, recorded_to=None
+    )
+    target = HeldTarget(kind="scope", id=ids.hold_id_of(COMMAND_ID))
+    placed = e.HoldPlaced(matter=MATTER, target=target, scope=scope, valid_from=NOW)
+
+    given().when(command).then(placed)
+    given(placed).when(command).refused("already_held")
+    other = c.make(c.PlaceHold, matter=MATTER, label="internal")
+    assert isinstance(given(placed).when(other).drafts[0].event, e.HoldPlaced)
+
+
+def test_hold_that_has_ended_may_be_placed_again() -> None:
+    """A hold that is over holds nothing; one that is still to begin does."""
+    command = c.make(c.PlaceHold, matter=MATTER, cube=CUBE)
+    over = e.HoldPlaced(matter=MATTER, target=HELD_CUBE, valid_from=NOW - 9, valid_to=NOW)
+    ahead = e.HoldPlaced(matter=MATTER, target=HELD_CUBE, valid_from=NOW + 9)
+
+    placed = e.HoldPlaced(matter=MATTER, target=HELD_CUBE, valid_from=NOW)
+    given(remembered(), over).when(command).then(placed)
+    given(remembered(), ahead).when(command).refused("already_held")
+
+
+def test_hold_is_released_in_part() -> None:
+    """One subject or cube of a matter; what another matter holds is not its to release."""
+    mine = [e.HoldPlaced(matter=MATTER, target=t) for t in (HELD_SUBJECT, HELD_CUBE)]
+    theirs = e.HoldPlaced(matter="m_two", target=HELD_CUBE)
+    command = c.make(c.ReleaseHold, matter=MATTER, cube=CUBE)
+    released = e.HoldReleased(matter=MATTER, targets=(HELD_CUBE,))
+
+    given(remembered(), *mine).when(command).then(released)
+    given(remembered(), *mine, released).when(command).refused("not_of_this_matter")
+    given(remembered(), mine[0], theirs).when(command).refused("not_of_this_matter")
+    given(remembered(), theirs).when(command).refused("not_held")
 
 
 # --- Frozen and archived --------------------------------------------------------
@@ -391,6 +432,8 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.AskAudit, question="holds"),
     c.make(c.EraseCube, cube=CUBE, reason="asked by letter"),
     c.make(c.EraseSubject, subject=SUBJECT, reason="asked by letter"),
+    c.make(c.DisposeCube, cube=CUBE),
+    c.make(c.FollowSchedule, until=datetime.fromtimestamp(NOW, UTC)),
     c.make(c.FreezeCube, cube=CUBE),
     c.make(c.GiveConsent, subject=SUBJECT, purpose="research"),
     c.make(c.GrantRoles, principal=ANN, roles=["dpo"]),
@@ -409,10 +452,12 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.RevokeRoles, principal=ANN, roles=["dpo"]),
     c.make(c.RollBackCube, cube=CUBE, to_revision=1),
     c.make(c.RotateVault, epoch=2, ended=[1]),
+    c.make(c.ScheduleCube, cube=CUBE),
     c.make(c.ShareCube, cube=CUBE, principal=ANN),
     c.make(c.SplitCube, cube=CUBE, parts=["hel", "lo"]),
     c.make(c.SummariseCubes, cubes=[CUBE], content="hello"),
     c.make(c.ThawCube, cube=CUBE),
+    c.make(c.TriggerRetention, cube=CUBE, occurred_at=datetime.fromtimestamp(NOW, UTC)),
     c.make(c.UnshareCube, cube=CUBE, principal=ANN),
     c.make(c.WithdrawConsent, subject=SUBJECT, purpose="research"),
 )

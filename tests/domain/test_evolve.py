@@ -15,7 +15,10 @@ from memos_gov.domain.facts import (
     Facts,
     GovernanceFacts,
     HeldTarget,
+    HoldScope,
+    HoldsFacts,
     MatterFacts,
+    PlacedHold,
     PolicyFacts,
     PrincipalFacts,
     SubjectFacts,
@@ -187,26 +190,58 @@ def test_consent_in_force_is_the_newest_record() -> None:
     assert expected == [person.consent_at(NOW + s) for s in (-1, 9, 10, 20)]
 
 
+def held(known: Mapping[str, Facts], stream: str) -> list[str]:
+    """Return the matters that hold what a stream is about, in order."""
+    found = known[stream]
+    assert isinstance(found, SubjectFacts | GovernanceFacts | HoldsFacts)
+    return [hold.matter for hold in found.holds]
+
+
 def test_hold_stands_on_its_matter_and_on_its_target_until_released() -> None:
     """Both sides agree, and two matters hold apart."""
     person, cube = HeldTarget(kind="subject", id=SUBJECT), HeldTarget(kind="cube", id=CUBE)
     placed = [
-        e.HoldPlaced(matter=MATTER, target=person),
+        e.HoldPlaced(matter=MATTER, target=person, valid_from=NOW - 5, valid_to=NOW + 5),
         e.HoldPlaced(matter=MATTER, target=cube),
         e.HoldPlaced(matter="m_two", target=cube),
     ]
     known = fold(remembered(), *placed)
     after = fold(remembered(), *placed, e.HoldReleased(matter=MATTER, targets=(person, cube)))
 
-    held = [getattr(known[stream], "matters") for stream in (PERSON, GOVERNANCE)]  # noqa: B009
-    assert [(MATTER,), (MATTER, "m_two")] == held
-    assert (
-        MatterFacts(targets=(person, cube), placed_by=OWNER, placed_at=NOW)
-        == known[ids.matter_stream(TENANT, MATTER)]
-    )
-    left = [getattr(after[stream], "matters") for stream in (PERSON, GOVERNANCE)]  # noqa: B009
-    assert [(), ("m_two",)] == left
+    assert [[MATTER], [MATTER, "m_two"]] == [held(known, s) for s in (PERSON, GOVERNANCE)]
+    by = {"matter": MATTER, "scope": None, "placed_by": OWNER, "placed_at": NOW}
+    first = PlacedHold(target=person, valid_from=NOW - 5, valid_to=NOW + 5, **by)
+    second = PlacedHold(target=cube, valid_from=NOW, valid_to=None, **by)
+    assert MatterFacts(holds=(first, second)) == known[ids.matter_stream(TENANT, MATTER)]
+    assert [[], ["m_two"]] == [held(after, s) for s in (PERSON, GOVERNANCE)]
     assert MatterFacts() == after[ids.matter_stream(TENANT, MATTER)]
+
+
+def test_hold_on_a_scope_stands_on_the_guard_until_released() -> None:
+    """A guard that every verdict relies on; each scope under its own id."""
+    scope = HoldScope(label="internal", retention_class=None, recorded_from=None, recorded_to=None)
+    one, two = (HeldTarget(kind="scope", id=f"h_{n}") for n in (1, 2))
+    placed = [e.HoldPlaced(matter=MATTER, target=t, scope=scope) for t in (one, two)]
+
+    known = fold(*placed)
+    after = fold(*placed, e.HoldReleased(matter=MATTER, targets=(one,)))
+
+    guard = ids.guard_stream(TENANT, "holds")
+    assert [MATTER, MATTER] == held(known, guard)
+    assert ["h_2"] == [hold.id for hold in after[guard].holds]  # type: ignore[attr-defined]
+    assert guard in touched(placed[0], TENANT)
+    assert 1 == len(after[ids.matter_stream(TENANT, MATTER)].holds)  # type: ignore[attr-defined]
+
+
+def test_hold_placed_again_takes_the_place_of_the_former() -> None:
+    """A matter holds a target once."""
+    cube = HeldTarget(kind="cube", id=CUBE)
+    over = e.HoldPlaced(matter=MATTER, target=cube, valid_from=NOW - 9, valid_to=NOW)
+
+    known = fold(remembered(), over, e.HoldPlaced(matter=MATTER, target=cube))
+
+    assert [MATTER] == held(known, GOVERNANCE)
+    assert [None] == [h.valid_to for h in known[GOVERNANCE].holds]  # type: ignore[attr-defined]
 
 
 def test_case_remembers_who_asked_and_who_decided() -> None:

@@ -26,6 +26,7 @@ ASKS: dict[type[c.OnCube], State] = {c.ArchiveCube: "archived", c.RestoreCube: "
 MAKES: dict[type[e.OnGovernance], State] = {
     e.CubeArchived: "archived",
     e.CubeActivated: "activated",
+    e.CubeExpired: "expired",
 }
 STREAM = ids.governance_stream(TENANT, CUBE)
 
@@ -70,6 +71,13 @@ def test_table_lists_every_state_and_ends_at_erased() -> None:
     assert set(STATES) == set(ALLOWED)
     assert frozenset() == ALLOWED["erased"]
     assert all(may_become(state, "erased") for state in STATES if state != "erased")
+
+
+def test_table_lets_every_state_but_the_last_come_to_its_end() -> None:
+    """A cube's time is over wherever it is kept."""
+    kept = {state for state in STATES if state not in {"expired", "erased"}}
+
+    assert kept == {state for state in STATES if may_become(state, "expired")}
 
 
 def test_table_lets_no_state_follow_itself() -> None:

@@ -1,6 +1,7 @@
 """Facts into questions: consents, holds and shares resolved at one moment."""
 
 import pytest
+from msgspec.structs import replace
 
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
@@ -10,7 +11,10 @@ from memos_gov.domain.facts import (
     ContentFacts,
     GovernanceFacts,
     HeldTarget,
+    Hold,
+    HoldScope,
     PrincipalFacts,
+    ScopedHold,
     SubjectFacts,
 )
 from memos_gov.domain.policy_inputs import ENTRYPOINTS
@@ -77,13 +81,110 @@ def test_share_is_shown_only_while_it_is_in_force(start: int, end: int | None, h
     assert ([{"principal": ANN, "scope": "read"}] if holds else []) == facts["grants"]
 
 
-def test_cube_is_held_by_its_own_matter_or_by_a_subjects() -> None:
-    """Either is enough."""
-    held = HeldTarget(kind="cube", id=CUBE)
+def a_hold(start: int = NOW, end: int | None = None) -> Hold:
+    """Return a hold over its time."""
+    return Hold(matter=MATTER, valid_from=start, valid_to=end)
 
-    assert not the_cube().held
-    assert the_cube(e.HoldPlaced(matter=MATTER, target=held)).held
-    assert the_cube(subjects=(SubjectFacts(), SubjectFacts(matters=(MATTER,)))).held
+
+def a_scope(**parts: object) -> ScopedHold:
+    """Return a hold on a scope of these parts."""
+    nothing = dict.fromkeys(("label", "retention_class", "recorded_from", "recorded_to"))
+    scope = HoldScope(**(nothing | parts))  # type: ignore[arg-type]
+    return ScopedHold(matter=MATTER, valid_from=NOW, valid_to=None, id="h_1", scope=scope)
+
+
+def test_cube_is_held_by_its_own_matter_by_a_subjects_or_by_scope() -> None:
+    """Any of them is enough."""
+    target = HeldTarget(kind="cube", id=CUBE)
+    cube, person = the_cube(), SubjectFacts(holds=(a_hold(),))
+
+    assert not cube.held_at(NOW)
+    assert the_cube(e.HoldPlaced(matter=MATTER, target=target)).held_at(NOW)
+    assert the_cube(subjects=(SubjectFacts(), person)).held_at(NOW)
+    assert replace(cube, scoped=(a_scope(label="internal"),)).held_at(NOW)
+
+
+@pytest.mark.parametrize(
+    ("parts", "covered"),
+    [
+        ({"label": "internal"}, True),
+        ({"label": "public"}, False),
+        ({"retention_class": "standard"}, True),
+        ({"retention_class": "other"}, False),
+        ({"recorded_from": NOW}, True),
+        ({"recorded_from": NOW + 1}, False),
+        ({"recorded_to": NOW + 1}, True),
+        ({"recorded_to": NOW}, False),
+        ({"label": "internal", "retention_class": "standard", "recorded_from": NOW - 9}, True),
+        ({"label": "internal", "retention_class": "other"}, False),
+    ],
+)
+def test_scope_covers_a_cube_that_fits_every_part_it_names(
+    parts: dict[str, object], covered: bool
+) -> None:
+    """A cube that was never named is held where all of them fit; the last moment is outside."""
+    assert covered == replace(the_cube(), scoped=(a_scope(**parts),)).held_at(NOW)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "held"),
+    [
+        (NOW, None, True),
+        (NOW + 1, None, False),
+        (NOW - 9, NOW, False),
+        (NOW - 9, NOW + 1, True),
+    ],
+)
+def test_hold_is_in_force_from_its_beginning_until_before_its_end(
+    start: int, end: int | None, held: bool
+) -> None:
+    """What is asked about is a moment."""
+    cube = the_cube(subjects=(SubjectFacts(holds=(a_hold(start, end),)),))
+
+    assert held == cube.held_at(NOW)
+    assert held == questions.cube_facts(cube, TENANT, NOW)["held"]
+    assert held == questions.retained(cube, NOW)["held"]
+
+
+@pytest.mark.parametrize(
+    ("hold", "edge"),
+    [
+        (a_hold(NOW + 5), NOW + 5),
+        (a_hold(NOW - 5, NOW + 7), NOW + 7),
+        (a_hold(NOW - 5), None),
+        (a_hold(NOW - 5, NOW), None),
+    ],
+)
+def test_answer_about_a_cube_ends_where_a_hold_on_it_begins_or_ends(
+    hold: Hold, edge: int | None
+) -> None:
+    """A verdict does not outlive the hold it was given under."""
+    scope = a_scope(label="internal")
+    scoped = replace(scope, valid_from=hold.valid_from, valid_to=hold.valid_to)
+
+    assert edge == questions.next_edge(the_cube(subjects=(SubjectFacts(holds=(hold,)),)), NOW)
+    assert edge == questions.next_edge(replace(the_cube(), scoped=(scoped,)), NOW)
+    elsewhere = replace(scoped, scope=a_scope(label="public").scope)
+    assert questions.next_edge(replace(the_cube(), scoped=(elsewhere,)), NOW) is None
+
+
+def test_question_about_retention_fits_its_closed_model() -> None:
+    """What goes to policy is what the schema promises."""
+    asked = questions.retained(the_cube(), NOW, last_used_at=NOW, approved=True)
+    question = {"now": NOW, "tenant": TENANT, "cubes": [asked]}
+
+    model = ENTRYPOINTS["memos_gov/retention/verdicts"].model_validate(question)
+
+    assert [asked] == model.model_dump()["cubes"]
+
+
+def test_erasure_is_asked_for_where_one_could_not_be_done() -> None:
+    """Restriction of the cube itself says so, unless the question is another one."""
+    restricted = the_cube(e.CubeRestricted(cube=CUBE, erasure="e_1", reasons=()))
+
+    assert questions.retained(restricted, NOW)["erasure_requested"]
+    assert not questions.retained(the_cube(), NOW)["erasure_requested"]
+    assert questions.retained(the_cube(), NOW, erasure_requested=True)["erasure_requested"]
 
 
 def test_cube_is_restricted_by_any_of_its_subjects() -> None:

@@ -78,7 +78,7 @@ def one_of_each() -> dict[str, dict[str, Any]]:
     candidate = {name: cube[name] for name in (*candidate_fields, "retention_class")}
     retained = {"id": "c1", "retention_class": "complaint", "state": "activated"}
     retained |= dict.fromkeys(("created_at", "changed_at"), NOW - 1000)
-    retained |= dict.fromkeys(("last_used_at", "triggered_at", "expires_at"))
+    retained |= dict.fromkeys(("last_used_at", "triggered_at", "expires_at", "expired_at"))
     retained |= dict.fromkeys(("held", "restricted", "erasure_requested", "approved"), False)
     planned = ("id", "form", "label", "semantic_type", "quarantined", "findings")
     about = {"now": NOW, "tenant": "acme"}

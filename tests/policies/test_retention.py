@@ -24,6 +24,7 @@ CUBES = st.fixed_dictionaries(
         "last_used_at": st.none() | MOMENTS,
         "triggered_at": st.none() | MOMENTS,
         "expires_at": st.none() | MOMENTS,
+        "expired_at": st.none() | MOMENTS,
         "held": st.booleans(),
         "restricted": st.booleans(),
         "erasure_requested": st.booleans(),
@@ -53,12 +54,11 @@ def resolved(facts: dict[str, Any]) -> tuple[str, int | None]:
     if start is None and longest > 0:
         return "keep", None
     ends = []
-    over = [facts["expires_at"]] if facts["expires_at"] is not None else []
     if facts["erasure_requested"]:
         ends.append((facts["created_at"], 0, "erase"))
-    over += [] if start is None else [start + schedule["max_s"]]
     if facts["state"] == "expired":
-        ends.append((min(over, default=facts["created_at"]) + GRACE_S, 3, "erase"))
+        if facts["expired_at"] is not None:
+            ends.append((facts["expired_at"] + GRACE_S, 3, "erase"))
     else:
         if facts["expires_at"] is not None:
             cap = "erase" if schedule["then"] == "erase" else "expire"

@@ -197,7 +197,11 @@ OLD = {"created_at": 0, "changed_at": 0}
         ({**OLD, "retention_class": "conversation"}, "expire", True),
         ({**OLD, "retention_class": "conversation", "last_used_at": NOW - 5}, "expire", False),
         ({**OLD, "retention_class": "conversation", "held": True}, "keep", False),
-        ({**OLD, "retention_class": "conversation", "state": "expired"}, "erase", True),
+        (
+            {**OLD, "retention_class": "conversation", "state": "expired", "expired_at": 0},
+            "erase",
+            True,
+        ),
         ({**OLD, "retention_class": "general"}, "archive", True),
         ({**OLD, "retention_class": "evidence"}, "erase", True),
         ({**OLD, "retention_class": "account"}, "keep", False),

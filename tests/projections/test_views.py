@@ -9,9 +9,10 @@ import memos_gov
 from memos_gov import follow
 from memos_gov.projections import views
 from memos_gov.projections.tables import CheckpointRow, TablesModel, table_of
+from tests.bundles import scheduled
 
 PURPOSE = "complaint-handling"
-VIEWED = ("cubes", "cube_words", "accesses", "usage")
+VIEWED = ("cubes", "cube_words", "accesses", "dispositions", "due", "usage")
 
 
 def live(gov: memos_gov.Service) -> None:
@@ -28,6 +29,10 @@ def live(gov: memos_gov.Service) -> None:
     with pytest.raises(memos_gov.DeniedError):
         analyst.archive(first)
     owner.archive(first)
+    owner.hold(matter="M-1", cube=cubes[1])
+    owner.activate_policy(gov.rooms.bundles.put(scheduled(conversation={"max_s": 0})))
+    owner.remember("over at once", retention_class="conversation")
+    gov.schedule()
 
 
 def rows(gov: memos_gov.Service) -> dict[str, list[tuple[object, ...]]]:

@@ -126,9 +126,11 @@ def test_past_brings_no_erased_cube_back(
 ) -> None:
     """Whoever asks, however it is asked, and its history has headers only."""
     cube = kept(owner, "a heron")
+    owner.revise(cube, "a heron by the river")
     then = clock.later()
+    assert ann.get(cube, as_of=then).content
 
-    assert "accepted" == proposed(gov, e.CubeErased(cube=cube, erasure="x_1")).code
+    assert "completed" == owner.forget(cube=cube, reason="letter 1").state
 
     for actor in (ann, owner):
         for moment in (then, AsOf(valid=then)):
@@ -136,7 +138,7 @@ def test_past_brings_no_erased_cube_back(
                 actor.get(cube, as_of=moment)
             assert () == actor.recall("heron", as_of=moment).hits
             assert () == actor.list(as_of=moment).hits
-    assert [None] == [revision.diff for revision in owner.history(cube, diff=True).revisions]
+    assert [None] * 2 == [revision.diff for revision in owner.history(cube, diff=True).revisions]
 
 
 def test_past_is_no_way_around_a_restriction(

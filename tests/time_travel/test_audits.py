@@ -205,6 +205,29 @@ def test_holds_as_of_a_moment_are_those_that_held_then(owner: Actor, clock: SetC
     assert 2 == len(owner.audit("holds", as_of=AsOf(valid=then)).rows)
 
 
+def test_erasures_as_of_a_moment_are_those_that_had_been_asked_for(
+    owner: Actor, clock: SetClock
+) -> None:
+    """A request that is complete today was open then, if it was held; before, there was none."""
+    cube = kept(owner, "a heron", subjects=["customer-1"])
+    before = clock.later()
+    owner.hold(matter="M-1", cube=cube)
+    held = owner.forget(cube=cube, reason="letter 1")
+    then = clock.later(2 * DAY)
+    owner.release("M-1")
+    done = owner.forget(cube=cube, reason="letter 1")
+    clock.later()
+    assert "completed" == done.state
+
+    assert () == owner.audit("requests", as_of=before).rows
+    assert () == owner.audit("erasure", as_of=before).rows
+    assert () == owner.audit("requests").rows
+    (request,) = rows_of(owner.audit("requests", as_of=then))
+    assert (held.id, 1, True) == (request["erasure"], request["age_days"], request["kept"] > 0)
+    what = {row["what"] for row in rows_of(owner.audit("erasure", cube=cube, as_of=then))}
+    assert "kept" in what
+
+
 def test_integrity_of_the_past_is_refused_by_name(owner: Actor, clock: SetClock) -> None:
     """The log is the same at every moment, or it is not the log."""
     then = clock.later()
@@ -223,7 +246,8 @@ def test_every_question_takes_a_moment_or_refuses_it_by_name(
     then = clock.later()
     clock.later()
     about: dict[str, dict[str, str]] = {
-        "access": {"cube": cube}, "state": {"cube": cube}, "subject": {"subject": "customer-1"},
+        "access": {"cube": cube}, "derived": {"cube": cube}, "state": {"cube": cube},
+        "subject": {"subject": "customer-1"},
     }  # fmt: skip
 
     for name in AUDITS:

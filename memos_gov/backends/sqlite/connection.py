@@ -20,7 +20,6 @@ from memos_gov.errors import (
 )
 
 BUSY_TIMEOUT_S = 30.0
-DAMAGES_MAX = 20
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
@@ -69,24 +68,14 @@ def open_read_only(path: Path) -> sqlite3.Connection:
         )
 
 
-def damage(path: Path) -> Iterator[str]:
-    """Yield what SQLite's own check finds wrong with a file's pages; nothing for a sound one."""
-    with closing(open_read_only(path)) as connection:
-        try:
-            for (found,) in connection.execute(f"PRAGMA integrity_check({DAMAGES_MAX})"):
-                if found != "ok":
-                    yield str(found).splitlines()[0]
-        except sqlite3.DatabaseError as error:
-            yield getattr(error, "sqlite_errorname", type(error).__name__)
-
-
 def copy_file(path: Path, to: Path) -> None:
-    """Copy a database as of now, the original untouched."""
+    """Copy a database as of now, the original untouched; the copy need not outlive a crash."""
     with (
         translated(path),
         closing(open_read_only(path)) as source,
         closing(sqlite3.connect(to)) as target,
     ):
+        target.execute("PRAGMA synchronous=OFF")
         source.backup(target)
 
 
@@ -97,6 +86,8 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translate(error, path) from error
+    except UnicodeDecodeError as error:  # the driver's, about a text or a message it cannot read
+        raise CorruptionError(f"{path.name} is damaged", place=path.name) from error
     except OSError as error:
         msg = f"{path.name}: {os.strerror(error.errno or 0)}"
         raise UnavailableError(msg, backend="sqlite", remedy=remedy_of(error)) from error
@@ -108,13 +99,15 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _translate(error: sqlite3.Error, path: Path) -> GovernanceError:
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if primary in _DAMAGED:
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
+    if primary in _DAMAGED or is_undecodable(error):
         return CorruptionError(f"{path.name} is damaged", place=path.name)
     if primary in _READ_ONLY:
         msg = f"{path.name} cannot be written"
         return UnavailableError(msg, backend="sqlite", remedy=GIVE_ACCESS)
-    if primary == sqlite3.SQLITE_FULL:
+    # The file beside a database that is opened is the first that finds no room.
+    if primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:
         msg = f"no room left on the disk for {path.name}"
         return UnavailableError(msg, backend="sqlite", remedy=MAKE_ROOM)
     if isinstance(error, sqlite3.OperationalError) and "no such table" in str(error):
@@ -122,6 +115,12 @@ def _translate(error: sqlite3.Error, path: Path) -> GovernanceError:
     return UnavailableError(
         f"{path.name} did not answer ({type(error).__name__})", backend="sqlite"
     )
+
+
+def is_undecodable(error: Exception) -> bool:
+    """Whether a file holds text that is no UTF-8; the driver has no code of its own for that."""
+    without_code = isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(error)
+    return without_code or isinstance(error, UnicodeDecodeError)
 
 
 @contextmanager

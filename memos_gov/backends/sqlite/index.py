@@ -28,8 +28,16 @@ from urllib.parse import quote
 import msgspec
 import Stemmer
 
+from memos_gov.backends.sqlite.connection import is_undecodable
+from memos_gov.backends.sqlite.index_contents import (
+    PAGE_CUBES,
+    contradictions,
+    digest_of,
+    kept_after,
+)
 from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import CorruptionError, UnavailableError
+from memos_gov.fsck.report import REBUILD
 from memos_gov.ports import IndexedCube, IndexEntry
 
 FORMAT = 1  # of the file, in PRAGMA user_version
@@ -162,18 +170,24 @@ class SqliteCubeIndex:
     def entries(self) -> Iterator[IndexedCube]:
         """See `CubeIndex.entries`; a page at a time."""
         after = ("", "")
-        query = (
-            "SELECT tenant, cube, revision, terms IS NOT NULL FROM entry"
-            " WHERE (tenant, cube) > (?, ?) ORDER BY tenant, cube LIMIT 500"
-        )
         while True:
             with self._database() as db:
-                page = db.execute(query, after).fetchall()
+                page = list(kept_after(db, after, PAGE_CUBES))
+            yield from page
             if not page:
                 return
-            for tenant, cube, revision, findable in page:
-                yield IndexedCube(tenant, cube, revision, bool(findable))
-            after = (tenant, cube)
+            after = (page[-1].tenant, page[-1].cube_id)
+
+    def digest(self, entry: IndexEntry) -> bytes:
+        """See `CubeIndex.digest`."""
+        counts = None if entry.content is None else Counter(self._terms(entry.content))
+        return digest_of(entry, counts, facts_body(entry))
+
+    def damaged(self) -> Iterator[str]:
+        """See `CubeIndex.damaged`; what was removed and not yet swept is left."""
+        with self._database() as db:
+            found = list(contradictions(db))
+        yield from found
 
     def present(self, tenant: str, cubes: Iterable[str]) -> set[str]:
         """See `CubeIndex.present`; from one snapshot."""
@@ -256,7 +270,7 @@ def _made_ready(db: sqlite3.Connection) -> sqlite3.Connection:
         for pragma in _PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
         if _format(db) != FORMAT:
-            _lay_out(db)
+            lay_out(db)
         _sweep(db)  # one that a crash left undone
     except BaseException:
         db.close()
@@ -272,7 +286,7 @@ def _opened_to_read(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     if _format(db) != FORMAT:
         db.close()
         message = "the index has another format than this program's"
-        raise CorruptionError(message, place=path.name, remedy="Run `memos-gov rebuild`.")
+        raise CorruptionError(message, place=path.name, remedy=REBUILD)
     return db
 
 
@@ -281,7 +295,8 @@ def _format(db: sqlite3.Connection) -> int:
     return int(number)
 
 
-def _lay_out(db: sqlite3.Connection) -> None:
+def lay_out(db: sqlite3.Connection) -> None:
+    """Empty a database of another format, and make the tables of this one."""
     with _transaction(db, "IMMEDIATE"):
         if _format(db) == FORMAT:  # another process was first
             return
@@ -322,12 +337,12 @@ def _counted_facts(db: sqlite3.Connection, entry: IndexEntry, words: int) -> int
         "INSERT INTO facts (tenant, body, entries, texts, words) VALUES (?, ?, 1, ?, ?)"
         " ON CONFLICT DO UPDATE SET entries = entries + 1, texts = texts + excluded.texts,"
         " words = words + excluded.words RETURNING id",
-        (entry.tenant, _facts_body(entry), entry.content is not None, words),
+        (entry.tenant, facts_body(entry), entry.content is not None, words),
     ).fetchone()
     return int(facts)
 
 
-def _facts_body(entry: IndexEntry) -> str:
+def facts_body(entry: IndexEntry) -> str:
     """Return the facts a scope can name, as lists in the order of `_lists`; equal if equal."""
     purposes, shared_with = sorted(set(entry.purposes)), sorted(set(entry.shared_with))
     body = [[entry.label], purposes, [entry.state], [entry.owner], shared_with, [entry.region]]
@@ -415,11 +430,10 @@ def _transaction(db: sqlite3.Connection, kind: str) -> Iterator[None]:
 def _translated(path: Path | None) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED or is_undecodable(error):
             message = f"the index is damaged ({name})"
-            remedy = "Delete the index; it is rebuilt from the log."
-            raise CorruptionError(message, place=str(path), remedy=remedy) from error
+            raise CorruptionError(message, place=str(path), remedy=REBUILD) from error
         message = f"the index did not answer ({name})"
         raise UnavailableError(message, backend="index") from error

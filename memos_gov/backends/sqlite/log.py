@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,8 +82,7 @@ class SqliteEventLog:
                 raise SettingsError(msg, remedy="Upgrade memos-gov.")
         if found < FORMAT and make:
             with transaction(self._writer, self._path, write=True):
-                for statement in _DDL:
-                    self._writer.execute(statement)
+                lay_out(self._writer)
 
     def partition_of(self, tenant: str) -> int:
         """Return 0: there is one partition."""
@@ -155,10 +154,31 @@ class SqliteEventLog:
         with self._read_lock, translated(self._path):
             return _end(self._reader)
 
+    def damaged(self) -> Iterator[str]:
+        """See `EventLog.damaged`: SQLite looks at no CHECK of a file that is only read."""
+        query = (
+            "SELECT log_offset FROM records WHERE log_offset > ?"
+            " AND (typeof(tenant) <> 'text' OR typeof(body) <> 'blob') ORDER BY log_offset LIMIT 1"
+        )
+        after = -(2**63)
+        while True:
+            with self._read_lock, translated(self._path):
+                row = self._reader.execute(query, (after,)).fetchone()
+            if row is None:
+                return
+            (after,) = row
+            yield f"log offset {after}"
+
     def close(self) -> None:
         """See `EventLog.close`."""
         self._reader.close()
         self._writer.close()
+
+
+def lay_out(connection: sqlite3.Connection) -> None:
+    """Make the table of records, and the triggers that keep it append-only."""
+    for statement in _DDL:
+        connection.execute(statement)
 
 
 def _end(connection: sqlite3.Connection) -> int:

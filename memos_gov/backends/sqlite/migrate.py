@@ -9,11 +9,17 @@ one costs alembic's import.
 from __future__ import annotations
 
 import sqlite3
+import tempfile
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from memos_gov.backends.sqlite.connection import open_file, open_read_only, translated
+from memos_gov.backends.sqlite.soundness import Schema, schema_of
 from memos_gov.errors import CorruptionError, SettingsError
+from memos_gov.fsck.report import REBUILD
 
+_BRING_FORWARD = "Run `memos-gov rebuild`: the file is brought forward, all of it."
 HEADS = {"vault": "vault_0002", "operations": "operations_0002", "tables": "tables_0002"}
 
 
@@ -57,6 +63,16 @@ def bring_forward(path: Path, branch: str) -> bool:
     return False
 
 
+@cache
+def schema(branch: str) -> Schema:
+    """Return what a file of the newest format of a branch holds."""
+    with tempfile.TemporaryDirectory(prefix="memos-gov-") as scratch:
+        path = Path(scratch) / f"{branch}.db"
+        upgrade(path, branch)
+        with closing(open_read_only(path)) as connection:
+            return schema_of(connection)
+
+
 def migrations_folder() -> Path:
     """Return the migrations: beside the package in a checkout, inside it in a wheel."""
     package = Path(__file__).resolve().parents[2]
@@ -77,14 +93,13 @@ def check(path: Path, branch: str) -> None:
         return
     if found is None:
         msg = f"{path.name} is empty or was never finished"
-        remedy = None if branch == "vault" else "Run `memos-gov rebuild`: the log holds everything."
+        remedy = None if branch == "vault" else REBUILD
         raise CorruptionError(msg, place=path.name, remedy=remedy)
     newer = found > HEADS[branch]
     age = "newer" if newer else "older"
     msg = f"{path.name} has the format {found}, {age} than {HEADS[branch]} of this program"
-    kept = "it is made again" if branch == "tables" else "the file is brought forward, all of it"
-    remedy = "Upgrade memos-gov." if newer else f"Run `memos-gov rebuild`: {kept}."
-    raise SettingsError(msg, remedy=remedy)
+    older = _BRING_FORWARD if branch == "vault" else REBUILD
+    raise SettingsError(msg, remedy="Upgrade memos-gov." if newer else older)
 
 
 def _revision(path: Path) -> str | None:

@@ -11,6 +11,7 @@ from memos_gov.backends.sqlite.connection import (
     translated,
 )
 from memos_gov.errors import CorruptionError
+from memos_gov.fsck.report import REBUILD
 
 
 class SqlitePointers:
@@ -24,8 +25,7 @@ class SqlitePointers:
             CorruptionError: It is missing; it is never made here.
         """
         if not path.exists():
-            remedy = "Run `memos-gov rebuild`: it is made again."
-            raise CorruptionError(f"{path.name} is missing", place=path.name, remedy=remedy)
+            raise CorruptionError(f"{path.name} is missing", place=path.name, remedy=REBUILD)
         self._path = path
         self._db = open_read_only(path) if read_only else open_file(path)
 
@@ -34,6 +34,11 @@ class SqlitePointers:
         with translated(self._path):
             row = self._db.execute("SELECT value FROM pointers WHERE name = ?", (name,)).fetchone()
         return otherwise if row is None else str(row[0])
+
+    def all(self) -> dict[str, object]:
+        """Return every pointer, as it stands there."""
+        with translated(self._path):
+            return dict(self._db.execute("SELECT name, value FROM pointers ORDER BY name"))
 
     def set(self, name: str, value: str) -> None:
         """Move a pointer."""

@@ -65,6 +65,12 @@ from memos_gov.domain.commands.people import (
     WithdrawConsent,
 )
 from memos_gov.domain.commands.reading import ListCubes, ReadCube, ReadHistory, RecallCubes
+from memos_gov.domain.commands.retention import (
+    DisposeCube,
+    FollowSchedule,
+    ScheduleCube,
+    TriggerRetention,
+)
 from memos_gov.domain.commands.words import RebaseCube, RelabelCube
 
 __all__ = [
@@ -90,8 +96,10 @@ __all__ = [
     "Consent",
     "Content",
     "CubeId",
+    "DisposeCube",
     "EraseCube",
     "EraseSubject",
+    "FollowSchedule",
     "FreezeCube",
     "GiveConsent",
     "GrantRoles",
@@ -119,10 +127,12 @@ __all__ = [
     "RevokeRoles",
     "RollBackCube",
     "RotateVault",
+    "ScheduleCube",
     "ShareCube",
     "SplitCube",
     "SummariseCubes",
     "ThawCube",
+    "TriggerRetention",
     "UnshareCube",
     "Whole",
     "WithdrawConsent",
@@ -138,8 +148,10 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     ApproveReview,
     ArchiveCube,
     AskAudit,
+    DisposeCube,
     EraseCube,
     EraseSubject,
+    FollowSchedule,
     FreezeCube,
     GiveConsent,
     GrantRoles,
@@ -159,10 +171,12 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     RevokeRoles,
     RollBackCube,
     RotateVault,
+    ScheduleCube,
     ShareCube,
     SplitCube,
     SummariseCubes,
     ThawCube,
+    TriggerRetention,
     UnshareCube,
     WithdrawConsent,
 )

@@ -18,6 +18,7 @@ from memos_gov.domain.decide import (  # noqa: F401 (each registers its decision
     holds,
     oversight,
     people,
+    retention,
     words,
 )
 from memos_gov.domain.decide.deciding import decided

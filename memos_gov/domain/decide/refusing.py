@@ -25,14 +25,32 @@ def refused_by_policy(command: c.Command, at: Situation, verdict: Verdict) -> Dr
 
 def act_target(command: c.Command) -> str:
     """Return what a review case is about: exactly this act, so that no other one is approved."""
-    words = ("cube", "subject", "principal", "scope", "policy", "label", "basis", "to_revision")
-    fields = (*words, "valid_from", "valid_to")
-    named = [part for field in fields if (part := getattr(command, field, None))]
+    named = [part for field in _ACT if (part := getattr(command, field, None))]
     return "/".join([*getattr(command, "cubes", ()), *map(_said, named)])
 
 
 def _said(part: str | int | datetime) -> str:
     return str(seconds(part, 0)) if isinstance(part, datetime) else str(part)
+
+
+_ACT = (
+    "matter",
+    "subject",
+    "cube",
+    "principal",
+    "scope",
+    "label",
+    "basis",
+    "retention_class",
+    "recorded_from",
+    "recorded_to",
+    "policy",
+    "to_revision",
+    "valid_from",
+    "valid_to",
+    "occurred_at",
+    "until",
+)
 
 
 def refuse(command: c.Command, *reasons: str) -> Drafts:

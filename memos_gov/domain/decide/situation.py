@@ -10,7 +10,7 @@ from memos_gov.domain import events as e
 from memos_gov.domain.facts import CaseFacts, Facts, MatterFacts, PrincipalFacts, Source
 from memos_gov.domain.lineage import Heritage
 from memos_gov.domain.questions import Cube
-from memos_gov.domain.verdicts import UNKNOWN_TARGET, IndexDepth
+from memos_gov.domain.verdicts import UNKNOWN_TARGET, IndexDepth, RetentionVerdict
 
 Drafts = tuple[e.Draft, ...]
 
@@ -29,10 +29,13 @@ DOMAIN_REASONS = {
     "basis_unchanged": "the cube rests on that basis already",
     "validity_over": "the end of what the cube says lies before its beginning",
     "not_held": "the matter holds nothing",
+    "not_of_this_matter": "the matter does not hold that",
     "already_held": "the matter holds this already",
     "case_not_open": "the review case is decided already",
     "principal_exists": "the principal exists already",
     "policy_active": "the policy is active already",
+    "not_due": "nothing is due for the cube, or not yet, or a review must come first",
+    "already_triggered": "the event is on record with this time already",
     "erasure_open": "an erasure of this is under way already",
     "no_earlier_revision": "the cube has no such revision before the one it has",
     "basis_unclear": "the sources rest on different bases, and the one named is none of them",
@@ -97,6 +100,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     target: PrincipalFacts | None = None
     matter: MatterFacts | None = None
     case: CaseFacts | None = None
+    retention: RetentionVerdict | None = None
     policy: str = ""
     approval: str | None = None
     erasing: bool = False

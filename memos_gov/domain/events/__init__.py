@@ -75,6 +75,12 @@ from memos_gov.domain.events.people import (
     RolesRevoked,
     SubjectErased,
 )
+from memos_gov.domain.events.retention import (
+    RetentionScheduled,
+    RetentionTriggered,
+    ScheduleFollowed,
+    scheduled,
+)
 from memos_gov.domain.events.signing import CheckpointSigned, RecordedOutcome
 from memos_gov.domain.events.usage import AuditAsked, CommandRefused, CubesRead, ReadCube
 
@@ -134,16 +140,20 @@ __all__ = [
     "ReadCube",
     "ReadDetail",
     "RecordedOutcome",
+    "RetentionScheduled",
+    "RetentionTriggered",
     "ReviewApproved",
     "ReviewOpened",
     "ReviewRejected",
     "ReviewUsed",
     "RolesGranted",
     "RolesRevoked",
+    "ScheduleFollowed",
     "SubjectErased",
     "SubjectRestricted",
     "TenantFounded",
     "VaultRotated",
+    "scheduled",
     "type_name",
 ]
 
@@ -187,12 +197,15 @@ EVENT_TYPES: dict[str, type[Event]] = {
         PolicyActivated,
         PolicyRolledBack,
         PrincipalAdded,
+        RetentionScheduled,
+        RetentionTriggered,
         ReviewApproved,
         ReviewOpened,
         ReviewRejected,
         ReviewUsed,
         RolesGranted,
         RolesRevoked,
+        ScheduleFollowed,
         SubjectErased,
         SubjectRestricted,
         TenantFounded,
@@ -206,6 +219,8 @@ OLDER_VERSIONS: tuple[type[Event], ...] = (
     v1.CommandRefused,
     v1.CubeRelabelled,
     v1.CubesRead,
+    v1.HoldPlaced,
+    v1.HoldReleased,
 )
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from memos_gov.domain.events import cubes, usage
-from memos_gov.domain.events.event import Event, OnGovernance
+import msgspec
+
+from memos_gov.domain import facts
+from memos_gov.domain.events import cubes, holds, usage
+from memos_gov.domain.events.event import Event, OnGovernance, OnMatter
 from memos_gov.domain.verdicts import Integer
 
 
@@ -68,3 +71,35 @@ class CommandRefused(Event, frozen=True, kw_only=True):
     def newest(self) -> usage.CommandRefused:
         """Return a refusal in the present."""
         return usage.CommandRefused(action=self.action, targets=self.targets, reasons=self.reasons)
+
+
+class HeldTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a matter holds: a subject or a cube."""
+
+    kind: Literal["subject", "cube"]
+    id: str
+
+    def newest(self) -> facts.HeldTarget:
+        """Return the same target."""
+        return facts.HeldTarget(kind=self.kind, id=self.id)
+
+
+class HoldPlaced(OnMatter, frozen=True, kw_only=True):
+    """A subject or a cube is held for a matter."""
+
+    target: HeldTarget
+
+    def newest(self) -> holds.HoldPlaced:
+        """Return a hold that is in force from its record on."""
+        return holds.HoldPlaced(matter=self.matter, target=self.target.newest())
+
+
+class HoldReleased(OnMatter, frozen=True, kw_only=True):
+    """A matter holds nothing any more."""
+
+    targets: tuple[HeldTarget, ...]
+
+    def newest(self) -> holds.HoldReleased:
+        """Return the same release."""
+        targets = tuple(target.newest() for target in self.targets)
+        return holds.HoldReleased(matter=self.matter, targets=targets)

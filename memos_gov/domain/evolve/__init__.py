@@ -15,6 +15,7 @@ from memos_gov.domain.evolve import (  # noqa: F401 (each registers its events)
     lineage,
     oversight,
     people,
+    retention,
     signing,
     words,
 )

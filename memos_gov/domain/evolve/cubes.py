@@ -55,7 +55,7 @@ def _governance(event: e.CubeRemembered, at: Occurrence) -> GovernanceFacts:
         retention_class=event.retention_class,
         priority=event.priority,
         grants=(),
-        matters=(),
+        holds=(),
         sources=event.sources,
         recorded_at=at.now,
     )
@@ -123,7 +123,7 @@ def _(event: e.CubeArchived, at: Occurrence, known: Known) -> Changes:
 
 @evolve.register
 def _(event: e.CubeExpired, at: Occurrence, known: Known) -> Changes:
-    return governed(event, at, known, state="expired")
+    return governed(event, at, known, state="expired", expired_at=at.now)
 
 
 @evolve.register

@@ -10,6 +10,14 @@ from memos_gov.domain.facts import (
     HeldTarget,
 )
 
+_OF_USAGE = (
+    e.AuditAsked,
+    e.CommandRefused,
+    e.CubesRead,
+    e.RetentionScheduled,
+    e.ScheduleFollowed,
+)
+
 
 def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
     """Return the streams whose facts `evolve` reads and writes for this event."""
@@ -33,7 +41,7 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
             return (event.stream(tenant), ids.open_erasures_stream(tenant))
         case e.ErasurePlanned():
             return (event.stream(tenant), *_decided(event, tenant))
-        case e.CubesRead() | e.AuditAsked() | e.CommandRefused():
+        case _ if isinstance(event, _OF_USAGE):
             return ()
         case _:
             return (event.stream(tenant),)
@@ -47,9 +55,13 @@ def touched_cubes(events: Iterable[e.Event], tenant: str) -> set[str]:
 
 def held_stream(tenant: str, target: HeldTarget) -> str:
     """Return the stream of what a matter holds."""
-    if target.kind == "subject":
-        return ids.subject_stream(tenant, target.id)
-    return ids.governance_stream(tenant, target.id)
+    match target.kind:
+        case "subject":
+            return ids.subject_stream(tenant, target.id)
+        case "cube":
+            return ids.governance_stream(tenant, target.id)
+        case "scope":
+            return ids.guard_stream(tenant, "holds")
 
 
 def _decided(event: e.ErasurePlanned, tenant: str) -> tuple[str, ...]:

@@ -153,10 +153,11 @@ ends[c.id] contains {
 	"rank": 5,
 	"code": "grace_until",
 	"rule": "retention/grace",
-	"at": expired[c.id] + data.memos_gov.retention.grace_s,
+	"at": c.expired_at + data.memos_gov.retention.grace_s,
 	"action": "erase",
 } if {
 	some c in input.cubes
+	class[c.id]
 	c.state == "expired"
 }
 
@@ -167,26 +168,6 @@ settled contains c.id if {
 	some c in input.cubes
 	class[c.id].then == "archive"
 	c.state != "activated"
-}
-
-# METADATA
-# title: Expired
-# description: When an expired cube's time was over; its creation where that cannot be said any more.
-expired[c.id] := min(over[c.id]) if {
-	some c in input.cubes
-	over[c.id]
-}
-
-expired[c.id] := c.created_at if {
-	some c in input.cubes
-	not over[c.id]
-}
-
-over[c.id] contains base[c.id] + class[c.id].max_s if some c in input.cubes
-
-over[c.id] contains c.expires_at if {
-	some c in input.cubes
-	c.expires_at != null
 }
 
 # METADATA

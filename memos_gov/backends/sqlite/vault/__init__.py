@@ -3,7 +3,8 @@
 
 `file.py` is the file and its epochs, `wrapping.py` wraps and unwraps,
 `store.py` keeps keys and secrets, `directory.py` names, `destroying.py` ends
-them, and `rotation.py` moves everything to a new epoch.
+them, `rotation.py` moves everything to a new epoch, and `seal.py` vouches for
+the rest.
 """
 
 from __future__ import annotations

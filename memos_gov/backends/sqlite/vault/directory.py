@@ -168,7 +168,7 @@ class Directory:
                 right = self._lookup(tenant, kind, name, epoch, create=False)
             except CorruptionError:
                 right = None
-            if right is None or not hmac.compare_digest(right, lookup):
+            if right is None or right != lookup:
                 yield f"name {opaque} of {tenant}"
 
 

@@ -6,6 +6,7 @@ import sqlite3
 
 from memos_gov.backends.sqlite.vault.directory import DIRECTORY, NAMES, Directory, secret_of
 from memos_gov.backends.sqlite.vault.file import DESTROYED, Row, VaultFile
+from memos_gov.backends.sqlite.vault.seal import seal_epochs
 from memos_gov.backends.sqlite.vault.wrapping import Wrapping
 
 _KEYS = (
@@ -45,6 +46,7 @@ class VaultRotation:
             db.execute(
                 "INSERT INTO epochs VALUES (?, ?, NULL) ON CONFLICT DO NOTHING", (epoch, now_ms)
             )
+            seal_epochs(db, self._wrapping)
 
     def left(self, epoch: int) -> int:
         """See `Rotation.left`."""
@@ -124,4 +126,5 @@ class VaultRotation:
             db.executemany(
                 "UPDATE epochs SET ended_ms = ? WHERE epoch = ?", [(now_ms, e) for e in ended]
             )
+            seal_epochs(db, self._wrapping)
         return ended

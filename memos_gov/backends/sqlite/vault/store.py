@@ -18,6 +18,7 @@ from memos_gov.backends.sqlite.vault.destroying import DESTROY, Destruction
 from memos_gov.backends.sqlite.vault.directory import Directory
 from memos_gov.backends.sqlite.vault.file import DESTROYED, WRAPPED_BYTES, Row, VaultFile
 from memos_gov.backends.sqlite.vault.rotation import VaultRotation
+from memos_gov.backends.sqlite.vault.seal import seal_epochs, unvouched
 from memos_gov.backends.sqlite.vault.wrapping import Wrapping
 from memos_gov.domain import ids
 from memos_gov.errors import CorruptionError
@@ -65,6 +66,7 @@ class SqliteKeyStore:
         with self._file.writing() as db:
             db.execute("INSERT INTO meta VALUES ('instance', ?)", (instance,))
             db.execute("INSERT INTO epochs VALUES (?, ?, NULL)", (epoch, now_ms))
+            seal_epochs(db, self._wrapping)
 
     def check_epochs(self) -> None:
         """See `KeyStore.check_epochs`."""
@@ -204,6 +206,12 @@ class SqliteKeyStore:
         """See `KeyStore.rotation`."""
         return VaultRotation(self._file, self._wrapping, self._directory)
 
+    def count(self) -> int:
+        """See `KeyStore.count`."""
+        row = self._file.one(f"SELECT count(*) FROM content_keys WHERE NOT {DESTROYED}")
+        assert row is not None
+        return int(row[0])
+
     def damaged(self) -> Iterator[str]:
         """See `KeyStore.damaged`."""
         keys = "SELECT key_id, tenant, epoch, wrapped, 'key ' || key_id FROM content_keys"
@@ -217,6 +225,7 @@ class SqliteKeyStore:
                 except CorruptionError:
                     yield f"{place} of {tenant}"
         yield from self._directory.damaged()
+        yield from unvouched(self._file, self._wrapping)
 
     def close(self) -> None:
         """See `KeyStore.close`."""

@@ -89,10 +89,21 @@ class Wrapping:
     def _kek(self, tenant: str, epoch: int) -> AESGCM:
         found = self._opened.get(("kek", tenant, epoch))
         if found is None:
-            self.require(epoch)
-            info = f"memos-gov/kek/v1/{tenant}/{epoch}".encode()
-            hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info)
-            found = AESGCM(hkdf.derive(bytes.fromhex(self._master(epoch).epochs[epoch])))
+            found = AESGCM(self._derived(epoch, f"memos-gov/kek/v1/{tenant}/{epoch}"))
             self._opened.put(("kek", tenant, epoch), found)
         assert isinstance(found, AESGCM)
         return found
+
+    def seal_key(self, epoch: int) -> bytes:
+        """
+        Return the key that seals what the vault says of its epochs, `epoch` the newest of them.
+
+        Raises:
+            CorruptionError: Its master key is not there.
+        """
+        return self._derived(epoch, f"memos-gov/epochs/v1/{epoch}")
+
+    def _derived(self, epoch: int, info: str) -> bytes:
+        self.require(epoch)
+        hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info.encode())
+        return hkdf.derive(bytes.fromhex(self._master(epoch).epochs[epoch]))

@@ -1,0 +1,177 @@
+"""
+The index against the log: of each cube the entry that the plan wants, words and all.
+
+The content is opened with its key, one cube at a time, and what the index
+would keep of it is compared by digest with what it keeps. A cube that changed
+after the index's position may wait: the next recall brings it in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from memos_gov.domain import ids
+from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, facts_type
+from memos_gov.errors import CorruptionError, NotFoundError
+from memos_gov.fsck.report import REBUILD, Findings
+from memos_gov.materializers.plan import has_entry, index_entry, is_indexed
+from memos_gov.ports import CubeIndex, IndexedCube, IndexEntry, Snapshot, Tables
+from memos_gov.sealing import Sealer
+
+PAGE_CUBES = 200
+Name = tuple[str, str]
+
+
+class Wanted(NamedTuple):
+    """What the index should hold of a cube: None where that cannot be told or may wait."""
+
+    name: Name
+    entry: IndexEntry | None
+
+
+def check_index(
+    tables: Tables, sealer: Sealer, index: CubeIndex, end: int, findings: Findings
+) -> None:
+    """Compare an index with what `tables`, which have come to `end`, say it should hold."""
+    for place in index.damaged():
+        message = "contradicts the rest of the index"
+        findings.add(f"index.db {place}", "index", message, REBUILD)
+    position = index.position()
+    if position >= end:
+        message = f"has come to {position}, but the log ends at {end - 1}"
+        findings.add("index.db position", "index", message, REBUILD)
+        return
+    wanted, kept = _wanted(tables, sealer, position), iter(index.entries())
+    one, other = next(wanted, None), next(kept, None)
+    while one is not None or other is not None:
+        name = min(x for x in (one and one.name, other and _name(other)) if x is not None)
+        mine = one if one is not None and one.name == name else None
+        its = other if other is not None and _name(other) == name else None
+        _compare(name, mine, its, index, findings)
+        one = next(wanted, None) if mine is not None else one
+        other = next(kept, None) if its is not None else other
+
+
+def _name(cube: IndexedCube) -> Name:
+    return cube.tenant, cube.cube_id
+
+
+def _compare(
+    name: Name,
+    wanted: Wanted | None,
+    kept: IndexedCube | None,
+    index: CubeIndex,
+    findings: Findings,
+) -> None:
+    """Compare what is wanted of one cube with what is kept of it."""
+    place = f"index.db ({', '.join(name)})"
+    if wanted is None:
+        findings.add(place, "index", "is in the index and should not be", REBUILD)
+    elif wanted.entry is None:
+        findings.counts["index_waits"] += 1
+    elif kept is None:
+        findings.add(place, "index", "is not in the index and should be", REBUILD)
+    elif index.digest(wanted.entry) != kept.digest:
+        findings.add(place, "index", "is not in the index as the plan wants it", REBUILD)
+    else:
+        findings.counts["indexed"] += 1
+
+
+def _wanted(tables: Tables, sealer: Sealer, position: int) -> Iterator[Wanted]:
+    """Yield every cube that the plan wants an entry of, in order of tenant and cube."""
+    reached = _indexes_at(tables, position)
+    for page in _cubes(tables):
+        facts = _newest(tables, page)
+        with tables.snapshot() as snapshot:
+            for name in page:
+                tenant, cube = name
+                c_at, content = facts.get(ids.content_stream(tenant, cube), (0, None))
+                g_at, governance = facts.get(ids.governance_stream(tenant, cube), (0, None))
+                waits = max(c_at, g_at) > reached.get(tenant, -1)
+                if isinstance(content, ContentFacts) and isinstance(governance, GovernanceFacts):
+                    yield from _of_cube(snapshot, sealer, name, content, governance, waits=waits)
+
+
+def _of_cube(
+    snapshot: Snapshot,
+    sealer: Sealer,
+    name: Name,
+    content: ContentFacts,
+    governance: GovernanceFacts,
+    *,
+    waits: bool,
+) -> Iterator[Wanted]:
+    """Yield what the plan wants of a cube; nothing where it was erased or its key is gone."""
+    tenant, cube = name
+    text = None
+    if not has_entry(governance) and not waits:
+        return
+    if not waits and is_indexed(content, governance):
+        try:
+            text = _text(snapshot, sealer, tenant, cube, content)
+        except NotFoundError:
+            return
+        except CorruptionError:  # the payload is a finding of its own
+            waits = True
+    yield Wanted(name, None if waits else index_entry(tenant, cube, content, governance, text))
+
+
+def _text(
+    snapshot: Snapshot, sealer: Sealer, tenant: str, cube: str, content: ContentFacts
+) -> str | None:
+    stored = snapshot.content_event(tenant, cube, content.event_index)
+    if stored is None or stored.sealed is None or stored.key_id is None:
+        return None
+    return sealer.open_content(stored, tenant).content
+
+
+def _indexes_at(tables: Tables, position: int) -> dict[str, int]:
+    """Return the newest index of each tenant at an offset of the log."""
+    from sqlalchemy import func, select
+
+    from memos_gov.projections.tables import OutcomeRow, table_of
+
+    table = table_of(OutcomeRow)
+    query = select(table.c.tenant, func.max(table.c.idx)).where(table.c.log_offset <= position)
+    with tables.connection() as connection:
+        rows = connection.execute(query.group_by(table.c.tenant))
+        return {tenant: -1 if idx is None else idx for tenant, idx in rows}
+
+
+def _newest(tables: Tables, cubes: Sequence[Name]) -> dict[str, tuple[int, Facts]]:
+    """Return stream -> (index since which they hold, facts) of some cubes."""
+    from sqlalchemy import select
+
+    from memos_gov.projections.tables import FactsRow, StreamRow, table_of
+
+    facts, stream = table_of(FactsRow), table_of(StreamRow)
+    named = [s for t, c in cubes for s in (ids.content_stream(t, c), ids.governance_stream(t, c))]
+    current = (stream.c.stream == facts.c.stream) & (stream.c.version == facts.c.version)
+    query = select(facts.c.stream, facts.c.idx, facts.c.doc).join(stream, current)
+    with tables.connection() as connection:
+        return {
+            name: (idx, msgspec.json.decode(doc, type=facts_type(name)))
+            for name, idx, doc in connection.execute(query.where(facts.c.stream.in_(named)))
+        }
+
+
+def _cubes(tables: Tables) -> Iterator[list[Name]]:
+    """Yield the names of all cubes in order, a page at a time."""
+    from sqlalchemy import select, tuple_
+
+    from memos_gov.projections.tables import CubeRow, table_of
+
+    table, after = table_of(CubeRow), ("", "")
+    query = select(table.c.tenant, table.c.cube).order_by(table.c.tenant, table.c.cube)
+    while True:
+        beyond = tuple_(table.c.tenant, table.c.cube) > after
+        with tables.connection() as connection:
+            rows = connection.execute(query.where(beyond).limit(PAGE_CUBES))
+            page = [(row.tenant, row.cube) for row in rows]
+        if not page:
+            return
+        yield page
+        after = page[-1]

@@ -1,0 +1,28 @@
+"""A folder with a varied life, made once, and a copy of it that a test may spoil."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import memos_gov
+from tests.lives import a_varied_life
+
+
+@pytest.fixture(scope="session")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a closed folder with a varied life, its views and its index caught up."""
+    folder = tmp_path_factory.mktemp("fsck") / "data"
+    with memos_gov.init(folder) as gov:
+        a_varied_life(gov)
+        gov.rooms.follower.catch_up()
+        gov.rooms.index_follower.catch_up()
+    return folder
+
+
+@pytest.fixture
+def folder(lived: Path, tmp_path: Path) -> Path:
+    """Return a copy that a test may spoil."""
+    return Path(shutil.copytree(lived, tmp_path / "data"))
