@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -181,6 +181,12 @@ def _ask(session: Session, question: str, as_of: AsOf | None, **about: object) -
     return found
 
 
+def _cell(column: str, row: dict[str, Any]) -> object:
+    """Return a value of a row; one that a `value` column holds is named by its row."""
+    name = row.get("name", column) if column == "value" else column
+    return value_of(name, row[column])
+
+
 def _answer(screen: Screen, found: Audit) -> None:
     """Draw the rows of an answer without the columns that say nothing in any of them."""
     rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
@@ -190,14 +196,13 @@ def _answer(screen: Screen, found: Audit) -> None:
     if not rows:
         screen.line("none")
     elif len(said) <= COLUMNS_MAX:
-        screen.table(names, ([value_of(name, row[name]) for name in said] for row in rows))
+        screen.table(names, ([_cell(name, row) for name in said] for row in rows))
     else:
         for place, row in enumerate(rows):
             if place:
                 screen.line("")
             screen.fields(
-                (name, value_of(column, row[column]))
-                for name, column in zip(names, said, strict=True)
+                (name, _cell(column, row)) for name, column in zip(names, said, strict=True)
             )
     if policies:
         screen.fields([("policy", policies)])

@@ -13,7 +13,7 @@ from memos_gov.queries.asking import Evidence
 
 COLUMNS = (
     "relation",
-    "steps",
+    "distance",
     "cube",
     "source",
     "pathway",
@@ -30,9 +30,9 @@ def derived(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[
     """
     Return one row a derivation: first those that led to a cube, then those it led to.
 
-    `steps` counts from the cube asked about; `state` and `label` are of the
-    source in the first kind and of what was made in the second. As of a
-    moment, what had been made by then, and how it stood.
+    `distance` counts derivations from the cube asked about; `state` and
+    `label` are of the source in the first kind and of what was made in the
+    second. As of a moment, what had been made by then, and how it stood.
 
     Raises:
         InvalidCommandError: No cube is named, or a person is; nothing was written.
@@ -52,11 +52,11 @@ def derived(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[
 
 def _edges(evidence: Evidence, cube: str, relation: str, last: int) -> Iterator[tuple[Any, ...]]:
     """Yield the derivations on the way up or down, nearest first, each once."""
-    frontier, seen, steps = [cube], {cube}, 0
+    frontier, seen, distance = [cube], {cube}, 0
     while frontier:
-        steps += 1
+        distance += 1
         edges = list(_step(evidence, frontier, relation, last))
-        yield from ((relation, steps, *edge) for edge in edges)
+        yield from ((relation, distance, *edge) for edge in edges)
         reached = [edge[1] if relation == MADE_OF else edge[0] for edge in edges]
         frontier = sorted(set(reached) - seen)
         seen.update(frontier)
