@@ -16,7 +16,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import embedded, erasing, ingest, past, policy, process, proofs, recall, report
+from bench import (
+    embedded,
+    erasing,
+    ingest,
+    past,
+    policy,
+    process,
+    proofs,
+    recall,
+    report,
+    retention,
+)
 from bench.measure import Bench, Figure
 
 SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
@@ -25,6 +36,7 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "recall": recall.measure,
     "past": past.measure,
     "proofs": proofs.measure,
+    "retention": retention.measure,
     "erasing": erasing.measure,
     "ingest": ingest.measure,
     "process": process.measure,

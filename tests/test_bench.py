@@ -78,6 +78,7 @@ def test_list_of_subjects_is_printed_and_measures_nothing(
         "recall",
         "past",
         "proofs",
+        "retention",
         "erasing",
         "ingest",
         "process",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -19,9 +20,10 @@ from memos_gov.domain.commands import RememberCube, make
 from memos_gov.projections.tables import EventRow, table_of
 from memos_gov.proposer import new_command_id
 from memos_gov.service import Service
-from tests.clocks import YEAR, Turned
+from tests.clocks import Turned
 
-CUBES, KILLS_MAX = 700, 40
+CUBES, KILLS_MAX = 450, 40
+EXPIRED, ERASED = 2922, 2955
 RUN = """
 import sys
 from datetime import UTC, datetime, timedelta
@@ -29,7 +31,7 @@ import memos_gov
 
 class Ahead:
     def now(self):
-        return datetime.now(UTC) + timedelta(days=2922)
+        return datetime.now(UTC) + timedelta(days=int(sys.argv[2]))
 
 with memos_gov.open(sys.argv[1], clock=Ahead()) as gov:
     print("open", flush=True)
@@ -53,9 +55,9 @@ def fill(gov: Service) -> None:
     gov.rooms.governor.handle_many(owner.caller, commands)
 
 
-def killed(folder: Path, chance: random.Random) -> bool:
+def killed(folder: Path, chance: random.Random, days: int) -> bool:
     """Run the schedule in a process that is killed at some moment; return whether it ended."""
-    command = [sys.executable, "-c", RUN, str(folder)]
+    command = [sys.executable, "-c", RUN, str(folder), str(days)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert "open\n" == run.stdout.readline()
@@ -64,30 +66,29 @@ def killed(folder: Path, chance: random.Random) -> bool:
         return "done" in run.stdout.read()
 
 
-def expired(gov: Service) -> Counter[str]:
-    """Return how often each cube expired."""
+def counted(gov: Service, event_type: str) -> Counter[str]:
+    """Return how often each cube has an event of a type."""
     table = table_of(EventRow)
     with gov.rooms.governor.tables.connection() as connection:
-        rows = connection.execute(select(table.c.header).where(table.c.type == "CubeExpired"))
+        rows = connection.execute(select(table.c.header).where(table.c.type == event_type))
         return Counter(msgspec.json.decode(row.header)["cube"] for row in rows)
 
 
 @pytest.mark.slow
 def test_run_killed_at_any_moment_is_gone_on_with_and_ends(folder: Path) -> None:
-    """Between and within pages: in the end each cube expired once, and nothing is due."""
+    """Between and within pages, expiring and erasing: each cube once, and nothing is left."""
     with memos_gov.open(folder) as gov:
         fill(gov)
-    chance, ends, kills = random.Random(11), False, 0
-    while not ends and kills < KILLS_MAX:
-        ends = killed(folder, chance)
-        kills += not ends
-
-    clock = Turned()
-    clock.turn(days=8 * YEAR.days + 9)
-    with memos_gov.open(folder, clock=clock) as gov:
-        left = gov.schedule(clock.now()).done
-        counted = expired(gov)
-
-    assert kills > 1
-    assert ends or left
-    assert (CUBES, {1}) == (len(counted), set(counted.values()))
+    chance, clock = random.Random(11), Turned()
+    for days, event_type in ((EXPIRED, "CubeExpired"), (ERASED, "CubeErased")):
+        ends, kills = False, 0
+        while not ends and kills < KILLS_MAX:
+            ends = killed(folder, chance, days)
+            kills += not ends
+        clock.ahead = timedelta(days=days, hours=1)
+        with memos_gov.open(folder, clock=clock) as gov:
+            left = gov.schedule(clock.now()).done
+            found = counted(gov, event_type)
+        assert kills > 1
+        assert ends or left
+        assert (CUBES, {1}) == (len(found), set(found.values()))

@@ -18,7 +18,11 @@ STRUCK = "struck"
 
 
 class AccessesView:
-    """One row a cube that was read, struck out or refused; one for a refusal without a cube."""
+    """
+    One row a cube that was read, struck out or refused, and one for a refusal without a cube.
+
+    An erasure that had to keep a cube was refused for it.
+    """
 
     name = "accesses"
 
@@ -37,6 +41,9 @@ def _rows(item: Decided) -> Iterator[dict[str, Any]]:
             yield from _read(item, record, event)
         elif isinstance(event, e.CommandRefused):
             yield from _refused(item, record, event)
+        elif isinstance(event, e.CubeRestricted) and event.reasons:
+            verdict = record.data.verdict.by_target.get(event.cube) if record.data.verdict else None
+            yield _row(item, record, "erase", event.cube, "refuse", event.reasons, verdict)
 
 
 def _read(item: Decided, record: codec.Record, event: e.CubesRead) -> Iterator[dict[str, Any]]:

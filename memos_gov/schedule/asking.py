@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from memos_gov.attempt import Attempt
 from memos_gov.domain import ids, questions
@@ -25,6 +26,7 @@ class Asked(msgspec.Struct, frozen=True):
     verdict: RetentionVerdict
     case: str | None = None
     review: CaseFacts | None = None
+    erasing: bool = False
 
     @property
     def cube(self) -> str:
@@ -34,6 +36,8 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def standing(self) -> Standing:
         """What stands between what is due and its being done."""
+        if self.erasing:
+            return "erasing"
         if not self.verdict.review:
             return "due"
         return "review" if self.review is None else _STANDINGS.get(self.review.state, "waiting")
@@ -75,14 +79,17 @@ def ask(attempt: Attempt, tables: Tables, cubes: Sequence[str], moment: int) -> 
     """
     held_at = max(moment, attempt.now)
     used = last_uses(tables, attempt.tenant, cubes)
-    asked = {
-        cube.cube: questions.retained(cube, held_at, last_used_at=used.get(cube.cube))
-        for cube in attempt.cubes(cubes).values()
-    }
-    verdicts = attempt.judge.retention(attempt.tenant, moment, list(asked.values()))
-    for cube, question in asked.items():
+    known = attempt.cubes(cubes)
+    asked = [
+        questions.retained(cube, held_at, last_used_at=used.get(cube.cube))
+        for cube in known.values()
+    ]
+    verdicts = attempt.judge.retention(attempt.tenant, moment, asked)
+    for question in asked:
+        cube = question["id"]
         if cube in verdicts:  # a cube that the answer leaves out is kept
-            yield _reviewed(attempt, Asked(question, verdicts[cube]), moment)
+            one = Asked(question, verdicts[cube], erasing=known[cube].erasing)
+            yield _reviewed(attempt, one, moment)
 
 
 def _reviewed(attempt: Attempt, asked: Asked, moment: int) -> Asked:
@@ -93,7 +100,8 @@ def _reviewed(attempt: Attempt, asked: Asked, moment: int) -> Asked:
     case = ids.disposal_case_id(asked.cube, verdict.due)
     review = attempt.get(ids.case_stream(attempt.tenant, case), CaseFacts)
     if review is None or review.state != "approved":
-        return Asked(asked.question, verdict, case, review)
+        return replace(asked, case=case, review=review)
     question = {**asked.question, "approved": True}
     found = attempt.judge.retention(attempt.tenant, moment, [question])
-    return Asked(question, found.get(asked.cube, verdict), case, review)
+    verdict = found.get(asked.cube, verdict)
+    return replace(asked, question=question, verdict=verdict, case=case, review=review)

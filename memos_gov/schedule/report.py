@@ -8,7 +8,7 @@ import msgspec
 
 from memos_gov.domain.verdicts import Disposal, Step
 
-Standing = Literal["due", "review", "waiting", "rejected"]
+Standing = Literal["due", "review", "waiting", "rejected", "erasing"]
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,8 +16,8 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     A cube of which something is due by the moment asked for, and how that follows.
 
     `due` (seconds) is when it was; `standing` says whether it would be done
-    (`due`), whether a review would be opened first (`review`), or whether
-    one waits for an answer or was answered with no.
+    (`due`), whether a review would be opened first (`review`), whether one
+    waits for an answer or was answered with no, or that its erasure is under way.
     """
 
     cube: str
@@ -33,9 +33,10 @@ class ScheduleReport(msgspec.Struct, frozen=True, kw_only=True):
     """
     A run over one tenant; `now` (seconds) is the moment by which things were due.
 
-    `done` counts cubes by what became of them: archived, expired, erased;
-    dated (asked again, and due at another time); reviews opened, waiting,
-    rejected; overtaken (they kept moving, and are left to the next run). `due`
+    `done` counts cubes by what became of them: archived, expired, erased, kept
+    (by policy's plan of the erasure); dated (asked again, and due at another
+    time); reviews opened, waiting, rejected; erasing (not finished yet);
+    overtaken (they kept moving, and are left to the next run). `due`
     lists what is due, for a dry run only. `index` is that of the run's own
     record, -1 for a dry run.
     """

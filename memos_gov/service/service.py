@@ -185,7 +185,8 @@ class Service:
 
         tenant = self.rooms.settings.tenant if tenant is None else tenant
         self._require_tenant(tenant)
-        run = Scheduler(self.rooms.governor, self.rooms.follower, tenant)
+        rooms = self.rooms
+        run = Scheduler(rooms.governor, rooms.follower, rooms.eraser, tenant)
         return run.run(now, dry_run=dry_run, progress=progress)
 
     def roll_back_policy(

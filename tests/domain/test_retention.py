@@ -16,6 +16,7 @@ from memos_gov.domain.lifecycle import STATES, State
 from memos_gov.domain.verdicts import UNDECIDED, RetentionVerdict, Step
 from tests.domain.given import (
     ALLOWED,
+    COMMAND_ID,
     CUBE,
     NOW,
     Decision,
@@ -132,3 +133,69 @@ def test_run_says_until_when() -> None:
     (draft,) = decide(command, situation(command, {}), ALLOWED)
 
     assert e.ScheduleFollowed(until=1_793_491_200) == draft.event
+
+
+# --- Erasures ---------------------------------------------------------------------
+
+ENDS = replace(DUE, action="erase")
+ERASURE = ids.erasure_id_of(COMMAND_ID)
+
+
+def asked_to_end(*cubes: str, erasing: bool = False, **facts: Any) -> Drafts:
+    """Return what is decided about cubes, all alike."""
+    at = situation(DISPOSE, fold(remembered()))
+    assert at.cube is not None
+    alike = replace(at.cube, governance=replace(at.cube.governance, erasing=erasing))
+    there = tuple(replace(alike, cube=cube) for cube in cubes)
+    return decide(
+        c.EraseDue(cubes=cubes or ("c_none",)), replace(at, cubes=there, **facts), ALLOWED
+    )
+
+
+def test_cubes_that_are_due_to_end_are_one_erasure() -> None:
+    """Asked for, with the derivation of each, and restricted at once."""
+    drafts = asked_to_end("c_b", "c_a", retentions={"c_a": ENDS, "c_b": ENDS})
+
+    requested, *others = events(drafts)
+    assert requested == e.ErasureRequested(
+        erasure=ERASURE, subject=None, cube=None, cubes=("c_a", "c_b")
+    )
+    assert isinstance(drafts[0].payload, e.ErasureReason)
+    assert [
+        e.scheduled("c_b", "standard", ENDS),
+        e.scheduled("c_a", "standard", ENDS),
+        *(e.CubeRestricted(cube=cube, erasure=ERASURE, reasons=()) for cube in ("c_a", "c_b")),
+    ] == others
+
+
+def test_cube_that_is_due_to_end_alone_is_named_by_its_erasure() -> None:
+    """As when a person asks for it."""
+    requested = events(asked_to_end(CUBE, retentions={CUBE: ENDS}))[0]
+
+    assert CUBE == requested.cube  # type: ignore[attr-defined]
+
+
+def test_approvals_of_what_ends_are_spent_with_it() -> None:
+    """Each for its own cube."""
+    drafts = asked_to_end(CUBE, retentions={CUBE: ENDS}, reviews=(CASE,))
+
+    assert e.ReviewUsed(case=CASE) == events(drafts)[-1]
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [DUE, replace(ENDS, due=NOW + 1), replace(ENDS, review=True), UNDECIDED],
+)
+def test_erasure_of_anything_that_is_not_due_to_end_ends_nothing(
+    verdict: RetentionVerdict,
+) -> None:
+    """One among many is enough, and so is a cube that policy said nothing about."""
+    refused(asked_to_end(CUBE, retentions={CUBE: verdict}), "not_due")
+    refused(asked_to_end(CUBE, "c_b", retentions={CUBE: ENDS, "c_b": verdict}), "not_due")
+    refused(asked_to_end(CUBE, "c_b", retentions={CUBE: ENDS}), "not_due")
+    refused(asked_to_end(retentions={}), "not_due")
+
+
+def test_erasure_of_what_is_being_erased_is_refused() -> None:
+    """An erasure is asked for once."""
+    refused(asked_to_end(CUBE, erasing=True, retentions={CUBE: ENDS}), "erasure_open")

@@ -263,6 +263,21 @@ def test_audit_hold_attempts_lists_who_tried_what(
     assert () == owner.audit("hold-attempts", since=clock.now()).rows
 
 
+def test_audit_hold_attempts_lists_an_erasure_that_a_hold_stopped_with_who_asked(
+    gov: Service, owner: Actor
+) -> None:
+    """The person, not the worker that had to keep the cube."""
+    cube = remember(owner, subjects=["customer-17"])
+    owner.hold(matter="M-1", subject="customer-17")
+    owner.forget(subject="customer-17", reason="request 1")
+
+    (row,) = as_dicts(owner.audit("hold-attempts"))
+
+    assert ("owner", "erase", cube, ["legal_hold"]) == tuple(
+        row[c] for c in ("actor", "action", "cube", "reasons")
+    )
+
+
 # --- All of them ------------------------------------------------------------------
 
 

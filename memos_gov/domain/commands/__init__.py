@@ -67,6 +67,7 @@ from memos_gov.domain.commands.people import (
 from memos_gov.domain.commands.reading import ListCubes, ReadCube, ReadHistory, RecallCubes
 from memos_gov.domain.commands.retention import (
     DisposeCube,
+    EraseDue,
     FollowSchedule,
     ScheduleCube,
     TriggerRetention,
@@ -98,6 +99,7 @@ __all__ = [
     "CubeId",
     "DisposeCube",
     "EraseCube",
+    "EraseDue",
     "EraseSubject",
     "FollowSchedule",
     "FreezeCube",

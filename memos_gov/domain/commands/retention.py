@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from memos_gov.domain.commands.command import Command
 from memos_gov.domain.commands.cubes import OnCube
+from memos_gov.domain.commands.fields import CubeId
 
 
 class TriggerRetention(OnCube):
@@ -36,3 +37,11 @@ class DisposeCube(OnCube):
     """Do what is due for a cube."""
 
     ACTION: ClassVar[str] = "dispose"
+
+
+class EraseDue(Command):
+    """Erase cubes whose erasure is due; the schedule's own, nobody can send it."""
+
+    ACTION: ClassVar[str] = "dispose"
+
+    cubes: tuple[CubeId, ...] = Field(min_length=1)

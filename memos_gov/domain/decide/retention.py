@@ -7,10 +7,12 @@ from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.commands import seconds
 from memos_gov.domain.decide.deciding import decided, one
+from memos_gov.domain.decide.erasures import ERASURE_OPEN
 from memos_gov.domain.decide.refusing import refuse
 from memos_gov.domain.decide.situation import Drafts, Situation
 from memos_gov.domain.lifecycle import State, may_become
 
+REASON = "due by the retention schedule"
 _ENDS: dict[str, tuple[type[e.CubeArchived | e.CubeExpired], State]] = {
     "archive": (e.CubeArchived, "archived"),
     "expire": (e.CubeExpired, "expired"),
@@ -57,6 +59,33 @@ def _(command: c.DisposeCube, at: Situation) -> Drafts:
         return refuse(command, "transition_not_allowed")
     # The derivation of what is done stands before it; what comes next is added behind.
     return (e.Draft(_scheduled(at)), e.Draft(event(cube=command.cube)))
+
+
+@decided.register
+def _(command: c.EraseDue, at: Situation) -> Drafts:
+    if any(cube.erasing for cube in at.cubes):
+        return refuse(command, ERASURE_OPEN)
+    if not at.cubes or not all(_is_to_be_erased(cube.cube, at) for cube in at.cubes):
+        return refuse(command, "not_due")
+    erasure, cubes = ids.erasure_id_of(at.command_id), tuple(sorted(x.cube for x in at.cubes))
+    only = cubes[0] if len(cubes) == 1 else None
+    requested = e.ErasureRequested(erasure=erasure, subject=None, cube=only, cubes=cubes)
+    said = (
+        e.scheduled(x.cube, x.governance.retention_class, at.retentions[x.cube]) for x in at.cubes
+    )
+    return (
+        e.Draft(requested, e.ErasureReason(reason=REASON)),
+        *(e.Draft(event) for event in said),
+        *(e.Draft(e.CubeRestricted(cube=x, erasure=erasure, reasons=())) for x in cubes),
+        *(e.Draft(e.ReviewUsed(case=case)) for case in at.reviews),
+    )
+
+
+def _is_to_be_erased(cube: str, at: Situation) -> bool:
+    verdict = at.retentions.get(cube)
+    if verdict is None or verdict.review:
+        return False
+    return verdict.action == "erase" and verdict.is_due(at.now)
 
 
 def _scheduled(at: Situation) -> e.RetentionScheduled:

@@ -101,6 +101,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     matter: MatterFacts | None = None
     case: CaseFacts | None = None
     retention: RetentionVerdict | None = None
+    retentions: Mapping[str, RetentionVerdict] = {}
+    reviews: tuple[str, ...] = ()
     policy: str = ""
     approval: str | None = None
     erasing: bool = False
