@@ -3,7 +3,8 @@
 
 A file is written aside and renamed, so that whoever reads sees it whole.
 Nothing is synced: all of it is made of the log, whoever reads a tile holds it
-against a signed root, and what a power cut damaged is made again.
+against a signed root, and what a power cut damaged is made again. What a kill
+left aside (`.new`) is no file of the log, and goes with the next rebuild.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from memos_gov.errors import UnavailableError, remedy_of
 
 _PATH = re.compile(r"[a-z]+|tile/(?:entries|[0-9]{1,2})/(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/[0-9]{1,3})?")
+_ASIDE = ".new"
 _TENANT = re.compile(r"[a-z0-9_][a-z0-9-]*")
 
 
@@ -48,7 +50,7 @@ class FileTileStore:
 
     def _put(self, place: Path, body: bytes) -> None:
         """Write a file aside, only its owner's to read, and rename it."""
-        aside = f"{place}.{os.getpid()}.{threading.get_ident()}"
+        aside = f"{place}.{os.getpid()}.{threading.get_ident()}{_ASIDE}"
         try:
             descriptor = _created(aside)
         except FileNotFoundError:
@@ -77,7 +79,7 @@ class FileTileStore:
         """See `TileStore.paths`."""
         place = self._place(tenant, "checkpoint").parent
         try:
-            found = [path for path in place.rglob("*") if not path.is_dir()]
+            found = [p for p in place.rglob("*") if not p.is_dir() and p.suffix != _ASIDE]
         except OSError as error:
             raise _unavailable(place, "read", error) from error
         return sorted(path.relative_to(place).as_posix() for path in found)

@@ -56,3 +56,15 @@ def test_path_that_is_none_of_the_format_is_never_touched(tmp_path: Path, path: 
     """A path comes from a number, never from a caller."""
     with pytest.raises(AssertionError):
         FileTileStore(tmp_path).write(TENANT, [(path, b"x")])
+
+
+def test_file_that_a_kill_left_aside_is_no_file_of_the_log(tmp_path: Path) -> None:
+    """It is found by nobody, and goes when the tiles are made again."""
+    store = FileTileStore(tmp_path / "tiles")
+    store.write(TENANT, [("tile/0/000.p/3", b"x" * 96)])
+    left = tmp_path / "tiles" / TENANT / "tile" / "0" / "000.p" / "4.123.456.new"
+    left.write_bytes(b"half")
+
+    assert ["tile/0/000.p/3"] == store.paths(TENANT)
+    store.clear()
+    assert not left.exists()
