@@ -73,6 +73,15 @@ class FileTileStore:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
 
+    def paths(self, tenant: str) -> list[str]:
+        """See `TileStore.paths`."""
+        place = self._place(tenant, "checkpoint").parent
+        try:
+            found = [path for path in place.rglob("*") if not path.is_dir()]
+        except OSError as error:
+            raise _unavailable(place, "read", error) from error
+        return sorted(path.relative_to(place).as_posix() for path in found)
+
     def clear(self, tenant: str | None = None) -> None:
         """See `TileStore.clear`."""
         place = self._folder

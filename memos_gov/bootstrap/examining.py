@@ -25,7 +25,16 @@ from memos_gov.backends.sqlite.operations import SqlitePointers
 from memos_gov.backends.sqlite.soundness import Schema, damage, differences, schema_made_by
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
-from memos_gov.bootstrap.opening import INDEX, LOG, OPERATIONS, TABLES, TABLES_POINTER, VAULT
+from memos_gov.backends.tiles import FileTileStore
+from memos_gov.bootstrap.opening import (
+    INDEX,
+    LOG,
+    OPERATIONS,
+    TABLES,
+    TABLES_POINTER,
+    TILES,
+    VAULT,
+)
 from memos_gov.errors import SettingsError, UnavailableError
 from memos_gov.fsck import PARTS, Examined, Findings, FsckReport, SmallFiles, examine
 from memos_gov.fsck.report import BRING_KEY, CORRECT, REBUILD, RESTORE, Progress
@@ -74,8 +83,9 @@ def verify_log(data: Path | str | None = None, *, progress: Progress | None = No
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return what changes when a database of the folder is written to."""
-    found = {path.name: path.stat() for path in folder.glob("*.db*")}
+    """Return what changes when a database or the tiles of the folder are written to."""
+    written = (*folder.glob("*.db*"), *folder.glob(f"{TILES}/*"))
+    found = {str(path): path.stat() for path in written}
     return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
 
 
@@ -101,8 +111,9 @@ class _Opening:
             live=self._tables(name),
             fresh=self._fresh,
             index=self._index(),
+            tiles=FileTileStore(self._folder / TILES),
             bundles=FilePolicyBundles(self._folder / "policies"),
-            files=self._small_files() if "folder" in self._parts else SmallFiles(),
+            files=self._small_files() if self._parts & {"folder", "tiles"} else SmallFiles(),
         )
 
     def _tables_name(self) -> str:
@@ -224,6 +235,8 @@ class _Opening:
         guarded = self._findings.guarded
         with guarded("keys/verifier", "key_file", BRING_KEY):
             public["verifier"] = files.public("verifier")
+        if "folder" not in self._parts:
+            return SmallFiles(public=public)
         with guarded("keys/recovery.pub", "key_file", BRING_KEY):
             public["recovery.pub"] = files.recovery_public()
         if (self._folder / "keys" / "recovery").exists():  # it may have been carried away

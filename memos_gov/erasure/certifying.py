@@ -40,7 +40,9 @@ def certificate(
     """
     facts = eraser.end_backups(tenant, erasure)
     at = _completed_at(facts)
-    said = statement(tenant, erasure, facts, told(governor, tenant, facts), completed_at=at)
+    said = statement(
+        tenant, erasure, facts, told(governor.log, governor.tables, tenant, facts), completed_at=at
+    )
     if statement_digest(said) != facts.statement:
         msg = "the log no longer gives the statement of this erasure"
         raise CorruptionError(msg, place=f"{tenant} {erasure}")

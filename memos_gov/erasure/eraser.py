@@ -229,7 +229,7 @@ class Step:
     @property
     def told(self) -> Told:
         """What its pages decided."""
-        return told(self._governor, self.tenant, self.facts)
+        return told(self._governor.log, self._governor.tables, self.tenant, self.facts)
 
     @property
     def now(self) -> int:

@@ -13,6 +13,7 @@ from memos_gov.domain.facts import ErasureFacts
 from memos_gov.erasure.report import Erasure, Kept
 from memos_gov.errors import NotFoundError
 from memos_gov.governor import Governor
+from memos_gov.ports import EventLog, Tables
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +42,7 @@ def facts_of(governor: Governor, tenant: str, erasure: str) -> ErasureFacts:
 def report_of(governor: Governor, tenant: str, erasure: str) -> Erasure:
     """Return an erasure as it stands; errors as `facts_of`."""
     facts = facts_of(governor, tenant, erasure)
-    decided = told(governor, tenant, facts)
+    decided = told(governor.log, governor.tables, tenant, facts)
     return Erasure(
         id=erasure,
         state=facts.state,
@@ -57,12 +58,12 @@ def report_of(governor: Governor, tenant: str, erasure: str) -> Erasure:
     )
 
 
-def told(governor: Governor, tenant: str, facts: ErasureFacts) -> Told:
+def told(log: EventLog, tables: Tables, tenant: str, facts: ErasureFacts) -> Told:
     """Return what the pages of an erasure decided; of two words about a cube the newer counts."""
     erased: set[str] = set()
     kept: dict[str, Kept] = {}
     policies: dict[str, None] = {}
-    for record, events in _pages(governor, tenant, facts):
+    for record, events in _pages(log, tables, tenant, facts):
         verdict = record.data.verdict
         assert verdict is not None
         policies[verdict.policy] = None
@@ -80,7 +81,7 @@ def told(governor: Governor, tenant: str, facts: ErasureFacts) -> Told:
 
 
 def _pages(
-    governor: Governor, tenant: str, facts: ErasureFacts
+    log: EventLog, tables: Tables, tenant: str, facts: ErasureFacts
 ) -> Iterator[tuple[codec.Record, tuple[e.Event, ...]]]:
     """Yield the records of the pages of an erasure, in order."""
     from sqlalchemy import select
@@ -90,8 +91,8 @@ def _pages(
     outcome = table_of(OutcomeRow)
     query = select(outcome.c.partition, outcome.c.log_offset).where(outcome.c.tenant == tenant)
     for index in facts.pages:
-        with governor.tables.connection() as connection:
+        with tables.connection() as connection:
             at = connection.execute(query.where(outcome.c.idx == index)).one()
-        parsed = parse(governor.log.read(at.partition, at.log_offset, 1)[0])
+        parsed = parse(log.read(at.partition, at.log_offset, 1)[0])
         assert parsed.record is not None
         yield parsed.record, parsed.events

@@ -8,6 +8,8 @@ in this folder and can be looked at alone:
     vault     keys.py      every key, and every payload with its key
     tables    tables.py    everything certified again and compared row by row
     index     index.py     every entry, from the content opened with its key
+    tiles     tiles.py     every tile from its leaves, and the heads beside them
+    erasures  erasures.py  every certificate's statement, from the log
     policies  policies.py  every bundle that decided or is kept
     folder    folder.py    key files and defaults
 
@@ -27,20 +29,23 @@ from memos_gov.domain import ids
 from memos_gov.domain.events import LogFounded
 from memos_gov.errors import CorruptionError
 from memos_gov.follow import mac_secret
+from memos_gov.fsck.erasures import check_erasures
 from memos_gov.fsck.folder import SmallFiles, check_folder
 from memos_gov.fsck.index import check_index
 from memos_gov.fsck.keys import KeyCheck, check_followed, check_vault
 from memos_gov.fsck.policies import check_policies
 from memos_gov.fsck.records import RecordCheck, check_stored
-from memos_gov.fsck.report import REBUILD, RESTORE, Finding, Findings, FsckReport
+from memos_gov.fsck.report import KEEP, REBUILD, RESTORE, Finding, Findings, FsckReport
 from memos_gov.fsck.tables import certify_again, compare
+from memos_gov.fsck.tiles import check_tiles
 from memos_gov.fsck.walk import Check, walk
-from memos_gov.ports import CubeIndex, EventLog, KeyStore, PolicyBundles, Tables
+from memos_gov.ports import CubeIndex, EventLog, KeyStore, PolicyBundles, Tables, TileStore
 from memos_gov.sealing import Sealer
 
 __all__ = ["PARTS", "Examined", "Finding", "Findings", "FsckReport", "SmallFiles", "examine"]
 
-PARTS = ("log", "vault", "tables", "index", "policies", "folder")
+PARTS = ("log", "vault", "tables", "index", "tiles", "erasures", "policies", "folder")
+NEED_TABLES = frozenset({"index", "tiles", "erasures"})
 LOG_KINDS = frozenset({"gap", "leaf", "tenant"})
 
 
@@ -58,6 +63,7 @@ class Examined:
     live: Tables | None
     fresh: Callable[[], Tables]
     index: CubeIndex | None
+    tiles: TileStore
     bundles: PolicyBundles
     files: SmallFiles
 
@@ -186,9 +192,16 @@ class _Examination:
         if "folder" in self._parts:
             with findings.guarded("keys", "key_file"):
                 check_folder(at.files, made, self._keys, at.bundles, findings)
+        if made is None or self._keys is None:
+            if self._parts & NEED_TABLES:
+                findings.skipped.append("index, tiles, erasures: there is nothing to compare with")
+            return
+        if "tiles" in self._parts:
+            with findings.guarded("tiles", "tile", REBUILD):
+                check_tiles(made, at.tiles, at.files.public.get("verifier", ""), findings)
+        if "erasures" in self._parts:
+            with findings.guarded("tables", "certificate", KEEP):
+                check_erasures(self._log, made, findings)
         if "index" in self._parts and at.index is not None:
-            if made is None or self._keys is None:
-                findings.skipped.append("index: there is nothing to compare it with")
-                return
             with findings.guarded("index.db", "index", REBUILD):
                 check_index(made, Sealer(self._keys), at.index, self._end, findings)

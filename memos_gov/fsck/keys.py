@@ -11,20 +11,19 @@ pool, or a process ended with them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from memos_gov.destroyer import read_followed
 from memos_gov.domain import ids
 from memos_gov.domain.codec import Envelope
 from memos_gov.domain.events import Event
-from memos_gov.domain.facts import GovernanceFacts
+from memos_gov.domain.facts import GovernanceFacts, SubjectFacts
 from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.fsck.report import DESTROY, REBUILD, RESTORE, Findings
+from memos_gov.fsck.streams import pages_of
 from memos_gov.fsck.walk import Seen
-from memos_gov.ports import EventLog, KeyStore, Tables
+from memos_gov.ports import EventLog, KeyStore, Snapshot, Tables
 from memos_gov.sealing import MONTH, Sealer, missing_names
-
-PAGE_STREAMS = 500
 
 
 def check_vault(keys: KeyStore, findings: Findings) -> None:
@@ -72,16 +71,21 @@ class KeyCheck:
             self._check_names()
 
     def _check_names(self) -> None:
-        """Check that the vault knows every person and matter that history is about."""
-        for streams in _pages_of(self._tables):
-            tenants = sorted({stream.partition("/")[0] for stream in streams})
-            with self._tables.snapshot() as snapshot:
-                for tenant in tenants:
-                    mine = [s for s in streams if s.startswith(f"{tenant}/")]
-                    for missing in missing_names(self._keys, snapshot, tenant, mine):
-                        place = f"vault.db name {missing} of {tenant}"
-                        message = "is not there: the vault is older than the log"
-                        self._findings.add(place, "vault", message, RESTORE, tenant=tenant)
+        """Check that the vault knows whom history is about, and no longer whom it erased."""
+        for page in pages_of(self._tables):
+            for tenant in sorted({stream.partition("/")[0] for stream in page}):
+                mine = [stream for stream in page if stream.startswith(f"{tenant}/")]
+                with self._tables.snapshot() as snapshot:
+                    missing = list(missing_names(self._keys, snapshot, tenant, mine))
+                    erased = _erased_people(snapshot, mine)
+                for name in missing:
+                    place = f"vault.db name {name} of {tenant}"
+                    message = "is not there: the vault is older than the log"
+                    self._findings.add(place, "vault", message, RESTORE, tenant=tenant)
+                for name in sorted(self._keys.names(tenant, erased)):
+                    place = f"vault.db name {name} of {tenant}"
+                    message = "is still there, although the person was erased"
+                    self._findings.add(place, "name_alive", message, DESTROY, tenant=tenant)
 
     def _erased(self, batch: Sequence[Seen]) -> frozenset[str]:
         """Return the governance streams, of cubes named by a batch, that say `erased`."""
@@ -165,20 +169,12 @@ def _governance_of(env: Envelope) -> str:
             return ""
 
 
-def _pages_of(tables: Tables) -> Iterator[list[str]]:
-    """Yield the names of all streams that have facts, in order, a page at a time."""
-    from sqlalchemy import select
-
-    from memos_gov.projections.tables import StreamRow, table_of
-
-    table, after = table_of(StreamRow), ""
-    query = select(table.c.stream).order_by(table.c.stream).limit(PAGE_STREAMS)
-    while True:
-        with tables.connection() as connection:
-            page = [
-                str(row.stream) for row in connection.execute(query.where(table.c.stream > after))
-            ]
-        if not page:
-            return
-        yield page
-        after = page[-1]
+def _erased_people(snapshot: Snapshot, streams: Sequence[str]) -> set[str]:
+    """Return the opaque ids of the people among streams who were erased."""
+    people = [stream for stream in streams if stream.split("/")[1:2] == ["subject"]]
+    facts = snapshot.facts(people)
+    return {
+        stream.rpartition("/")[2]
+        for stream, (_, found) in facts.items()
+        if isinstance(found, SubjectFacts) and found.erased
+    }

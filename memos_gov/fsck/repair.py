@@ -14,7 +14,8 @@ import msgspec
 from memos_gov.fsck.report import WATCH, Finding, FsckReport
 
 SOURCES = ("log", "vault", "keys/kek")
-_HARMLESS = frozenset({"key_alive"})
+_HARMLESS = frozenset({"key_alive", "name_alive"})
+_WITNESSES = frozenset({"head", "certificate"})
 
 
 class RepairPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,5 +49,7 @@ def plan_of(report: FsckReport) -> RepairPlan:
 
 def _is_doubt(finding: Finding) -> bool:
     """Whether what a rebuild reads may not be believed; a record kept as evidence may."""
+    if finding.kind in _WITNESSES:
+        return True
     is_source = finding.place.startswith(SOURCES)
     return is_source and finding.kind not in _HARMLESS and finding.remedy != WATCH

@@ -17,6 +17,10 @@ KEEP = "Stop writing, keep the folder as it is, and compare it with a backup."
 REBUILD = "Run `memos-gov rebuild`: the log holds everything."
 RESTORE = "Bring the file back from a backup of this folder."
 WATCH = "Nothing was lost by it and nothing applied; find out who can write to log.db."
+OLDER = (
+    "Bring the newer log.db back. If it is lost, keep the signed head as evidence before "
+    "you run `memos-gov rebuild`."
+)
 DESTROY = "Open the folder with any command: what erasures ended is destroyed before all else."
 BRING_KEY = "Bring the key file back from where you keep it."
 CORRECT = "Correct memos-gov.toml: `memos-gov config` shows what is in force."

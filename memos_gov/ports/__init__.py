@@ -283,6 +283,9 @@ class TileStore(Protocol):
     def write(self, tenant: str, files: Iterable[tuple[str, bytes]]) -> None:
         """Put files in order, each whole or not at all; a full tile replaces its partial ones."""
 
+    def paths(self, tenant: str) -> list[str]:
+        """Return the paths of every file of a tenant, sorted."""
+
     def clear(self, tenant: str | None = None) -> None:
         """Remove every file of a tenant, or of all."""
 

@@ -92,7 +92,11 @@ def evidence_of(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tu
         row
         for name, facts in _erasures(evidence)
         if wanted in {None, name, facts.subject, facts.cube}
-        for row in _rows(name, facts, told(evidence.governor, evidence.tenant, facts))
+        for row in _rows(
+            name,
+            facts,
+            told(evidence.governor.log, evidence.governor.tables, evidence.tenant, facts),
+        )
     ]
     return index, rows
 
@@ -164,7 +168,12 @@ def requests(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple
 def _kept(evidence: Evidence, facts: ErasureFacts) -> Iterator[tuple[str, ...]]:
     """Yield why each cube had to be kept, by the newest page that spoke of it."""
     if facts.kept:
-        yield from (kept.reasons for kept in told(evidence.governor, evidence.tenant, facts).kept)
+        yield from (
+            kept.reasons
+            for kept in told(
+                evidence.governor.log, evidence.governor.tables, evidence.tenant, facts
+            ).kept
+        )
 
 
 def _deadline_s(evidence: Evidence) -> int:

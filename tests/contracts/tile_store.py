@@ -34,6 +34,15 @@ class TileStoreContract:
 
         assert files == {path: store.read(TENANT, path) for path in files}
 
+    def test_paths_of_a_tenant_are_those_of_all_its_files(self, store: TileStore) -> None:
+        """Sorted, and none of another tenant's; nothing before anything was written."""
+        assert [] == store.paths(TENANT)
+        paths = ["checkpoint", "position", tile_path(0, 0, 3), tile_path(1, 1_234_067)]
+        store.write(TENANT, [(path, b"x") for path in paths])
+        store.write("other", [("position", b"1")])
+
+        assert sorted(paths) == store.paths(TENANT)
+
     def test_file_that_was_never_written_is_none(self, store: TileStore) -> None:
         """Neither before anything was written nor beside what was."""
         assert store.read(TENANT, "checkpoint") is None

@@ -6,19 +6,23 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import memos_gov
+from memos_gov.backends.clock import SystemClock
 from memos_gov.bootstrap import fsck
 from memos_gov.errors import NotFoundError
+from memos_gov.leasing import LEASE_S
 from memos_gov.service import Service
 from tests.erasure.conftest import PERSON, PURPOSE
 from tests.erasure.memories import open_erasures, remembered, state, story
 
 CUBES, PAGE = 5, 2
+LATER_S = LEASE_S + 1
 # Places at which the process dies, by how often they are come to in one erasure.
 REQUEST, PAGES, CUSTODIANS = 1, 3, 5
 APPENDS = REQUEST + PAGES + CUSTODIANS + 1
@@ -38,10 +42,16 @@ STEPS = [
 ]
 WORKER = f"""
 import importlib, os, signal, sys
+from datetime import timedelta
 import memos_gov
+from memos_gov.backends.clock import SystemClock
 from memos_gov.erasure import pages
 
-folder, module, owner, name, count, when = sys.argv[1:]
+class Ahead(SystemClock):
+    def now(self):
+        return super().now() + timedelta(seconds=float(ahead))
+
+folder, module, owner, name, count, when, ahead = sys.argv[1:]
 kind, left = getattr(importlib.import_module(module), owner), [int(count)]
 pages.PAGE_CUBES_MAX = {PAGE}
 
@@ -56,7 +66,7 @@ def killing(inner):
         return done
     return outer
 
-gov = memos_gov.open(folder)
+gov = memos_gov.open(folder, clock=Ahead())
 actor = gov.acting_as("owner", purpose="{PURPOSE}")
 setattr(kind, name, killing(getattr(kind, name)))
 actor.forget(subject="{PERSON}", reason="asked by letter")
@@ -88,12 +98,27 @@ def undisturbed(
             return story(gov)
 
 
-def killed(folder: Path, place: str, count: int, when: str) -> None:
-    """Run an erasure that dies at a place, and insist that it did."""
+class AfterLeases(SystemClock):
+    """A clock at a time when the leases of the killed have expired."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.ahead = timedelta(seconds=times * LATER_S)
+
+    def now(self) -> datetime:
+        """Return the time, so much later."""
+        return super().now() + self.ahead
+
+
+def killed(
+    folder: Path, place: str, count: int, when: str, *, worker: str = WORKER, ahead_s: float = 0
+) -> bool:
+    """Run an erasure that dies at a place; return whether it came that far."""
     module, owner, name, _ = PLACES[place]
-    command = [sys.executable, "-c", WORKER, str(folder), module, owner, name, str(count), when]
+    words = [str(folder), module, owner, name, str(count), when, str(ahead_s)]
+    command = [sys.executable, "-c", worker, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert -signal.SIGKILL == done.returncode, done.stderr
+    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
+    return done.returncode != 0
 
 
 def check_finished(gov: Service, cubes: list[str]) -> None:
@@ -123,9 +148,9 @@ def test_erasure_killed_at_a_step_ends_like_one_that_was_not(
     monkeypatch.setattr("memos_gov.erasure.pages.PAGE_CUBES_MAX", PAGE)
     folder = Path(shutil.copytree(lived[0], tmp_path / "data"))
 
-    killed(folder, place, count, when)
+    assert killed(folder, place, count, when)
 
-    with memos_gov.open(folder) as gov:
+    with memos_gov.open(folder, clock=AfterLeases()) as gov:
         if not story(gov):  # it died before it was asked for
             assert (place, count) == ("append", 1)
             gov.acting_as("owner", purpose=PURPOSE).forget(subject=PERSON, reason="by letter")
@@ -148,6 +173,22 @@ def test_every_step_of_an_erasure_is_among_those_tested(
     )
 
 
+def test_erasure_of_a_killed_process_completes_once_its_lease_expired(
+    lived: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """Before that the killed process might still have something open, for all anybody knows."""
+    folder = Path(shutil.copytree(lived[0], tmp_path / "data"))
+    assert killed(folder, "settle", 1, "before")
+
+    with memos_gov.open(folder) as gov:
+        owner = gov.acting_as("owner", purpose=PURPOSE)
+        (row,) = owner.audit("requests").rows
+        assert "checking" == row[1]
+        assert {"erased"} == {state(gov, cube) for cube in lived[1]}
+    with memos_gov.open(folder, clock=AfterLeases()) as gov:
+        assert () == gov.acting_as("owner", purpose=PURPOSE).audit("requests").rows
+
+
 @pytest.mark.slow
 def test_erasure_killed_again_and_again_ends_all_the_same(
     lived: tuple[Path, list[str]],
@@ -158,21 +199,15 @@ def test_erasure_killed_again_and_again_ends_all_the_same(
     """Whoever goes on with it may be killed too: each opening comes further."""
     monkeypatch.setattr("memos_gov.erasure.pages.PAGE_CUBES_MAX", PAGE)
     folder = Path(shutil.copytree(lived[0], tmp_path / "data"))
-    killed(folder, "append", 1, "after")
-    again = WORKER.replace("gov = memos_gov.open(folder)\n", "").replace(
-        "actor.forget", "memos_gov.open(folder); actor.forget"
-    )
-    again = again.replace(f'actor = gov.acting_as("owner", purpose="{PURPOSE}")\n', "")
-    module, owner, name, _ = PLACES["append"]
+    assert killed(folder, "append", 1, "after")
+    opening, rest = WORKER.split("gov = memos_gov.open", 1)
+    patching = next(line for line in rest.splitlines() if line.startswith("setattr"))
+    again = f"{opening}{patching}\nmemos_gov.open(folder, clock=Ahead()).close()\n"
     deaths = 0
-    while True:
-        command = [sys.executable, "-c", again, str(folder), module, owner, name, "2", "before"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        if done.returncode != -signal.SIGKILL:
-            break
+    while killed(folder, "append", 2, "before", worker=again, ahead_s=(deaths + 1) * LATER_S):
         deaths += 1
 
     assert deaths >= PAGES + CUSTODIANS
-    with memos_gov.open(folder) as gov:
+    with memos_gov.open(folder, clock=AfterLeases(deaths + 2)) as gov:
         assert undisturbed == story(gov)
         check_finished(gov, lived[1])
