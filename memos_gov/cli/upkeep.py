@@ -37,7 +37,9 @@ PROGRESS_CHARS = 60
 @click.option("--dry-run", is_flag=True, help="With --repair: only say what would be done.")
 def fsck_verb(session: Session, parts: tuple[str, ...], repairs: bool, dry_run: bool) -> int:
     """
-    Examine the whole folder against its log; writes nothing without --repair.
+    Examine the whole folder against its log, and --repair it.
+
+    Writes nothing without --repair.
 
     Canonical bytes, MACs, outcomes, indexes, trees, tables made again and
     compared row by row, keys and what they open, every entry of the index,

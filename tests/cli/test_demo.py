@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from memos_gov.cli.demo import _samples, examples
 from memos_gov.cli.program import command_line
 
-SECONDS_MAX = 10
+SECONDS_MAX = 60  # what its help promises, on a machine that is busy with other tests
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def test_demo_ends_with_commands_that_work(shown: Shown) -> None:
 def test_demo_shows_no_traceback_and_no_foreign_word(shown: Shown) -> None:
     """What is expected to fail fails in two lines."""
     assert "Traceback" not in shown.text
-    assert shown.text.count("error: ") == shown.text.count("remedy: ") == 4
+    assert shown.text.count("error: ") == shown.text.count("remedy: ") == 5
 
 
 def test_demo_without_keep_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
