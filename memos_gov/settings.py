@@ -47,15 +47,19 @@ class Settings(BaseSettings):
     @field_validator("data")
     @classmethod
     def _sayable(cls, path: Path) -> Path:
-        """Refuse a path that no file system, or no message about it, could hold."""
-        text = str(path)
-        if "\0" in text:
-            raise ValueError("the path holds a NUL character")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError("the path is not valid Unicode") from None
-        return path
+        return _required_sayable(path)
+
+
+def _required_sayable(path: Path) -> Path:
+    """Refuse a path that no file system, or no message about it, could hold."""
+    text = str(path)
+    if "\0" in text:
+        raise ValueError("the path holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the path is not valid Unicode") from None
+    return path
 
 
 def load(data: Path | str | None = None, **overrides: Any) -> Settings:
@@ -66,19 +70,24 @@ def load(data: Path | str | None = None, **overrides: Any) -> Settings:
         SettingsError: No folder is named, or a setting is not valid; named.
     """
     given = {key: value for key, value in overrides.items() if value is not None}
-    folder = folder_of(data, **given)
+    folder = folder_of(data)
     known = {k: v for k, v in _from_file(folder / FILE_NAME).items() if k not in _environment()}
     return _checked({**known, **given, "data": folder})
 
 
-def folder_of(data: Path | str | None = None, **overrides: Any) -> Path:
+def folder_of(data: Path | str | None = None) -> Path:
     """
     Return which data folder is meant, without a look into it.
 
     Raises:
-        SettingsError: None is named, or a setting named otherwise is not valid.
+        SettingsError: None is named, or it cannot be a path.
     """
-    return _checked(overrides if data is None else {**overrides, "data": Path(data)}).data
+    if data is None:
+        return _checked({}).data
+    try:
+        return _required_sayable(Path(data))
+    except ValueError as error:
+        raise SettingsError(f"setting data: {error}") from None
 
 
 def defaults_of(folder: Path) -> dict[str, str]:

@@ -73,6 +73,42 @@ def a_varied_life(gov: Service) -> Life:
     )
 
 
+def a_life_that_ends(gov: Service) -> None:
+    """Live a varied life, and then what ends one."""
+    a_varied_life(gov)
+    an_end(gov)
+    gov.rooms.follower.catch_up()
+    gov.rooms.index_follower.catch_up()
+
+
+def a_short_life(gov: Service) -> None:
+    """Live a life of a few records in which something of everything happens, and its end."""
+    owner = gov.acting_as("owner", purpose=PURPOSE)
+    owner.add_principal("bot", roles=["agent"], clearance="internal", purposes=(PURPOSE,))
+    card = _cube(owner, "The card was charged twice.", "customer-17")
+    secret = _cube(owner, "A second letter.", "customer-18", label="confidential")
+    owner.revise(card, "The shop apologised.", mode="append")
+    owner.share(card, with_="bot")
+    owner.hold(matter="M-1", cube=secret)
+    with suppress(*REFUSALS):
+        gov.acting_as("bot", purpose=PURPOSE).get(secret)
+    owner.summarise([card], "A charge, and an apology.")
+    an_end(gov)
+
+
+def an_end(gov: Service) -> None:
+    """Erase a person, sign a head, rotate the vault, and go on."""
+    owner = gov.acting_as("owner", purpose=PURPOSE)
+    for content in ("The line was dead.", "The line was dead again."):
+        _cube(owner, content, "customer-40")
+    erased = owner.forget(subject="customer-40", reason="The person asked for it.")
+    assert erased.state == "completed"
+    owner.checkpoint()
+    owner.rotate_vault()
+    _cube(owner, "The line works.", "customer-41")
+    owner.recall("line")
+
+
 def _cube(actor: Actor, content: str, subject: str, *, label: str = "internal") -> str:
     receipt = actor.remember(
         content, subjects=[subject], label=label, basis="contract", metadata={"channel": "phone"}

@@ -115,4 +115,4 @@ def test_schema_of_a_branch_is_that_of_a_file_just_made(tmp_path: Path, branch: 
     path = tmp_path / "file.db"
     migrate.upgrade(path, branch)
 
-    assert [] == list(differences(path, migrate.schema(branch)))
+    assert [] == list(differences(path, migrate.made(branch).schema))

@@ -123,7 +123,9 @@ class _Opening:
             with self._findings.guarded(OPERATIONS, "damaged", REBUILD):
                 with closing(SqlitePointers(path, read_only=True)) as pointers:
                     name = self._pointed(pointers.all())
-                self._compare_schema(path, "tables", lambda: migrate.schema("operations"), REBUILD)
+                self._compare_schema(
+                    path, "tables", lambda: migrate.made("operations").schema, REBUILD
+                )
         return name
 
     def _pointed(self, pointers: dict[str, object]) -> str:
@@ -157,7 +159,7 @@ class _Opening:
             with self._findings.guarded(VAULT, "damaged", RESTORE):
                 keys = SqliteKeyStore(path, keyring.master, read_only=True)
                 self._stack.callback(keys.close)
-                self._compare_schema(path, "vault", lambda: migrate.schema("vault"), RESTORE)
+                self._compare_schema(path, "vault", lambda: migrate.made("vault").schema, RESTORE)
                 keys.check_epochs()
                 return keys
         return None
@@ -168,7 +170,7 @@ class _Opening:
         if self._has_sound_pages(path, "tables", REBUILD) and self._has_format(path, "tables"):
             with self._findings.guarded(name, "damaged", REBUILD):
                 before = self._findings.total
-                self._compare_schema(path, "tables", lambda: migrate.schema("tables"), REBUILD)
+                self._compare_schema(path, "tables", lambda: migrate.made("tables").schema, REBUILD)
                 if self._findings.total == before:
                     copy.touch(mode=0o600)
                     copy_file(path, copy)
@@ -177,7 +179,8 @@ class _Opening:
 
     def _fresh(self) -> Tables:
         path = self._scratch / "fresh.db"
-        migrate.upgrade(path, "tables")
+        path.touch(mode=0o600)
+        path.write_bytes(migrate.made("tables").body)
         return self._opened_tables(path)
 
     def _opened_tables(self, path: Path) -> SqliteTables:

@@ -158,7 +158,7 @@ def _has_pointers(path: Path) -> bool:
         return False
     try:
         migrate.check(path, "operations")
-        if any(differences(path, migrate.schema("operations"))):
+        if any(differences(path, migrate.made("operations").schema)):
             return False
         with closing(SqlitePointers(path, read_only=True)) as pointers:
             known = pointers.all()

@@ -8,17 +8,15 @@ from pathlib import Path
 import pytest
 
 import memos_gov
-from tests.lives import a_varied_life
+from tests.lives import a_life_that_ends
 
 
 @pytest.fixture(scope="session")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a closed folder with a varied life, its views and its index caught up."""
+    """Return a closed folder with a life that ends, its views and its index caught up."""
     folder = tmp_path_factory.mktemp("fsck") / "data"
     with memos_gov.init(folder) as gov:
-        a_varied_life(gov)
-        gov.rooms.follower.catch_up()
-        gov.rooms.index_follower.catch_up()
+        a_life_that_ends(gov)
     return folder
 
 

@@ -13,9 +13,11 @@ from tests.fsck.tampering import bytes_of, found, sql
 
 COUNTED = {
     "log": {"records", "trees"},
-    "vault": {"payloads", "spare_keys"},
+    "vault": {"payloads", "erased_payloads", "spare_keys"},
     "tables": {"rows"},
     "index": {"indexed"},
+    "tiles": {"tiles"},
+    "erasures": {"certificates"},
     "policies": {"policies"},
     "folder": {"key_files", "defaults"},
 }

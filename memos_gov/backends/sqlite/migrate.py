@@ -13,6 +13,7 @@ import tempfile
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from memos_gov.backends.sqlite.connection import open_file, open_read_only, translated
 from memos_gov.backends.sqlite.soundness import Schema, schema_of
@@ -63,14 +64,21 @@ def bring_forward(path: Path, branch: str) -> bool:
     return False
 
 
+class Made(NamedTuple):
+    """A file of the newest format of a branch that has no rows: its bytes and its schema."""
+
+    body: bytes
+    schema: Schema
+
+
 @cache
-def schema(branch: str) -> Schema:
-    """Return what a file of the newest format of a branch holds."""
+def made(branch: str) -> Made:
+    """Return what `upgrade` makes of nothing; it is made once a process."""
     with tempfile.TemporaryDirectory(prefix="memos-gov-") as scratch:
         path = Path(scratch) / f"{branch}.db"
         upgrade(path, branch)
         with closing(open_read_only(path)) as connection:
-            return schema_of(connection)
+            return Made(path.read_bytes(), schema_of(connection))
 
 
 def migrations_folder() -> Path:
