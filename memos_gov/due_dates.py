@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from memos_gov.attempt import Attempt
 from memos_gov.domain import events as e
 from memos_gov.domain.decide import Drafts
-from memos_gov.domain.evolve import Occurrence, evolve, touched, touched_cubes
+from memos_gov.domain.evolve import Occurrence, evolve, touched_cubes
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.questions import Question, cube_in, retained
-from memos_gov.domain.reliance import cube_streams
+from memos_gov.domain.reliance import cube_streams, required_streams
 
 CUBES_MAX = 250
 
@@ -38,7 +38,8 @@ def dated(attempt: Attempt, drafts: Drafts, now: int) -> Drafts:
     if not cubes or any(event.REFUSAL for event in events):
         return drafts
     for event in events:
-        attempt.load(touched(event, attempt.tenant))
+        # (Not what an event touches: that something is made of a cube changes no due date.)
+        attempt.load(required_streams(event, attempt.tenant, attempt.known))
     attempt.load(s for cube in cubes for s in cube_streams(attempt.tenant, cube, attempt.known))
     after = _after(attempt, events, now)
     found = (_scheduled(attempt, cube, after, now) for cube in cubes)

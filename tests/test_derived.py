@@ -29,6 +29,7 @@ from memos_gov.errors import (
 from memos_gov.ports import Proposal
 from memos_gov.proposer import new_command_id
 from memos_gov.service import Actor, Service
+from tests.clocks import Turned
 from tests.test_governor import failing, silent
 
 PURPOSE = "complaint-handling"
@@ -664,6 +665,45 @@ def test_validity_that_ends_sooner_ends_that_of_what_was_made(
     audit = owner().audit("subject", subject="customer-1")
     ends = {row[0]: row[audit.columns.index("valid_to")] for row in audit.rows}
     assert int(soon.timestamp()) == ends[source] == ends[summary]
+
+
+def test_summary_is_kept_no_longer_than_the_first_of_its_sources(folder: Path) -> None:
+    """Whatever its own class says; the schedule ends both, and examines clean."""
+    clock = Turned()
+    with memos_gov.open(folder, clock=clock) as gov:
+        actor = gov.acting_as("owner", purpose=PURPOSE)
+        short = a_cube(actor, "said on the phone", retention_class="conversation")
+        long = a_cube(actor, "written in a letter")
+        summary = actor.summarise([short, long], "said and written", retention_class="complaint")
+        clock.turn(days=366)
+        gov.schedule(clock.now())
+        gov.rooms.follower.catch_up("cubes")
+        told = [
+            change.type
+            for change in actor.history(summary.cube_id or "").changes
+            if change.type in {"CubeNarrowed", "CubeExpired"}
+        ]
+        assert {"expired": 2, "activated": 1} == gov.status().cubes
+
+    assert {"CubeNarrowed", "CubeExpired"} >= set(told) >= {"CubeExpired"}
+    assert fsck(folder).clean
+
+
+def test_memories_made_of_one_at_once_do_not_overtake_each_other(
+    gov: Service, owner: NewActor, folder: Path
+) -> None:
+    """To be made something of is no change, so a popular memory makes nobody wait."""
+    cube = a_cube(owner())
+    commands = [c.make(c.SummariseCubes, cubes=[cube], content=f"note {n}") for n in range(9)]
+
+    receipts = gov.rooms.governor.handle_many(
+        owner().caller, [(new_command_id(), command) for command in commands]
+    )
+
+    assert 9 == len({receipt.cube_id for receipt in receipts if not isinstance(receipt, Exception)})
+    with closing(sqlite3.connect(folder / "tables.db")) as tables:
+        query = "SELECT count(*) FROM outcomes WHERE code = 'stale'"
+        assert (0,) == tables.execute(query).fetchone()
 
 
 def test_erasure_of_a_source_restricts_what_was_made_of_it(gov: Service, owner: NewActor) -> None:
