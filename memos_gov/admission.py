@@ -111,14 +111,19 @@ class Admission:
         return Ancestry(heritage=heritage, sources=sources, reads=reads)
 
     def _due(self, cubes: Sequence[Cube]) -> list[int | None]:
-        """Return when each cube is due today; no answer of policy is none to derive on."""
+        """
+        Return when each cube is due to end today; no answer of policy is none to derive on.
+
+        A cube that is only due for the archive does not end, nor what is made of it.
+        """
         at = self._attempt
         asked = [questions.retained(cube, at.now) for cube in cubes]
         kept = at.judge.retention(at.tenant, at.now, asked)
         if missing := {cube.cube for cube in cubes} - kept.keys():
             msg = f"policy said nothing about the keeping of {len(missing)} sources"
             raise PolicyUnavailableError(msg, reason=UNDEFINED)
-        return [kept[cube.cube].due for cube in cubes]
+        answers = [kept[cube.cube] for cube in cubes]
+        return [None if answer.action == "archive" else answer.due for answer in answers]
 
     def _enter(
         self, action: str, entry: Entry, ancestry: Ancestry | Entered, *others: Verdict

@@ -226,6 +226,21 @@ def test_cube_that_is_archived_for_good_is_due_no_more(gov: Service, owner: Acto
     assert ("archive", None) == (before.action, due(gov)[cube].due_at)
 
 
+@pytest.mark.parametrize(
+    ("retention_class", "ends"), [("general", False), ("complaint", True), ("account", False)]
+)
+def test_cube_made_of_another_ends_with_it_and_not_with_its_archive(
+    gov: Service, owner: Actor, retention_class: str, ends: bool
+) -> None:
+    """What is only archived does not end, and neither does what nobody knows the end of."""
+    source = remember(owner, retention_class)
+
+    made = owner.summarise([source], "in short").cube_id
+
+    assert made is not None
+    assert ends == ("expires_at" in due(gov)[made].steps)
+
+
 def test_cube_remembered_while_policy_does_not_answer_is_asked_about_again(
     gov: Service, owner: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
