@@ -8,7 +8,7 @@ import pytest
 import memos_gov
 from memos_gov.bootstrap import fsck
 from memos_gov.fsck.erasures import check_erasures
-from memos_gov.fsck.report import KEEP, Findings
+from memos_gov.fsck.report import CERTIFY, KEEP, Findings
 from tests.fsck.tampering import asked, sql
 
 
@@ -43,3 +43,24 @@ def test_statement_of_other_facts_is_found(folder: Path, field: str) -> None:
     (finding,) = findings.report().findings
     assert ("certificate", KEEP) == (finding.kind, finding.remedy)
     assert stream.rpartition("/")[2] in finding.place
+
+
+@pytest.mark.parametrize("name", ["certificate.json", "certificate.tlog-proof"])
+@pytest.mark.parametrize("how", ["changed", "cut", "removed"])
+def test_fsck_of_a_certificate_that_was_changed_finds_it(folder: Path, name: str, how: str) -> None:
+    """It is verified as a stranger would, and can be written again."""
+    (path,) = (folder / "certificates").glob(f"*/{name}")
+    body = path.read_bytes()
+    if how == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(body[:-9] if how == "cut" else body.replace(b"2", b"3", 1))
+
+    report = fsck(folder)
+
+    if (name, how) == ("certificate.json", "removed"):
+        assert report.clean
+        return
+    (finding,) = report.findings
+    assert ("certificate_file", CERTIFY) == (finding.kind, finding.remedy)
+    assert finding.place.startswith("certificates/e_")
