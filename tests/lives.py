@@ -104,6 +104,7 @@ def an_end(gov: Service) -> None:
     erased = owner.forget(subject="customer-40", reason="The person asked for it.")
     assert erased.state == "completed"
     owner.checkpoint()
+    gov.certificate(erased.id).save(gov.rooms.settings.data / "certificates" / erased.id)
     owner.rotate_vault()
     _cube(owner, "The line works.", "customer-41")
     owner.recall("line")

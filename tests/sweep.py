@@ -59,6 +59,7 @@ PARTS = {
     "memos-gov.toml": "folder",
     "policies": "policies",
     "tiles": "tiles",
+    "certificates": "erasures",
 }
 
 

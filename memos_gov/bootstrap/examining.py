@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -35,11 +35,23 @@ from memos_gov.bootstrap.opening import (
     TILES,
     VAULT,
 )
-from memos_gov.errors import SettingsError, UnavailableError
-from memos_gov.fsck import PARTS, Examined, Findings, FsckReport, SmallFiles, examine
-from memos_gov.fsck.report import BRING_KEY, CORRECT, REBUILD, RESTORE, Progress
+from memos_gov.errors import SettingsError, UnavailableError, remedy_of
+from memos_gov.fsck import (
+    PARTS,
+    CertificateFile,
+    Examined,
+    Findings,
+    FsckReport,
+    SmallFiles,
+    examine,
+)
+from memos_gov.fsck.report import BRING_KEY, CERTIFY, CORRECT, REBUILD, RESTORE, Progress
 from memos_gov.ports import Tables
+from memos_gov.proving import CERTIFICATE
+from memos_gov.transparency.tlog_proof import SUFFIX
 
+CERTIFICATES = "certificates"
+SIGNED = frozenset({"folder", "tiles", "erasures"})
 TABLES_NAME = re.compile(r"tables(?:\.(\d+))?\.db")
 
 
@@ -113,7 +125,8 @@ class _Opening:
             index=self._index(),
             tiles=FileTileStore(self._folder / TILES),
             bundles=FilePolicyBundles(self._folder / "policies"),
-            files=self._small_files() if self._parts & {"folder", "tiles"} else SmallFiles(),
+            files=self._small_files() if self._parts & SIGNED else SmallFiles(),
+            certificates=self._certificates(),
         )
 
     def _tables_name(self) -> str:
@@ -203,6 +216,18 @@ class _Opening:
                 )
                 return index
         return None
+
+    def _certificates(self) -> Iterator[CertificateFile]:
+        """Yield every certificate that `forget` left in the folder, with its proof."""
+        for path in sorted((self._folder / CERTIFICATES).glob(f"*/{CERTIFICATE}.json")):
+            place = str(path.relative_to(self._folder))
+            with self._findings.guarded(place, "certificate_file", CERTIFY):
+                try:
+                    proof = path.with_suffix(SUFFIX).read_bytes()
+                    yield CertificateFile(place, path.read_bytes(), proof)
+                except OSError as error:
+                    msg = f"{place} or its proof cannot be read"
+                    raise UnavailableError(msg, remedy=remedy_of(error)) from error
 
     def _has_sound_pages(self, path: Path, part: str, remedy: str) -> bool:
         """Whether a file is there and, where its part is examined, has no damaged page."""

@@ -53,6 +53,6 @@ def repair(
     plan = plan_of(before)
     if dry_run or not plan.rebuilds:
         return RepairReport(before=before, plan=plan)
-    rebuilt = rebuild(data, progress=progress)
+    rebuilt = rebuild(data, settles=False, progress=progress)
     after = fsck(data, progress=progress)
     return RepairReport(before=before, plan=plan, rebuilt=rebuilt, after=after)

@@ -46,7 +46,12 @@ from memos_gov.rebuild import RebuildReport, check_roots, replay, roots
 from memos_gov.sealing import Sealer
 
 
-def rebuild(data: Path | str | None = None, *, progress: Progress | None = None) -> RebuildReport:
+def rebuild(
+    data: Path | str | None = None,
+    *,
+    settles: bool = True,
+    progress: Progress | None = None,
+) -> RebuildReport:
     """
     Make the tables, the index, the tiles and the pointer to the tables again from the log.
 
@@ -56,6 +61,10 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
     The tables in use stay so until the new ones are whole, on the disk, and
     agree with them; a kill at any moment leaves one of the two in use. What a
     backup needs not hold may be missing: all but the log, the vault and keys.
+
+    Args:
+        settles: Whether what erasures ended is destroyed in the vault, too;
+            False writes no byte of log and vault, and opening the folder does it.
 
     Raises:
         SettingsError: There is no such folder, or a newer program wrote it.
@@ -72,9 +81,9 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
         stack.enter_context(folder_held(folder, alone=True))
         if not (folder / VAULT).exists():
             raise CorruptionError(f"{VAULT} is missing", place=VAULT, remedy=RESTORE)
-        log = SqliteEventLog(folder / LOG, SystemClock())
+        log = SqliteEventLog(folder / LOG, SystemClock(), read_only=not settles)
         stack.callback(log.close)
-        vault = _vault_of(folder, control_record(log).instance, stack)
+        vault = _vault_of(folder, control_record(log).instance, stack, read_only=not settles)
         if (folder / OPERATIONS).exists() and not any(damage(folder / OPERATIONS)):
             with suppress(CorruptionError):  # (what was never finished is made again below)
                 migrate.bring_forward(folder / OPERATIONS, "operations")
@@ -86,7 +95,8 @@ def rebuild(data: Path | str | None = None, *, progress: Progress | None = None)
         fresh = _fresh_tables(made, stack)
         replayed = replay(log, vault, fresh, progress)
         compared = [_compared(former, fresh) for former in formers]
-        Destroyer(log, fresh, vault).settle()
+        if settles:
+            Destroyer(log, fresh, vault).settle()
         _sync(made)
         unfinished.pop_all()
         _switch(folder, made.name)
@@ -123,14 +133,18 @@ def _retiled(folder: Path, tables: SqliteTables) -> None:
             tiles.remake(tenant, head.size, head.note)
 
 
-def _vault_of(folder: Path, instance: str, stack: ExitStack) -> SqliteKeyStore:
+def _vault_of(folder: Path, instance: str, stack: ExitStack, *, read_only: bool) -> SqliteKeyStore:
     """Open the vault of a log, one of an older format once it was brought forward in place."""
-    keyring = FileKeyring(folder / "keys")
-    with closing(SqliteKeyStore(folder / VAULT, keyring.master)) as found:
+    master = FileKeyring(folder / "keys").master
+    with closing(SqliteKeyStore(folder / VAULT, master, read_only=read_only)) as found:
         if found.instance != instance:
             raise CorruptionError("the vault belongs to another log", place=VAULT)
-    migrate.bring_forward(folder / VAULT, "vault")
-    vault = stack.enter_context(closing(SqliteKeyStore(folder / VAULT, keyring.master)))
+    if read_only:
+        migrate.check(folder / VAULT, "vault")
+    else:
+        migrate.bring_forward(folder / VAULT, "vault")
+    vault = SqliteKeyStore(folder / VAULT, master, read_only=read_only)
+    stack.callback(vault.close)
     vault.check_epochs()
     return vault
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 PROGRESS_CHARS = 60
+PARTS = ("log", "vault", "tables", "index", "tiles", "erasures", "policies", "folder")
 
 
 @verb("fsck")
@@ -28,8 +29,9 @@ PROGRESS_CHARS = 60
     "--part",
     "parts",
     multiple=True,
+    type=click.Choice(PARTS),
     metavar="PART",
-    help="Look at this alone; repeatable: log, vault, tables, index, policies, folder.",
+    help=f"Look at this alone; repeatable. One of {', '.join(PARTS)}.",
 )
 @click.option(
     "--repair", "repairs", is_flag=True, help="Make again what the log gives back, and look again."
@@ -37,14 +39,13 @@ PROGRESS_CHARS = 60
 @click.option("--dry-run", is_flag=True, help="With --repair: only say what would be done.")
 def fsck_verb(session: Session, parts: tuple[str, ...], repairs: bool, dry_run: bool) -> int:
     """
-    Examine the whole folder against its log, and --repair it.
+    Examine the folder against its log, or repair it.
 
-    Writes nothing without --repair.
-
+    Nothing is written without --repair, and then only what the log gives back.
     Canonical bytes, MACs, outcomes, indexes, trees, tables made again and
     compared row by row, keys and what they open, every entry of the index,
-    policies, key files and defaults. Exit code 7 when anything is found and
-    not repaired.
+    tiles, certificates, policies, key files and defaults. Exit code 7 when
+    anything is found and not repaired.
     """
     from memos_gov import bootstrap
 
@@ -94,10 +95,11 @@ def _examination(screen: Screen, report: FsckReport) -> None:
         screen.line(f"  {as_typed(finding.remedy)}", "remedy")
     for skipped in report.skipped:
         screen.line(f"not examined: {skipped}", "remedy")
+    made_again = sum(finding.rebuildable for finding in report.findings)
     if report.clean:
         screen.line("clean: nothing was found", "good")
     else:
-        screen.fields([("found", report.found)])
+        screen.fields([("found", report.found), ("of these --repair makes again", made_again)])
     screen.fields([("examined", report.counts)])
     screen.fields((f"root of {tenant}", root) for tenant, root in sorted(report.roots.items()))
 

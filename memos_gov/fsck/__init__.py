@@ -21,7 +21,7 @@ with its place, and the rest goes on. Trees and leaves are derived by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from memos_gov.certify import parse
@@ -29,7 +29,7 @@ from memos_gov.domain import ids
 from memos_gov.domain.events import LogFounded
 from memos_gov.errors import CorruptionError
 from memos_gov.follow import mac_secret
-from memos_gov.fsck.erasures import check_erasures
+from memos_gov.fsck.erasures import CertificateFile, check_certificates, check_erasures
 from memos_gov.fsck.folder import SmallFiles, check_folder
 from memos_gov.fsck.index import check_index
 from memos_gov.fsck.keys import KeyCheck, check_followed, check_vault
@@ -42,7 +42,16 @@ from memos_gov.fsck.walk import Check, walk
 from memos_gov.ports import CubeIndex, EventLog, KeyStore, PolicyBundles, Tables, TileStore
 from memos_gov.sealing import Sealer
 
-__all__ = ["PARTS", "Examined", "Finding", "Findings", "FsckReport", "SmallFiles", "examine"]
+__all__ = [
+    "PARTS",
+    "CertificateFile",
+    "Examined",
+    "Finding",
+    "Findings",
+    "FsckReport",
+    "SmallFiles",
+    "examine",
+]
 
 PARTS = ("log", "vault", "tables", "index", "tiles", "erasures", "policies", "folder")
 NEED_TABLES = frozenset({"index", "tiles", "erasures"})
@@ -66,6 +75,7 @@ class Examined:
     tiles: TileStore
     bundles: PolicyBundles
     files: SmallFiles
+    certificates: Iterable[CertificateFile] = ()
 
 
 def examine(at: Examined, findings: Findings, parts: Collection[str] = PARTS) -> FsckReport:
@@ -202,6 +212,8 @@ class _Examination:
         if "erasures" in self._parts:
             with findings.guarded("tables", "certificate", KEEP):
                 check_erasures(self._log, made, findings)
+                public = at.files.public.get("verifier", "")
+                check_certificates(at.certificates, made, public, findings)
         if "index" in self._parts and at.index is not None:
             with findings.guarded("index.db", "index", REBUILD):
                 check_index(made, Sealer(self._keys), at.index, self._end, findings)

@@ -1,8 +1,8 @@
 """
 What of an examination can be made right from the log, and what cannot.
 
-Only what the log makes again is ever rebuilt: tables, index, and the pointer
-to the tables. The log, the vault, keys, policies and defaults are never
+Only what the log makes again is ever rebuilt: tables, index, tiles, and the
+pointer to the tables. The log, the vault, keys, policies and defaults are never
 touched. Nothing is rebuilt at all while the log or the vault is in doubt,
 since everything would be made again from the doubt.
 """

@@ -22,6 +22,7 @@ OLDER = (
     "you run `memos-gov rebuild`."
 )
 DESTROY = "Open the folder with any command: what erasures ended is destroyed before all else."
+CERTIFY = "Write it again with `memos-gov evidence certificate`; the log holds what it states."
 BRING_KEY = "Bring the key file back from where you keep it."
 CORRECT = "Correct memos-gov.toml: `memos-gov config` shows what is in force."
 

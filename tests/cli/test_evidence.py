@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from memos_gov import fsck
+from memos_gov.cli import upkeep
 from memos_gov.cli.evidence import NO_TEXT, _section
 from memos_gov.cli.output import PlainScreen
 from tests.cli.conftest import Answer, Run
@@ -185,6 +187,72 @@ def test_fsck_of_a_changed_table_names_the_place_and_ends_with_seven(
     assert 7 == done.exit_code
     assert "cubes" in done.stdout
     assert "memos-gov rebuild" in done.stdout
+
+
+def changed_labels(folder: Path) -> None:
+    """Change every cube's label behind the log's back."""
+    changed = sqlite3.connect(folder / "tables.db")
+    with changed:
+        changed.execute("UPDATE cubes SET label = 'public'")
+    changed.close()
+
+
+def test_fsck_that_repairs_shows_what_it_found_and_that_it_is_gone(
+    run: Run, answer: Answer, folder: Path
+) -> None:
+    """Both examinations are shown; the second one decides the exit code."""
+    answer("remember", "x", "--label", "confidential")
+    answer("list")
+    changed_labels(folder)
+
+    told = run("fsck", "--repair", "--dry-run")
+    assert (7, True) == (told.exit_code, "would rebuild tables and index" in told.stdout)
+    done = run("fsck", "--repair")
+
+    assert 0 == done.exit_code, done.stdout
+    assert "another value than the log gives" in done.stdout
+    assert done.stdout.index("rebuilt tables.1.db") < done.stdout.index("clean: nothing was found")
+    assert ["confidential"] == [hit["label"] for hit in answer("list")["hits"]]
+    again = answer("fsck", "--repair")
+    assert (None, None) == (again["rebuilt"], again["after"])
+
+
+def test_fsck_that_may_not_repair_says_what_it_leaves(run: Run, folder: Path) -> None:
+    """What the log does not give back stays as it is, with its remedy."""
+    (folder / "keys" / "operator").write_text("00\n")
+
+    done = run("fsck", "--repair")
+
+    assert 7 == done.exit_code
+    assert "never repaired here" in done.stdout
+    assert "keys/operator: Bring the key file back" in done.stdout
+    assert "00\n" == (folder / "keys" / "operator").read_text()
+
+
+def test_fsck_of_a_part_looks_at_that_alone(run: Run, answer: Answer, folder: Path) -> None:
+    """A table that was changed is none of the log's business."""
+    answer("remember", "x")
+    answer("list")
+    changed_labels(folder)
+
+    assert 0 == run("fsck", "--part", "log", "--part", "vault").exit_code
+    assert 7 == run("fsck", "--part", "tables").exit_code
+
+
+def test_parts_of_the_command_line_are_those_of_an_examination() -> None:
+    """They are written down twice, so that help costs no import."""
+    assert fsck.PARTS == upkeep.PARTS
+
+
+@pytest.mark.parametrize(
+    "words", [("--repair", "--part", "log"), ("--dry-run",), ("--part", "loge")]
+)
+def test_fsck_with_options_that_do_not_fit_says_so(run: Run, words: tuple[str, ...]) -> None:
+    """Nothing is examined and nothing is written."""
+    done = run("fsck", *words)
+
+    assert 2 == done.exit_code
+    assert "--part" in done.stderr or "--dry-run" in done.stderr
 
 
 def test_rebuild_of_a_changed_table_makes_it_right(run: Run, answer: Answer, folder: Path) -> None:

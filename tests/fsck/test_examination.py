@@ -17,7 +17,7 @@ COUNTED = {
     "tables": {"rows"},
     "index": {"indexed"},
     "tiles": {"tiles"},
-    "erasures": {"certificates"},
+    "erasures": {"certificates", "certificate_files"},
     "policies": {"policies"},
     "folder": {"key_files", "defaults"},
 }

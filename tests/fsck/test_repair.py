@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ import memos_gov
 from memos_gov.bootstrap import fsck, rebuild, repair
 from memos_gov.errors import UnavailableError
 from memos_gov.ports import Proposal
+from tests.erasing import erase
 from tests.fsck.tampering import bytes_of, sql
 from tests.lives import PURPOSE
 from tests.test_rebuild import rows_of
@@ -141,6 +143,29 @@ def test_repair_leaves_policies_keys_and_defaults_and_says_so(folder: Path) -> N
     assert report.after is not None
     assert {"policy": 1, "key_file": 1, "settings": 1} == report.after.found
     assert before == untouched(folder)
+
+
+def test_repair_beside_keys_that_should_have_ended_leaves_them_to_the_next_opening(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A repair writes no byte of the vault, not even where it should hold less."""
+    with memos_gov.open(folder) as gov:
+        owner = gov.acting_as("owner", purpose=PURPOSE)
+        cube = str(owner.remember("Gone soon.").cube_id)
+    shutil.copy(folder / "vault.db", tmp_path / "old.db")
+    with memos_gov.open(folder) as gov:
+        erase(gov.acting_as("owner", purpose=PURPOSE), cube)
+    shutil.copy(tmp_path / "old.db", folder / "vault.db")
+    sql(folder / "tables.db", "UPDATE cubes SET label = 'x'")
+    before = untouched(folder)
+
+    report = repair(folder)
+
+    assert report.after is not None
+    assert {"key_alive": 1} == report.after.found
+    assert before == untouched(folder)
+    memos_gov.open(folder).close()
+    assert fsck(folder).clean
 
 
 def test_repair_beside_evidence_in_the_log_goes_on(folder: Path) -> None:
