@@ -83,16 +83,16 @@ def _compare(
             other = next(fresh, None)
         else:
             named = zip(_columns(table), one, other, strict=True)
-            changed = ", ".join(column.name for column, a, b in named if not _same(a, b))
+            changed = ", ".join(column.name for column, a, b in named if not _same((a,), (b,)))
             message = f"another value than the log gives: {changed}"
             _note(table, one, "row_changed", message, findings)
             one, other = next(live, None), next(fresh, None)
     findings.counts["rows"] += count
 
 
-def _same(one: object, other: object) -> bool:
-    """Whether two values, or rows, are equal and of one type."""
-    return one == other and repr(one) == repr(other)
+def _same(one: tuple[Any, ...] | None, other: tuple[Any, ...] | None) -> bool:
+    """Whether two rows are equal, and their values of one type."""
+    return one == other and (one is None or [*map(type, one)] == [*map(type, other or ())])
 
 
 def _note(table: Table, row: tuple[Any, ...], kind: str, message: str, findings: Findings) -> None:

@@ -13,12 +13,13 @@ Source: https://www.rfc-editor.org/rfc/rfc6962#section-2.1
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from memos_gov.domain import ids
 from memos_gov.domain.history import LogRecord, Outcome
@@ -135,7 +136,7 @@ def _of_bytes(body: bytes) -> dict[str, Any]:
 
 def _of_record(stored: LogRecord) -> dict[str, Any]:
     """Return the fields of a leaf as the record's own JSON gives them."""
-    record = json.loads(stored.body)
+    record = orjson.loads(stored.body)
     digests = []
     for event in record["data"]["events"]:
         digest = hashlib.sha256((event["sealed"] or "").encode())
@@ -153,5 +154,4 @@ def _of_record(stored: LogRecord) -> dict[str, Any]:
 
 def _canonical(document: object) -> bytes:
     """Return RFC 8785 of a document without floats, whose keys are ASCII."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
