@@ -212,10 +212,11 @@ class Assessor:
         target = questions.target("case", id=command.case, own=own)
         verdict = at.judge.action(at.asked(command.ACTION), target)
         targets = {command.case: verdict}
+        situation = replace(self._situation(), case=case)
         if case.action == "admit":
-            at.cubes([case.target])
+            situation = replace(situation, cube=at.cubes([case.target]).get(case.target))
             targets[case.target] = verdict
-        return Assessed(replace(self._situation(), case=case), verdict, targets)
+        return Assessed(situation, verdict, targets)
 
     def _act(self, command: c.Command, target: Question) -> Assessed:
         at = self._attempt

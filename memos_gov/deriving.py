@@ -77,7 +77,7 @@ class Deriving:
 
         match command:
             case c.MergeCubes():
-                content = CubeContent(content=_joined(seen), metadata=command.metadata)
+                content = CubeContent(content=_joined(seen), metadata={})
                 yield self._admission.enter_verbatim(action, entry_of(content, traits))
             case c.SummariseCubes():
                 content = CubeContent(content=command.content, metadata=command.metadata)

@@ -90,11 +90,11 @@ def test_merge_keeps_every_word_and_sets_the_sources_aside(gov: Service, owner: 
     actor = owner()
     one, two = a_cube(actor, "one"), a_cube(actor, "two", subjects=["customer-2"])
 
-    receipt = actor.merge([two, one], metadata={"why": "duplicates"})
+    receipt = actor.merge([two, one])
 
     assert ((receipt.cube_id,), (two, one)) == (receipt.cube_ids, receipt.sources)
     found = facts(gov, receipt.cube_id or "")
-    assert ("two\none", {"why": "duplicates"}) == (found.content, found.metadata)
+    assert ("two\none", {}) == (found.content, found.metadata)
     assert {"customer-1", "customer-2"} == set(found.subjects)
     made = owner().audit("derived", cube=receipt.cube_id or "").rows
     assert {(two, "merged"), (one, "merged")} == {(row[3], row[6]) for row in made}

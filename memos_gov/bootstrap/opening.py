@@ -96,6 +96,7 @@ def _build(settings: Settings, clock: Clock) -> Service:
         with rooms.governor.tables.snapshot() as snapshot:
             check_vault_age(rooms.governor.keys, snapshot)
         rooms.notary.check_heads()
+        rooms.index_follower.check_age()
         extend_log(rooms.governor)
         rooms.governor.leasing.hold()
         rooms.eraser.resume()

@@ -25,7 +25,6 @@ def _chosen(function: F) -> F:
 @verb("merge")
 @click.argument("cubes", metavar="CUBE CUBE...", nargs=-1, required=True)
 @_chosen
-@options.metadata
 @options.dry_run
 def merge_verb(session: Session, cubes: tuple[str, ...], **named: Any) -> None:
     """

@@ -15,12 +15,16 @@ from memos_gov.domain import ids
 from memos_gov.domain.evolve import touched_cubes
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts
 from memos_gov.domain.history import LogPosition, LogRecord
-from memos_gov.errors import NotFoundError
+from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.materializers.plan import has_entry, index_entry, is_indexed
 from memos_gov.ports import CubeIndex, EventLog, IndexEntry, Snapshot, Tables
 from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500
+_OLDER = (
+    "Bring back the newest log.db, vault.db and tables.db together;"
+    " `memos-gov rebuild` makes the index again where this log is the right one."
+)
 
 
 class IndexFollower:
@@ -31,6 +35,18 @@ class IndexFollower:
         self._tables = tables
         self._sealer = sealer
         self._index = index
+
+    def check_age(self) -> None:
+        """
+        Refuse a log that is older than this index.
+
+        Raises:
+            CorruptionError: The index has followed the log beyond its end.
+        """
+        seen, end = self._index.position(), self._log.end(0)
+        if seen >= end:
+            msg = f"index.db has followed the log to offset {seen}, where this log.db holds none"
+            raise CorruptionError(msg, place="index.db, log.db", remedy=_OLDER)
 
     def catch_up(self) -> int:
         """Bring the index to the end of the decided history; return how many records that took."""

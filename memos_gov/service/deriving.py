@@ -18,7 +18,6 @@ class Deriving(Acting):
         *,
         basis: str | None = None,
         retention_class: str | None = None,
-        metadata: Mapping[str, str] | None = None,
         dry_run: bool = False,
     ) -> Receipt:
         """
@@ -32,7 +31,6 @@ class Deriving(Acting):
             cubes=cubes,
             basis=basis,
             retention_class=retention_class,
-            metadata={} if metadata is None else metadata,
         )
 
     def summarise(

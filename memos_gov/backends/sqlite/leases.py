@@ -14,6 +14,8 @@ from pathlib import Path
 from memos_gov.backends.sqlite.connection import open_file, transaction, translated
 from memos_gov.domain import ids
 
+FARTHEST_MS = 3_600_000  # a lease that ends later was written by a clock that ran ahead
+
 
 class SqliteLeases:
     """The leases of one `operations.db`; see `Leases`."""
@@ -41,11 +43,14 @@ class SqliteLeases:
     def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
         """See `Leases.waiting`."""
         query = (
-            "SELECT DISTINCT holder FROM leases WHERE expires_ms > ? AND holder != ? AND holder"
+            "SELECT DISTINCT holder FROM leases WHERE expires_ms > ? AND expires_ms <= ?"
+            " AND holder != ? AND holder"
             " NOT IN (SELECT holder FROM leases WHERE tenant = ? AND seen >= ?) ORDER BY holder"
         )
         with self._lock, translated(self._path):
-            rows = self._db.execute(query, (now_ms, besides, tenant, index)).fetchall()
+            rows = self._db.execute(
+                query, (now_ms, now_ms + FARTHEST_MS, besides, tenant, index)
+            ).fetchall()
         return [str(holder) for (holder,) in rows]
 
     def close(self) -> None:

@@ -36,11 +36,15 @@ class OnCubes(Command):
     cubes: Cubes = Field(min_length=1, max_length=MERGED_MAX)
     basis: Word | None = None
     retention_class: Word | None = None
-    metadata: Metadata = Field(default_factory=dict, repr=False)
 
 
 class MergeCubes(OnCubes):
-    """Make one cube of several: their contents in this order, a line break between them."""
+    """
+    Make one cube of several: their contents in this order, a line break between them.
+
+    There is no word of the caller's in it, metadata neither: what a session
+    has read could come in by it.
+    """
 
     ACTION: ClassVar[str] = "merge"
 
@@ -53,6 +57,7 @@ class SummariseCubes(OnCubes):
     ACTION: ClassVar[str] = "summarise"
 
     content: Content = Field(repr=False)
+    metadata: Metadata = Field(default_factory=dict, repr=False)
 
 
 class SplitCube(OnCube):

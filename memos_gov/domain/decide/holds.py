@@ -18,6 +18,8 @@ from memos_gov.domain.facts import HeldTarget, HoldScope, MatterFacts, PlacedHol
 def _(command: c.PlaceHold, at: Situation) -> Drafts:
     scope = _scope(command) if command.scoped else None
     target = _target(command) or HeldTarget(kind="scope", id=ids.hold_id_of(at.command_id))
+    if at.cube is not None and at.cube.governance.state == "erased":
+        return refuse(command, "transition_not_allowed")
     if any(_holds(hold, target, scope, at.now) for hold in _of(at.matter)):
         return refuse(command, "already_held")
     return one(

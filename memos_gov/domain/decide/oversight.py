@@ -7,6 +7,7 @@ from memos_gov.domain import events as e
 from memos_gov.domain.decide.deciding import decided, one
 from memos_gov.domain.decide.refusing import refuse
 from memos_gov.domain.decide.situation import Drafts, Situation
+from memos_gov.domain.facts import GovernanceFacts
 
 
 @decided.register
@@ -16,7 +17,14 @@ def _(command: c.ApproveReview, at: Situation) -> Drafts:
     approved = e.Draft(e.ReviewApproved(case=command.case))
     if at.case.action != "admit":
         return (approved,)
+    if at.cube is None or not _is_admissible(at.cube.governance):
+        return refuse(command, "transition_not_allowed")
     return (approved, e.Draft(e.CubeActivated(cube=at.case.target)))
+
+
+def _is_admissible(cube: GovernanceFacts) -> bool:
+    """Whether a review may let a cube in: it has not ended, and no erasure restricts it."""
+    return cube.state in {"generated", "activated"} and not cube.restricted
 
 
 @decided.register

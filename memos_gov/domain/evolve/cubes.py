@@ -98,10 +98,14 @@ def _(event: e.CubeRolledBack, at: Occurrence, known: Known) -> Changes:
 
 
 def governed(event: e.OnGovernance, at: Occurrence, known: Known, **changes: Any) -> Changes:
-    """Return the cube's facts with some fields changed; nothing for a cube never remembered."""
+    """
+    Return the cube's facts with some fields changed.
+
+    Nothing for a cube never remembered, and for one that was erased: that is the end.
+    """
     stream = event.stream(at.tenant)
     facts = known.get(stream)
-    if not isinstance(facts, GovernanceFacts):
+    if not isinstance(facts, GovernanceFacts) or facts.state == "erased":
         return {}
     return {stream: replace(facts, **changes)}
 

@@ -81,6 +81,7 @@ obligations contains {"kind": "quarantine"} if suspicious
 obligations contains {"kind": "unlink", "reason": "imported"} if {
 	input.cube.origin == "import"
 	input.cube.session_reads > 0
+	not actor.supervised
 }
 
 # METADATA

@@ -66,9 +66,14 @@ obliged_cases := {
 		],
 	],
 	"imported after reading": [
-		"agent",
+		"steward",
 		{"cube": {"origin": "import", "session_reads": 3}},
 		[{"kind": "unlink", "reason": "imported"}],
+	],
+	"called imported by a program": [
+		"agent",
+		{"cube": {"origin": "import", "session_reads": 3}},
+		[],
 	],
 	"imported before any reading": ["agent", {"cube": {"origin": "import"}}, []],
 	"said after reading": ["agent", {"cube": {"session_reads": 3}}, []],
