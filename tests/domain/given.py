@@ -190,16 +190,17 @@ def situation(
 ) -> Situation:
     """Return what `decide` looks at, read from facts as the assessor reads it."""
     policy = known.get(ids.guard_stream(TENANT, "policy"))
+    case = _facts(known, ids.case_stream(TENANT, _text(command, "case")))
     return Situation(
         tenant=TENANT,
         actor=OWNER,
         command_id=COMMAND_ID,
         now=NOW,
-        cube=_cube(getattr(command, "cube", None), known),
+        cube=_cube(getattr(command, "cube", None) or getattr(case, "target", None), known),
         admitted=admitted,
         target=_facts(known, ids.principal_stream(TENANT, _text(command, "principal"))),
         matter=_facts(known, ids.matter_stream(TENANT, _text(command, "matter"))),
-        case=_facts(known, ids.case_stream(TENANT, _text(command, "case"))),
+        case=case,
         policy=policy.active if isinstance(policy, PolicyFacts) else "",
         labels=LABELS,
     )
