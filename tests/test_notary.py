@@ -19,7 +19,13 @@ from memos_gov import notary
 from memos_gov.bootstrap import fsck, rebuild
 from memos_gov.domain import ids
 from memos_gov.domain.events import CheckpointSigned
-from memos_gov.errors import CorruptionError, DeniedError, SettingsError, UnavailableError
+from memos_gov.errors import (
+    CorruptionError,
+    DeniedError,
+    OvertakenError,
+    SettingsError,
+    UnavailableError,
+)
 from memos_gov.materializers.tiles import TileFollower
 from memos_gov.service import Service
 from memos_gov.transparency.checkpoints import open_checkpoint
@@ -340,6 +346,14 @@ def test_command_succeeds_though_its_head_cannot_be_written(
     assert 1 == len(signed(gov))
 
 
+def asked_until_signed(gov: Service) -> None:
+    """Ask for a head, and again where the others were quicker every time, as the error says."""
+    while True:
+        with suppress(OvertakenError):
+            gov.rooms.notary.checkpoint(TENANT)
+            return
+
+
 def test_two_processes_sign_one_history(folder: Path) -> None:
     """Heads are recorded in one order, whoever signs; none contradicts another."""
     errors: list[BaseException] = []
@@ -348,7 +362,7 @@ def test_two_processes_sign_one_history(folder: Path) -> None:
         try:
             for number in range(6):
                 owner(gov).remember(f"memory {number}")
-                gov.rooms.notary.checkpoint(TENANT)
+                asked_until_signed(gov)
         except BaseException as error:  # noqa: BLE001 - told below
             errors.append(error)
 
