@@ -60,5 +60,5 @@ $(VENV)/.core: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	@$(INSTALL) '.[dev]'
+	@$(INSTALL) '.[dev,server]'
 	@touch $(VENV)/.core $@
