@@ -26,15 +26,8 @@ from memos_gov.backends.sqlite.soundness import Schema, damage, differences, sch
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.backends.tiles import FileTileStore
-from memos_gov.bootstrap.opening import (
-    INDEX,
-    LOG,
-    OPERATIONS,
-    TABLES,
-    TABLES_POINTER,
-    TILES,
-    VAULT,
-)
+from memos_gov.bootstrap.embedded import INDEX, LOG, OPERATIONS, TABLES, TABLES_POINTER, VAULT
+from memos_gov.bootstrap.opening import TILES
 from memos_gov.errors import SettingsError, UnavailableError, remedy_of
 from memos_gov.fsck import (
     PARTS,

@@ -19,26 +19,18 @@ from pathlib import Path
 from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
-from memos_gov.backends.keyfiles import FileKeyring, KeyFiles
-from memos_gov.backends.sqlite import migrate
-from memos_gov.backends.sqlite.vault import SqliteKeyStore
-from memos_gov.bootstrap.opening import (
-    INDEX,
-    LOG,
-    OPERATIONS,
-    TABLES,
-    VAULT,
-    build_rooms,
-    open_service,
-)
+from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.bootstrap.embedded import INDEX, LOG, OPERATIONS, TABLES, VAULT
+from memos_gov.bootstrap.opening import build_rooms, open_service, open_stores, set_up
 from memos_gov.domain import commands as c
+from memos_gov.domain import ids
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.vocabulary import check_words
 from memos_gov.errors import SettingsError, UnavailableError, remedy_of
 from memos_gov.follow import mac_secret
 from memos_gov.founding import found_log, found_tenant
 from memos_gov.fsck.folder import OPERATOR
-from memos_gov.ports import Clock
+from memos_gov.ports import Clock, KeyStore
 from memos_gov.service import Service
 from memos_gov.settings import Settings
 
@@ -138,22 +130,15 @@ def _is_left(path: Path, now_s: float) -> bool:
 def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) -> None:
     keys = KeyFiles(folder / "keys")
     keys.make()
-    for branch, name in (("vault", VAULT), ("operations", OPERATIONS), ("tables", TABLES)):
-        migrate.upgrade(folder / name, branch)
-    instance, mac_key_id = secrets.token_hex(16), f"m_{secrets.token_hex(8)}"
-    vault = SqliteKeyStore(folder / VAULT, FileKeyring(folder / "keys").master)
-    vault.found(instance, now_ms=round(clock.now().timestamp() * 1000))
-    mac_key = vault.secret("_instance", mac_secret(mac_key_id), create=True)
-    operator = vault.secret("_instance", OPERATOR, create=True)
-    assert mac_key is not None
-    assert operator is not None
-    keys.keep_operator(operator)
-    vault.close()
     FilePolicyBundles(folder / "policies").put(bundle)
-    made = settings.model_copy(update={"data": folder})
+    instance, made = secrets.token_hex(16), settings.model_copy(update={"data": folder})
     with ExitStack() as stack:
-        rooms = build_rooms(made, clock, stack, (mac_key_id, mac_key))
-        found_log(rooms.governor, instance, mac_key_id)
+        setup = set_up(made, clock, stack)
+        setup.lay_out()
+        setup.found_vault(instance, round(clock.now().timestamp() * 1000))
+        stores = open_stores(setup, lambda _, vault: _enrolled(vault, keys))
+        rooms = build_rooms(made, clock, stack, setup, stores)
+        found_log(rooms.governor, instance, stores.mac[0])
         words = bundle.vocabulary
         found_tenant(
             rooms.governor,
@@ -167,3 +152,14 @@ def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) 
         )
         rooms.index.position()  # every file is there from the beginning, so fsck can miss one
     settings_module.write(settings, folder / settings_module.FILE_NAME)
+
+
+def _enrolled(vault: KeyStore, keys: KeyFiles) -> tuple[str, bytes]:
+    """Make the secrets of an empty vault: the operator's, and the first proposer's; return this."""
+    name = f"m_{secrets.token_hex(8)}"
+    mac_key = vault.secret(ids.INSTANCE, mac_secret(name), create=True)
+    operator = vault.secret(ids.INSTANCE, OPERATOR, create=True)
+    assert mac_key is not None
+    assert operator is not None
+    keys.keep_operator(operator)
+    return name, mac_key

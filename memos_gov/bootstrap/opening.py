@@ -8,7 +8,8 @@ of this program's format before anything is served.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,17 +18,12 @@ from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.folder_lock import folder_held
-from memos_gov.backends.keyfiles import FileKeyring, KeyFiles
-from memos_gov.backends.sqlite import migrate
-from memos_gov.backends.sqlite.index import SqliteCubeIndex, in_memory
-from memos_gov.backends.sqlite.leases import SqliteLeases
-from memos_gov.backends.sqlite.log import SqliteEventLog
-from memos_gov.backends.sqlite.operations import SqlitePointers
-from memos_gov.backends.sqlite.tables import SqliteTables
-from memos_gov.backends.sqlite.vault import SqliteKeyStore
+from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.sqlite.index import in_memory
 from memos_gov.backends.tiles import FileTileStore
-from memos_gov.backends.wasm import WasmPolicyEngine
 from memos_gov.backends.witness import FileWitness
+from memos_gov.bootstrap.embedded import LOG, Embedded
+from memos_gov.bootstrap.setups import SetUp
 from memos_gov.certify import parse
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.events import LogFounded
@@ -35,13 +31,12 @@ from memos_gov.erasure import Eraser
 from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.follow import Certifier, Follower, mac_secret
 from memos_gov.founding import extend_log
-from memos_gov.fsck.report import REBUILD, RESTORE
 from memos_gov.governor import Governor
 from memos_gov.leasing import Leasing
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.materializers.tiles import TileFollower
 from memos_gov.notary import Notary
-from memos_gov.ports import Clock, EventLog, Tables
+from memos_gov.ports import Clock, CubeIndex, EventLog, KeyStore, Leases, Tables
 from memos_gov.proposer import Proposer
 from memos_gov.proving import Prover
 from memos_gov.queries import CubeFinder
@@ -52,15 +47,7 @@ from memos_gov.settings import Settings
 from memos_gov.transparency.checkpoints import origin_of
 from memos_gov.transparency.notes import Signer
 
-LOG, VAULT, OPERATIONS, INDEX, TABLES = (
-    "log.db",
-    "vault.db",
-    "operations.db",
-    "index.db",
-    "tables.db",
-)
 TILES = "tiles"
-TABLES_POINTER = "tables"
 CLOCK_BEHIND_MAX_S = 60
 
 
@@ -88,7 +75,10 @@ def _build(settings: Settings, clock: Clock) -> Service:
     opened = ExitStack()
     try:
         opened.enter_context(folder_held(settings.data, alone=False))
-        rooms = build_rooms(settings, clock, opened, _proposer(settings.data, clock))
+        KeyFiles(settings.data / "keys").require_operator()
+        setup = set_up(settings, clock, opened)
+        setup.require_whole()
+        rooms = build_rooms(settings, clock, opened, setup, open_stores(setup, known_proposer))
         rooms.governor.certifier.catch_up()
         _check_clock(rooms.governor, clock)
         rooms.destroyer.catch_up()
@@ -106,28 +96,46 @@ def _build(settings: Settings, clock: Clock) -> Service:
     return Service(rooms)
 
 
-def _proposer(folder: Path, clock: Clock) -> tuple[str, bytes]:
-    """Return the proposer's MAC key and its id, once the files are found to be of one instance."""
-    keys = KeyFiles(folder / "keys")
-    keys.require_operator()
-    for branch, name in (("vault", VAULT), ("operations", OPERATIONS)):
-        if not (folder / name).exists():
-            remedy = REBUILD if name == OPERATIONS else RESTORE
-            raise CorruptionError(f"{name} is missing", place=name, remedy=remedy)
-        migrate.check(folder / name, branch)
-    with ExitStack() as stack:
-        log = SqliteEventLog(folder / LOG, clock)
-        stack.callback(log.close)
-        control = control_record(log)
-        vault = SqliteKeyStore(folder / VAULT, FileKeyring(folder / "keys").master)
-        stack.callback(vault.close)
-        if vault.instance != control.instance:
-            msg = "the vault belongs to another log"
-            raise CorruptionError(msg, place=VAULT)
-        vault.check_epochs()
-        mac_key = vault.secret("_instance", mac_secret(control.mac_key))
-        if mac_key is None:
-            raise CorruptionError("the vault lacks the proposer's key", place=VAULT)
+def set_up(settings: Settings, clock: Clock, stack: ExitStack) -> SetUp:
+    """Return the stores that stand behind the ports of a folder; `stack` closes them."""
+    return Embedded(settings.data, clock, stack)
+
+
+class Stores(NamedTuple):
+    """Every store of a folder that stays open, and this proposer's MAC key under its id."""
+
+    log: EventLog
+    vault: KeyStore
+    mac: tuple[str, bytes]
+    leases: Leases
+    tables: Tables
+    cube_index: CubeIndex
+
+
+def open_stores(
+    setup: SetUp, proposer: Callable[[EventLog, KeyStore], tuple[str, bytes]]
+) -> Stores:
+    """Open every store, the truth first; `proposer` finds who proposes here."""
+    log, vault = setup.log(), setup.vault()
+    mac = proposer(log, vault)
+    return Stores(log, vault, mac, setup.leases(), setup.tables(), setup.index())
+
+
+def known_proposer(log: EventLog, vault: KeyStore) -> tuple[str, bytes]:
+    """
+    Return the id and the MAC key of the proposer that the log names first.
+
+    Raises:
+        CorruptionError: Log and vault are not of one instance, or one is damaged.
+    """
+    control = control_record(log)
+    if vault.instance != control.instance:
+        msg = "the vault belongs to another log"
+        raise CorruptionError(msg, place="vault")
+    vault.check_epochs()
+    mac_key = vault.secret("_instance", mac_secret(control.mac_key))
+    if mac_key is None:
+        raise CorruptionError("the vault lacks the proposer's key", place="vault")
     return control.mac_key, mac_key
 
 
@@ -156,36 +164,11 @@ def _check_clock(governor: Governor, clock: Clock) -> None:
         raise SettingsError(msg, remedy=remedy)
 
 
-class _Stores(NamedTuple):
-    """Every file of a folder that stays open."""
-
-    log: SqliteEventLog
-    keyring: FileKeyring
-    vault: SqliteKeyStore
-    leases: SqliteLeases
-    tables: SqliteTables
-    cube_index: SqliteCubeIndex
-
-
-def _opened_stores(folder: Path, clock: Clock, stack: ExitStack) -> _Stores:
-    """Open every file; `stack` closes them, the last first."""
-    keyring = FileKeyring(folder / "keys")
-    return _Stores(
-        log=stack.enter_context(closing(SqliteEventLog(folder / LOG, clock))),
-        keyring=keyring,
-        vault=stack.enter_context(closing(SqliteKeyStore(folder / VAULT, keyring.master))),
-        leases=stack.enter_context(closing(SqliteLeases(folder / OPERATIONS))),
-        tables=stack.enter_context(closing(SqliteTables(current_tables(folder)))),
-        cube_index=stack.enter_context(closing(SqliteCubeIndex(folder / INDEX))),
-    )
-
-
 def build_rooms(
-    settings: Settings, clock: Clock, stack: ExitStack, mac: tuple[str, bytes]
+    settings: Settings, clock: Clock, stack: ExitStack, setup: SetUp, stores: Stores
 ) -> Rooms:
     """Build every room over one folder; `stack` closes them."""
-    stores = _opened_stores(settings.data, clock, stack)
-    log, keyring, vault, _, tables, index = stores
+    log, vault, mac, leases, tables, index = stores
     files = KeyFiles(settings.data / "keys")
     bundles = FilePolicyBundles(settings.data / "policies")
     destroyer = Destroyer(log, tables, vault)
@@ -201,7 +184,18 @@ def build_rooms(
     )
     signing = (vault.instance, files.private("verifier"))
     notary = _notary(settings, log, tables, proposer, clock, signing)
-    governor = _governor(settings, stores, bundles, certifier, clock, proposer, notary)
+    governor = Governor(
+        log=log,
+        tables=tables,
+        keys=vault,
+        engine=setup.engine(bundles, settings.policy_deadline_s),
+        bundles=bundles,
+        certifier=certifier,
+        clock=clock,
+        proposer=proposer,
+        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock),
+        notary=notary,
+    )
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)
     finder = CubeFinder(tables, follower)
@@ -219,36 +213,11 @@ def build_rooms(
         bundles=bundles,
         notary=notary,
         prover=Prover(log, tables, notary),
-        keyring=keyring,
+        keyring=setup.keyring(),
         verifier_key=files.public("verifier"),
         recovery_key=files.recovery_public,
         shipped=shipped_bundle,
         close=stack.close,
-    )
-
-
-def _governor(
-    settings: Settings,
-    stores: _Stores,
-    bundles: FilePolicyBundles,
-    certifier: Certifier,
-    clock: Clock,
-    proposer: Proposer,
-    notary: Notary,
-) -> Governor:
-    """Build the Governor of a folder, its policies run in process."""
-    tables, vault = stores.tables, stores.vault
-    return Governor(
-        log=stores.log,
-        tables=tables,
-        keys=vault,
-        engine=WasmPolicyEngine(bundles, wasm_cache(), settings.policy_deadline_s),
-        bundles=bundles,
-        certifier=certifier,
-        clock=clock,
-        proposer=proposer,
-        leasing=Leasing(stores.leases, keys=vault, tables=tables, clock=clock),
-        notary=notary,
     )
 
 
@@ -272,25 +241,3 @@ def _notary(
         signer=cache(lambda tenant: Signer(origin_of(instance, tenant), private_key)),
         interval_s=settings.checkpoint_s,
     )
-
-
-def current_tables(folder: Path) -> Path:
-    """
-    Return the tables file in use.
-
-    Raises:
-        CorruptionError: It is gone; `rebuild` makes it again.
-    """
-    with closing(SqlitePointers(folder / OPERATIONS)) as pointers:
-        name = pointers.get(TABLES_POINTER, TABLES)
-    if not (folder / name).exists():
-        raise CorruptionError(f"{name} is missing", place=name, remedy=REBUILD)
-    migrate.check(folder / name, "tables")
-    return folder / name
-
-
-def wasm_cache() -> Path:
-    """Return the folder of compiled modules, the user's own."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("memos-gov") / "wasm"

@@ -14,7 +14,7 @@ from pathlib import Path
 from memos_gov.backends.files import FilePolicyBundles, assemble_bundle, schemas_of, shipped_bundle
 from memos_gov.backends.opa_tool import OpaTool, write_compiled
 from memos_gov.backends.wasm import WasmPolicyEngine
-from memos_gov.bootstrap.opening import wasm_cache
+from memos_gov.bootstrap.embedded import wasm_cache
 from memos_gov.domain.bundle import PolicyBundle
 
 ANSWER_S_MAX = 10.0

@@ -24,17 +24,9 @@ from memos_gov.backends.sqlite.soundness import damage, differences, schema_made
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.backends.tiles import FileTileStore
+from memos_gov.bootstrap.embedded import INDEX, LOG, OPERATIONS, TABLES, TABLES_POINTER, VAULT
 from memos_gov.bootstrap.examining import TABLES_NAME
-from memos_gov.bootstrap.opening import (
-    INDEX,
-    LOG,
-    OPERATIONS,
-    TABLES,
-    TABLES_POINTER,
-    TILES,
-    VAULT,
-    control_record,
-)
+from memos_gov.bootstrap.opening import TILES, control_record
 from memos_gov.destroyer import Destroyer
 from memos_gov.errors import CorruptionError, GovernanceError, SettingsError
 from memos_gov.fsck.report import RESTORE, Progress

@@ -1,0 +1,57 @@
+"""
+What a set-up is: which stores stand behind the ports of one data folder.
+
+Everything above the ports is the same in each. A store is opened when it is
+asked for, and closed by the stack that the set-up was given.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from memos_gov.ports import CubeIndex, EventLog, Keyring, KeyStore, Leases, PolicyEngine, Tables
+from memos_gov.ports import PolicyBundles as Bundles
+
+
+class SetUp(Protocol):
+    """The stores of one data folder."""
+
+    def lay_out(self) -> None:
+        """Make every store, empty, where nothing is yet."""
+
+    def require_whole(self) -> None:
+        """
+        Refuse a folder whose vault or operations are missing or of another format.
+
+        Raises:
+            CorruptionError: Names what is missing or was written by another version.
+        """
+
+    def found_vault(self, instance: str, now_ms: int) -> None:
+        """Say whose vault an empty one is, and begin its first epoch."""
+
+    def log(self) -> EventLog:
+        """Open the log."""
+
+    def keyring(self) -> Keyring:
+        """Return where the master keys lie."""
+
+    def vault(self) -> KeyStore:
+        """Open the vault."""
+
+    def leases(self) -> Leases:
+        """Open the leases."""
+
+    def tables(self) -> Tables:
+        """
+        Open the tables in use.
+
+        Raises:
+            CorruptionError: They are gone or of another format; `rebuild` makes them again.
+        """
+
+    def index(self) -> CubeIndex:
+        """Open the index."""
+
+    def engine(self, bundles: Bundles, deadline_s: float) -> PolicyEngine:
+        """Return what evaluates policies, of bundles that are kept, each question in time."""
