@@ -44,6 +44,7 @@ from memos_gov.recall import Reader
 from memos_gov.sealing import check_vault_age
 from memos_gov.service import Rooms, Service
 from memos_gov.settings import Settings
+from memos_gov.timed import TimedEngine
 from memos_gov.transparency.checkpoints import origin_of
 from memos_gov.transparency.notes import Signer
 
@@ -184,11 +185,12 @@ def build_rooms(
     )
     signing = (vault.instance, files.private("verifier"))
     notary = _notary(settings, log, tables, proposer, clock, signing)
+    engine = TimedEngine(setup.engine(bundles, settings.policy_deadline_s))
     governor = Governor(
         log=log,
         tables=tables,
         keys=vault,
-        engine=setup.engine(bundles, settings.policy_deadline_s),
+        engine=engine,
         bundles=bundles,
         certifier=certifier,
         clock=clock,
@@ -203,6 +205,7 @@ def build_rooms(
     eraser = Eraser(governor, follower, index, index_follower, destroyer)
     return Rooms(
         settings=settings,
+        engine=engine,
         governor=governor,
         destroyer=destroyer,
         eraser=eraser,

@@ -65,6 +65,7 @@ VERBS = {
     "log": "memos_gov.cli.records",
     "evidence": "memos_gov.cli.proofs",
     "schedule": "memos_gov.cli.schedule",
+    "worker": "memos_gov.cli.worker",
     "fsck": "memos_gov.cli.upkeep",
     "rebuild": "memos_gov.cli.upkeep",
     "vault": "memos_gov.cli.vault",

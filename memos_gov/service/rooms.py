@@ -16,6 +16,7 @@ from memos_gov.ports import CubeIndex, Keyring, PolicyBundles
 from memos_gov.proving import Prover
 from memos_gov.recall import Reader
 from memos_gov.settings import Settings
+from memos_gov.timed import TimedEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Rooms:
     """Everything `bootstrap` built for one data folder."""
 
     settings: Settings
+    engine: TimedEngine
     governor: Governor
     destroyer: Destroyer
     eraser: Eraser
