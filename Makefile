@@ -3,11 +3,12 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test bench docs schemas policies
+.PHONY: help setup demo check test simulate bench docs schemas policies
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+N ?= 3000
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
 ifdef UV
@@ -38,6 +39,9 @@ check: $(VENV)/.dev ## lint, format, types, layers, Rego, and that generated fil
 
 test: $(VENV)/.dev ## run every test that needs no server
 	$(BIN)/pytest -q
+
+simulate: $(VENV)/.dev ## run N histories of log and processes in virtual time, from seeds (N=3000)
+	$(BIN)/python -m tests.simulation $(N)
 
 bench: $(VENV)/.dev ## measure, print the figures and write bench/results/
 	$(BIN)/python -m bench
