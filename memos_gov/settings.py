@@ -7,7 +7,6 @@ the data folder, then the defaults below.
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from memos_gov.engines import Engines, basic_string, lines_of, without
 from memos_gov.errors import SettingsError
 
 FILE_NAME = "memos-gov.toml"
@@ -28,7 +28,11 @@ class Settings(BaseSettings):
     """Where the data lies, and what a command stands for when it does not say."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MEMOS_GOV_", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix="MEMOS_GOV_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     data: Path
@@ -43,6 +47,7 @@ class Settings(BaseSettings):
     witness: Path | None = None
     policy_deadline_s: float = Field(1.0, gt=0, le=POLICY_DEADLINE_S_MAX, allow_inf_nan=False)
     opa: Path | None = None
+    engines: Engines | None = None
 
     @field_validator("data")
     @classmethod
@@ -71,7 +76,10 @@ def load(data: Path | str | None = None, **overrides: Any) -> Settings:
     """
     given = {key: value for key, value in overrides.items() if value is not None}
     folder = folder_of(data)
-    known = {k: v for k, v in _from_file(folder / FILE_NAME).items() if k not in _environment()}
+    named = _environment()
+    known = {k: v for k, v in _from_file(folder / FILE_NAME).items() if k not in named}
+    if isinstance(known.get("engines"), dict):
+        known["engines"] = without(known["engines"], named, "engines")
     return _checked({**known, **given, "data": folder})
 
 
@@ -126,13 +134,9 @@ def write(settings: Settings, path: Path) -> None:
     lines = [
         "# Defaults of this data folder; MEMOS_GOV_* variables and options win.",
         *(f"{name} = {basic_string(getattr(settings, name))}" for name in WRITTEN),
+        *(lines_of(settings.engines) if settings.engines else ()),
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def basic_string(text: str) -> str:
-    """Return a text as a TOML basic string: JSON's escapes, and DEL, which only TOML escapes."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _environment() -> set[str]:
