@@ -3,11 +3,12 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test bench docs schemas policies
+.PHONY: help setup demo check test test-connected services-up services-down services-status services-reset bench docs schemas policies
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+SERVICES := "$(PYTHON)" -m scripts.services
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
 ifdef UV
@@ -19,7 +20,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --edi
 endif
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev ## make .venv with everything that check, test and bench need
 
@@ -38,6 +39,22 @@ check: $(VENV)/.dev ## lint, format, types, layers, Rego, and that generated fil
 
 test: $(VENV)/.dev ## run every test that needs no server
 	$(BIN)/pytest -q
+
+test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate; start them where they are not up
+	@$(SERVICES) up --use-existing
+	$(BIN)/pytest -q -m connected
+
+services-up: ## start Kafka, Postgres, OPA and Weaviate on this machine; got or built once, into the cache
+	@$(SERVICES) up
+
+services-down: ## stop them; their data stay
+	@$(SERVICES) down
+
+services-status: ## say how they stand; exit status 3 where one is not ready
+	@$(SERVICES) status
+
+services-reset: ## stop them and remove their data, after a question
+	@$(SERVICES) reset
 
 bench: $(VENV)/.dev ## measure, print the figures and write bench/results/
 	$(BIN)/python -m bench
