@@ -103,17 +103,9 @@ class Postgres(Engine):
 
     def command(self) -> Sequence[str | Path]:
         """Serve on the loopback, with the socket in the run folder."""
-        where: list[str | Path] = [
-            "-D",
-            self.data,
-            "-p",
-            str(self.port()),
-            "-h",
-            HOST,
-            "-k",
-            self.folder,
-        ]
-        return [*self._program("postgres"), *where, "-c", "max_connections=200"]
+        folders: list[str | Path] = ["-D", self.data, "-k", self.folder]
+        address = ["-h", HOST, "-p", str(self.port())]
+        return [*self._program("postgres"), *folders, *address, "-c", "max_connections=200"]
 
     def answers(self) -> bool:
         """Tell whether it takes connections."""
