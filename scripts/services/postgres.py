@@ -2,7 +2,8 @@
 Postgres: tables, operations and vault, each a database. Taken from this machine's packages.
 
 The server does not run as root. Root starts it as the user `postgres`, which the
-package makes, and then that user owns the data.
+package makes. That user owns the folder of data and socket, and not the one above
+it, where root writes the log and reads whom to stop.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.services.cache import locked, tool, work
+from scripts.services.cache import Say, locked, tool, work
 from scripts.services.engine import Engine
 from scripts.services.failure import ServiceError
 from scripts.services.network import postgres_answers
-from scripts.services.places import HOST
+from scripts.services.places import HOST, Places
 
 MAJOR_MIN = 15
 USER = "memos_gov"
@@ -35,6 +36,11 @@ class Postgres(Engine):
     name = "postgres"
     ports = ("postgres",)
     ask_to_end = signal.SIGINT  # ends sessions and writes everything: "fast shutdown"
+
+    def __init__(self, places: Places, say: Say) -> None:
+        super().__init__(places, say)
+        self.home = self.folder / "home"
+        self.data = self.home / "data"
 
     @property
     def address(self) -> str:
@@ -73,21 +79,22 @@ class Postgres(Engine):
         if self.data.exists():
             self._refuse_other_version()
             return
-        draft = self.folder / "data.new"
+        draft = self.home / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
         options = ["-A", "trust", "-U", USER, "--locale=C", "-E", "UTF8"]
         work([*self._program("initdb"), "-D", draft, *options], folder=self.folder, say=self.say)
         draft.replace(self.data)
 
     def _refuse_unusable_folder(self) -> None:
-        socket = self.folder / f".s.PGSQL.{self.port()}"
+        socket = self.home / f".s.PGSQL.{self.port()}"
         if len(os.fsencode(socket)) > SOCKET_PATH_MAX:
             raise ServiceError(f"the path of its socket is too long, set TMPDIR: {socket}")
+        self.home.mkdir(exist_ok=True)
         if is_root():
             closed = [str(path) for path in self.folder.parents if not path.stat().st_mode & 0o001]
             if closed:
                 raise ServiceError(f"user {SYSTEM_USER} cannot enter {closed[-1]}: set TMPDIR")
-            shutil.chown(self.folder, SYSTEM_USER)
+            shutil.chown(self.home, SYSTEM_USER)
 
     def _refuse_other_version(self) -> None:
         made_by = (self.data / "PG_VERSION").read_text().strip()
@@ -103,7 +110,7 @@ class Postgres(Engine):
 
     def command(self) -> Sequence[str | Path]:
         """Serve on the loopback, with the socket in the run folder."""
-        folders: list[str | Path] = ["-D", self.data, "-k", self.folder]
+        folders: list[str | Path] = ["-D", self.data, "-k", self.home]
         address = ["-h", HOST, "-p", str(self.port())]
         return [*self._program("postgres"), *folders, *address, "-c", "max_connections=200"]
 

@@ -90,7 +90,7 @@ def test_postgres_that_is_missing_is_installed_where_root_may(
 def test_postgres_on_data_of_another_version_is_refused(packages: Path, engine: Postgres) -> None:
     """The data stay as they are, and the command that ends them is named."""
     programs(packages, "17.2")
-    engine.data.mkdir()
+    engine.data.mkdir(parents=True)
     (engine.data / "PG_VERSION").write_text("15\n")
 
     with pytest.raises(ServiceError, match=r"made by Postgres 15; .* reset postgres"):
