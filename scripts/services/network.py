@@ -89,6 +89,8 @@ def holder(port: int) -> str:
 
 
 def listening(port: int) -> list[str]:
-    """Return the inodes of the sockets that listen at a port."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    """Return the inodes of the sockets that listen at a port, in either version of IP."""
+    tables = [Path("/proc/net", name) for name in ("tcp", "tcp6")]
+    lines = [line for table in tables if table.exists() for line in table.read_text().splitlines()]
+    rows = [line.split() for line in lines if not line.lstrip().startswith("sl")]
     return [row[9] for row in rows if row[3] == _LISTENING and int(row[1][-4:], 16) == port]
