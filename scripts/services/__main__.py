@@ -52,7 +52,8 @@ def each(engines: Sequence[Engine], act: Callable[[Engine], None]) -> int:
 def up(engines: Sequence[Engine], asked: argparse.Namespace) -> int:
     """Start the engines and wait until they answer."""
     began = time.monotonic()
-    if lacks := sorted({name for engine in engines for name in engine.lacks()}):
+    to_start = [engine for engine in engines if engine.status().state == "stopped"]
+    if lacks := sorted({name for engine in to_start for name in engine.lacks()}):
         print(f"error: this machine lacks: {', '.join(lacks)}", file=sys.stderr)
         print("remedy: install them, or run the containers of compose.yaml", file=sys.stderr)
         return 1

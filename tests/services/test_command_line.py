@@ -1,5 +1,6 @@
 """The command line names what is wrong once, and asks before it removes anything."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from scripts.services.__main__ import ENGINES
+from scripts.services.__main__ import ENGINES, up
 from scripts.services.network import is_free
+from scripts.services.places import Places
+from tests.services.web import Web, places
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = next(port for port in range(23000, 60000, 10) if all(map(is_free, range(port, port + 10))))
@@ -18,7 +21,7 @@ BASE = next(port for port in range(23000, 60000, 10) if all(map(is_free, range(p
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the program with places of its own and without a terminal."""
-    places = {
+    moved = {
         "TMPDIR": str(folder),
         "XDG_CACHE_HOME": str(folder),
         "MEMOS_GOV_SERVICES_PORT": str(BASE),
@@ -26,7 +29,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-m", "scripts.services", *arguments],
         cwd=ROOT,
-        env={**os.environ, **places, **environment},
+        env={**os.environ, **moved, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -67,6 +70,30 @@ def test_up_on_a_machine_that_lacks_programs_names_all_of_them_at_once(tmp_path:
     assert [] == list(tmp_path.iterdir())
 
 
+class LackingWeb(Web):
+    """Could not be started here."""
+
+    def lacks(self) -> list[str]:
+        """Return a program that no machine has."""
+        return ["cheese"]
+
+
+def test_up_of_an_engine_that_answers_already_needs_no_program_of_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever runs the containers needs neither Java nor Go to test against them."""
+    mine, lacking = (Kind(places(tmp_path), print) for Kind in (Web, LackingWeb))
+    asked = argparse.Namespace(use_existing=True)
+    assert 1 == up([lacking], asked)
+    assert "lacks: cheese" in capsys.readouterr().err
+
+    mine.up()
+    there = LackingWeb(Places(tmp_path / "other", tmp_path, mine.places.ports), print)
+    assert 0 == up([there], asked)
+
+    mine.down()
+
+
 def test_reset_without_a_terminal_removes_nothing_unless_it_is_told_yes(tmp_path: Path) -> None:
     """A script that loses data says so itself."""
     folder = tmp_path / f"memos-gov-services-{os.getuid()}" / "opa"
@@ -93,8 +120,8 @@ def test_word_that_is_no_command_or_engine_is_refused_with_the_usage(
 def test_tool_runs_before_anything_is_installed(tmp_path: Path) -> None:
     """Python alone is enough: not one package of the environment is seen."""
     command = [sys.executable, "-S", "-m", "scripts.services", "status", "opa"]
-    places = {"TMPDIR": str(tmp_path), "MEMOS_GOV_SERVICES_PORT": str(BASE)}
-    done = subprocess.run(command, cwd=ROOT, env=places, capture_output=True, check=False)
+    moved = {"TMPDIR": str(tmp_path), "MEMOS_GOV_SERVICES_PORT": str(BASE)}
+    done = subprocess.run(command, cwd=ROOT, env=moved, capture_output=True, check=False)
 
     assert done.stdout.startswith(b"opa       1.22.0        stopped")
     assert done.stderr == b""
