@@ -3,12 +3,13 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test simulate bench docs schemas policies
+.PHONY: help setup demo check test test-connected simulate services-up services-down services-status services-reset bench docs schemas policies
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 N ?= 3000
+SERVICES := "$(PYTHON)" -m scripts.services
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
 ifdef UV
@@ -20,7 +21,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --edi
 endif
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev ## make .venv with everything that check, test and bench need
 
@@ -42,6 +43,22 @@ test: $(VENV)/.dev ## run every test that needs no server
 
 simulate: $(VENV)/.dev ## run N histories of log and processes in virtual time, from seeds (N=3000)
 	$(BIN)/python -m tests.simulation $(N)
+
+test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate; start them where they are not up
+	@$(SERVICES) up --use-existing
+	$(BIN)/pytest -q -m connected
+
+services-up: ## start Kafka, Postgres, OPA and Weaviate on this machine; got or built once, into the cache
+	@$(SERVICES) up
+
+services-down: ## stop them; their data stay
+	@$(SERVICES) down
+
+services-status: ## say how they stand; exit status 3 where one is not ready
+	@$(SERVICES) status
+
+services-reset: ## stop them and remove their data, after a question
+	@$(SERVICES) reset
 
 bench: $(VENV)/.dev ## measure, print the figures and write bench/results/
 	$(BIN)/python -m bench

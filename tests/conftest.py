@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import memos_gov
+from tests import engines
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -26,6 +27,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Run no connected test, and skip none, where an engine does not answer."""
+    asked_for = any(item.get_closest_marker("connected") for item in session.items)
+    if asked_for and not session.config.option.collectonly:
+        engines.require()
 
 
 @pytest.fixture(scope="session")

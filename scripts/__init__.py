@@ -1,0 +1,1 @@
+"""What is run around the package and never imported by it; needs nothing installed."""
