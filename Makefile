@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test test-connected simulate services-up services-down services-status services-reset bench docs schemas policies
+.PHONY: help setup demo check test simulate test-connected services-up services-down services-status services-reset bench docs schemas policies
 
 VENV := .venv
 BIN := $(VENV)/bin
