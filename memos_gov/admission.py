@@ -213,7 +213,7 @@ class Admission:
         if not added:
             return None
         found = at.cubes(source.cube for source in added)
-        sources = [found[source.cube] for source in added if source.cube in found]
+        sources = [found[source.cube] for source in added]
         try:
             due = self._due(sources)
         except PolicyUnavailableError as error:

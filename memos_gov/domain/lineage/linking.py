@@ -55,9 +55,8 @@ def link(
             than DESCENDANTS_MAX could not be narrowed, nor ended from a leaf.
     """
     governed = [source.governance for source in sources]
-    usable = [is_usable(facts) for facts in governed]
     reasons = {
-        "source_ended": not all(usable) or len(sources) < len(reads),
+        "source_ended": not all(is_usable(facts) for facts in governed),
         "session_not_covered": not all(covers(cube.governance, facts) for facts in governed),
         "too_many_sources": len(cube.governance.sources) + len(reads) > SOURCES_MAX,
         "too_many_descendants": len(descendants) > DESCENDANTS_MAX,
