@@ -5,7 +5,8 @@ Policy is asked with what would rule the content; its obligations (mask,
 label, quarantine) are fulfilled before anything is sealed. Where the content
 is the actor's own words, everything the actor has read in the session becomes
 a source of it, and policy is asked a second time about what it inherits,
-unless the first answer unlinks it.
+unless the first answer unlinks it. So it is with a new cube and with new words
+for one that is there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,17 @@ from memos_gov.domain.decide import Admitted, Ancestry
 from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import Source, SubjectFacts
 from memos_gov.domain.ids import cube_id_of
-from memos_gov.domain.lineage import SOURCES_MAX, Barred, Named, Traits, inherit, strictest
+from memos_gov.domain.lineage import (
+    SOURCES_MAX,
+    Barred,
+    Link,
+    Named,
+    Traits,
+    inherit,
+    link,
+    new_sources,
+    strictest,
+)
 from memos_gov.domain.questions import Cube, Question
 from memos_gov.domain.verdicts import UNDEFINED, FindingKind, Verdict, merge, refusal
 from memos_gov.errors import PolicyUnavailableError
@@ -54,6 +65,21 @@ class Entered(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     admitted: Admitted | None = None
     ancestry: Ancestry | None = None
+    barred: tuple[str, ...] = ()
+
+
+class Reentered(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What policy said of new words for a cube, and what of the session they carry into it.
+
+    `label` is the cube's from then on, before obligations; `facts` are what
+    policy looked at.
+    """
+
+    verdict: Verdict
+    facts: Question
+    label: str
+    link: Link | None = None
     barred: tuple[str, ...] = ()
 
 
@@ -152,12 +178,67 @@ class Admission:
         admitted = self.admit(verdict, content, heritage.label, candidate["cube"])
         return Entered(verdict=verdict, admitted=admitted, ancestry=ancestry)
 
+    def reenter(self, action: str, cube: Cube, content: CubeContent, access: Verdict) -> Reentered:
+        """
+        Return policy's whole verdict on what an actor says anew in a cube, in words of its own.
+
+        Args:
+            access: The verdict on the act itself, which allows it.
+        """
+        session = self._attempt.session
+        reads = len(session.reads) + session.full
+        verdict, facts = self.readmit(action, cube, content, access, reads)
+        first = Reentered(verdict=verdict, facts=facts, label=cube.governance.label)
+        if not reads or not verdict.allows or verdict.unlinks:
+            return first
+        if session.full:
+            return replace(first, barred=("too_many_sources",))
+        linked = self._link(cube, session.reads)
+        if isinstance(linked, Verdict):
+            return replace(first, verdict=merge(verdict, linked))
+        if isinstance(linked, Barred):
+            return replace(first, barred=linked.reasons)
+        ruled = self._ruled(cube, session.reads)
+        if ruled.governance.label == first.label:
+            return replace(first, link=linked)
+        verdict, facts = self.readmit(action, ruled, content, access, reads)
+        if verdict.unlinks:
+            return replace(first, verdict=merge(first.verdict, verdict))
+        label = ruled.governance.label
+        return Reentered(verdict=verdict, facts=facts, label=label, link=linked)
+
+    def _link(self, cube: Cube, reads: Sequence[Source]) -> Link | Barred | Verdict | None:
+        """Return what is added to a cube's sources, if anything, or why it cannot be."""
+        at, added = self._attempt, new_sources(cube, reads)
+        if not added:
+            return None
+        found = at.cubes(source.cube for source in added)
+        sources = [found[source.cube] for source in added]
+        try:
+            due = self._due(sources)
+        except PolicyUnavailableError as error:
+            return refusal(error.reason, at.now + 1)
+        return link(cube, added, sources, due, at.descendants(cube.cube))
+
+    def _ruled(self, cube: Cube, reads: Sequence[Source]) -> Cube:
+        """Return a cube under the strictest label that anything read in the session stood under."""
+        at = self._attempt
+        found = at.cubes(read.cube for read in reads)
+        seen = [at.labelled(found[x.cube], x.revision, self._labels) for x in reads]
+        label = strictest(self._labels, cube.governance.label, *(x.governance.label for x in seen))
+        return replace(cube, governance=replace(cube.governance, label=label))
+
     def readmit(
-        self, action: str, cube: Cube, content: CubeContent, access: Verdict
+        self, action: str, cube: Cube, content: CubeContent, access: Verdict, reads: int = 0
     ) -> tuple[Verdict, Question]:
-        """Return policy's whole verdict on new content of a cube, and the facts it looked at."""
+        """
+        Return policy's whole verdict on new content of a cube, and the facts it looked at.
+
+        Args:
+            reads: How many cubes the actor has read in the session, where it is its own words.
+        """
         at, findings = self._attempt, kinds_in(content.content, content.metadata)
-        candidate = questions.readmission(content.content, cube, findings, at.now)
+        candidate = questions.readmission(content.content, cube, findings, at.now, reads)
         answer = at.judge.admission(at.asked(action), candidate)
         return merge(access, answer), candidate["cube"]
 

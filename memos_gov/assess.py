@@ -152,12 +152,15 @@ class Assessor:
         if cube is None or not access.verdict.allows:
             return access
         new = CubeContent(content=command.content, metadata=command.metadata or {})
-        verdict, facts = self._admission.readmit(command.ACTION, cube, new, access.verdict)
-        # Nothing is opened for a revision that policy refuses.
-        before = self._open_content(at.tenant, cube) if verdict.allows else None
+        entered = self._admission.reenter(command.ACTION, cube, new, access.verdict)
+        verdict, barred = entered.verdict, entered.barred
+        # Nothing is opened for a revision that is refused.
+        before = self._open_content(at.tenant, cube) if verdict.allows and not barred else None
         content = _joined(command, masked(new, verdict.masks), before)
-        admitted = self._admission.admit(verdict, content, cube.governance.label, facts)
-        situation = replace(access.situation, admitted=admitted)
+        admitted = self._admission.admit(verdict, content, entered.label, entered.facts)
+        situation = replace(
+            access.situation, admitted=admitted, link=entered.link, barred=entered.barred
+        )
         return Assessed(situation, verdict, {command.cube: verdict})
 
     def _erase_cube(self, command: c.EraseCube) -> Assessed:

@@ -152,9 +152,9 @@ class Attempt:
         stream = ids.correlation_stream(self.tenant, caller.principal, caller.correlation)
         return self.get(stream, CorrelationFacts) or CorrelationFacts()
 
-    def descendants(self, cube: str) -> tuple[str, ...]:
-        """Return the live descendants of a cube, loaded; some of them if over DESCENDANTS_MAX."""
-        found = walk(cube, self._live_children, DESCENDANTS_MAX)
+    def descendants(self, cube: str, most: int | None = DESCENDANTS_MAX) -> tuple[str, ...]:
+        """Return the live descendants of a cube, loaded; some of them if more than `most`."""
+        found = walk(cube, self._live_children, most)
         for stream_of in (ids.content_stream, ids.governance_stream):
             self.load(stream_of(self.tenant, x) for x in found)
         self.load(ids.lineage_stream(self.tenant, x) for x in (cube, *found))

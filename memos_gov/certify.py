@@ -110,7 +110,7 @@ def needs(batch: Sequence[Parsed]) -> Needs:
         for event in item.events:
             # What else an event requires, a complete record names.
             wanted.streams.update(touched(event, data.tenant))
-            if isinstance(event, e.CubesRead | e.CubeRemembered):
+            if isinstance(event, e.CubesRead | e.CubeRemembered | e.CubeRevised):
                 wanted.streams.add(session_of(data))
             if (cube := may_narrow(event)) is not None:
                 wanted.narrowed.add((data.tenant, cube))
@@ -352,8 +352,8 @@ def _check_reliance(item: Parsed, record: codec.Record, known: Known) -> dict[st
     must = {*base}
     for event in item.events:
         must.update(required_streams(event, data.tenant, known.facts))
-    if known.derives:
-        must.update(session_streams(item.events, data.tenant, data.actor, data.correlation))
+    session = (data.tenant, data.actor, data.correlation)
+    must.update(session_streams(item.events, *session, says=known.says))
     if not must <= data.relied_on.keys():
         raise Rejected("incomplete", streams=must - data.relied_on.keys())
     moved = {s for s, version in data.relied_on.items() if known.versions.get(s, 0) != version}
@@ -496,5 +496,5 @@ def _apply(item: Parsed, record: codec.Record, outcome: Outcome, known: Known, r
             rows.facts.append(
                 (stream, version, data.tenant, outcome.index, now, codec.canonical(facts))
             )
-        if isinstance(event, e.CubeDerived):
+        if isinstance(event, e.CubeDerived | e.CubeLinked):
             descend(event, data.tenant, outcome.index, known, rows)

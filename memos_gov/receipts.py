@@ -19,6 +19,7 @@ from memos_gov.domain.events import (
     AuditAsked,
     CommandRefused,
     CubeDerived,
+    CubeLinked,
     CubeRemembered,
     CubeRevised,
     CubeRolledBack,
@@ -57,6 +58,8 @@ REMEDIES = {
     "purposes_disjoint": "Derive from fewer sources, or begin a new session, which has none.",
     "regions_differ": "Derive from sources of one region, or begin a new session.",
     "retention_class_unclear": "Name one of the sources' own retention classes.",
+    "session_not_covered": "Begin a new session and revise it there, or remember the words as a "
+    "new memory, which has what was read as sources.",
     "source_ended": "Leave that source out; a new session begins without sources.",
     "too_many_descendants": "End or restrict what was made of it first, the newest first: "
     "`memos-gov audit derived` lists it.",
@@ -76,7 +79,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     decided before, and this is what it got then. `index_depth` says how deep
     accepted content is indexed: only what is `full` is found by its words.
     `cube_ids` are the cubes that the command made, `cube_id` the first of them
-    or the one that has new content. `sources` are what they were made of.
+    or the one that has new content. `sources` are what they were made of; of a
+    revision those that it adds.
     """
 
     command_id: str
@@ -124,7 +128,7 @@ def receipt_of(caller: Caller, prepared: Prepared, outcome: Outcome) -> Receipt:
     """Return the receipt of a record that was accepted or refused."""
     events = [draft.event for draft in prepared.drafts]
     cube = next((x for x in events if isinstance(x, _NEW_CONTENT)), None)
-    derived = (x for x in events if isinstance(x, CubeDerived))
+    derived = (x for x in events if isinstance(x, CubeDerived | CubeLinked))
     case = next((e for d in prepared.drafts if (e := getattr(d.event, "case", None))), None)
     requested = (d.event for d in prepared.drafts if isinstance(d.event, ErasureRequested))
     erasure = next((event.erasure for event in requested), None)

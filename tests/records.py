@@ -187,10 +187,13 @@ class History:
     def _lineage(self, events: Iterable[e.Event]) -> Iterator[str]:
         """Yield the lineage of every cube that is narrowed, with its descendants."""
         frontier = [cube for event in events if (cube := may_narrow(event.newest()))]
+        seen: set[str] = set()
         while frontier:
             stream = ids.lineage_stream(TENANT, frontier.pop())
-            frontier += self.known.children.get(stream, ())
-            yield stream
+            if stream not in seen:
+                seen.add(stream)
+                frontier += self.known.children.get(stream, ())
+                yield stream
 
     def propose(self, *events: e.Event, **changes: Any) -> Outcome:
         """Append a record that names all it relies on."""

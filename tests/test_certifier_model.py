@@ -63,6 +63,9 @@ class CertifierMachine(RuleBasedStateMachine):
         self.content: dict[str, str] = {}
         self.frozen: set[str] = set()
         self.archived: set[str] = set()
+        self.read: set[str] = set()  # by the owner, in the one session it has
+        self.about: dict[str, set[int]] = {}
+        self.sources: dict[str, set[str]] = {}
 
     def teardown(self) -> None:
         """Certify again from the log alone, in three ways, and compare everything."""
@@ -84,23 +87,31 @@ class CertifierMachine(RuleBasedStateMachine):
         cube = receipt.cube_id or ""
         self._took(receipt)
         self.revision[cube], self.content[cube] = 1, text
+        read = self.read if who == "owner" else set[str]()
+        self.sources[cube] = {*read}
+        self.about[cube] = {subject}.union(*(self.about[x] for x in read))
         return cube
 
     @rule(cube=cubes, expected=st.sampled_from(["none", "right", "wrong"]))
     def revise(self, cube: str, expected: str) -> None:
-        """New content, if the cube takes it and the expectation holds."""
+        """New content, if the cube takes it, is as strict as what was read, and as expected."""
         revision = self.revision[cube]
         named = {"none": None, "right": revision, "wrong": revision + 1}[expected]
         text = f"{cube} revised after {revision}"
         open_ = cube not in self.frozen | self.archived
+        added = self.read - {cube} - self.sources[cube]
+        covered = all(self.about[x] <= self.about[cube] for x in added)
         try:
             receipt = self.actors["owner"].revise(cube, text, expected_revision=named)
         except (ConflictError, DeniedError):
-            assert expected == "wrong" or not open_
+            assert expected == "wrong" or not open_ or not covered
             self.size += 1
             return
         assert expected != "wrong"
         assert open_
+        assert covered
+        assert {*receipt.sources} == added
+        self.sources[cube] |= added
         assert receipt.revision == revision + 1
         self._took(receipt)
         self.revision[cube], self.content[cube] = revision + 1, text
@@ -131,6 +142,7 @@ class CertifierMachine(RuleBasedStateMachine):
             assert cube in self.archived
         else:
             assert (self.revision[cube], self.content[cube]) == (hit.revision, hit.content)
+            self.read.add(cube)
         self.size += 1
 
     @rule(

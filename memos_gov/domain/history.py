@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 import msgspec
 
 from memos_gov.domain import codec, ids
-from memos_gov.domain.events import CubeDerived, Event, type_name
+from memos_gov.domain.events import (
+    CubeDerived,
+    CubeLinked,
+    CubeRemembered,
+    CubeRevised,
+    Event,
+    type_name,
+)
 from memos_gov.domain.facts import Facts, LogFacts
 from memos_gov.domain.verdicts import INTEGER_MAX
 
@@ -146,6 +153,17 @@ class Known:
     def derives(self) -> bool:
         """Whether the log knows what cubes are made of, so that records must say it."""
         return self.log is not None and type_name(CubeDerived) in self.log.event_types
+
+    @property
+    def links(self) -> bool:
+        """Whether the log knows revisions that have sources, so that records must say them."""
+        return self.log is not None and type_name(CubeLinked) in self.log.event_types
+
+    @property
+    def says(self) -> tuple[type[Event], ...]:
+        """The events of new content that has what was read in its session as sources."""
+        new = (CubeRemembered,) if self.derives else ()
+        return (*new, CubeRevised) if self.links else new
 
 
 @dataclass(slots=True)

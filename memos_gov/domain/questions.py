@@ -314,8 +314,16 @@ def admission(
     }
 
 
-def readmission(content: str, cube: Cube, findings: Iterable[str], now: int) -> Question:
-    """Return a cube whose new content asks to be admitted."""
+def readmission(
+    content: str, cube: Cube, findings: Iterable[str], now: int, session_reads: int = 0
+) -> Question:
+    """
+    Return a cube whose new content asks to be admitted.
+
+    Args:
+        session_reads: How many cubes the actor has read in this session, where
+            the content is its own words.
+    """
     governance = cube.governance
     return admission(
         governance,
@@ -325,6 +333,7 @@ def readmission(content: str, cube: Cube, findings: Iterable[str], now: int) -> 
         findings=findings,
         subjects=cube.subjects,
         restricted=governance.restricted,
+        session_reads=session_reads,
         now=now,
     )
 

@@ -37,14 +37,21 @@ def cube_streams(tenant: str, cube: str, facts: Mapping[str, Facts]) -> tuple[st
 
 
 def session_streams(
-    events: Iterable[e.Event], tenant: str, actor: str, correlation: str
+    events: Iterable[e.Event],
+    tenant: str,
+    actor: str,
+    correlation: str,
+    says: tuple[type[e.Event], ...] = (e.CubeRemembered, e.CubeRevised),
 ) -> tuple[str, ...]:
     """
-    Return the session's reads where a new cube comes to be: they may be among its sources.
+    Return the session's reads where an actor says something: they may be among its sources.
 
     So a read that was accepted meanwhile makes the record stale.
+
+    Args:
+        says: The events that count, by what the log knows (`Known.says`).
     """
-    if any(isinstance(event, e.CubeRemembered) for event in events):
+    if any(isinstance(event, says) for event in events):
         return (ids.correlation_stream(tenant, actor, correlation),)
     return ()
 
@@ -63,6 +70,9 @@ def required_streams(event: e.Event, tenant: str, facts: Mapping[str, Facts]) ->
             subjects = tuple(ids.subject_stream(tenant, s) for s in event.subjects)
             sources = (s for c in event.sources for s in cube_streams(tenant, c, facts))
             return (*touched(event, tenant), *subjects, *sources)
+        case e.CubeLinked():
+            cubes = (event.cube, *(source.cube for source in event.sources))
+            return tuple(s for cube in cubes for s in cube_streams(tenant, cube, facts))
         case e.CubeShared():
             grantee = ids.principal_stream(tenant, event.principal)
             return (*cube_streams(tenant, event.cube, facts), grantee)

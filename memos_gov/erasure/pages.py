@@ -10,6 +10,7 @@ meanwhile makes it stale and it is judged again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from memos_gov.domain import ids, questions
 from memos_gov.domain.decide import Situation
 from memos_gov.domain.erasing import PAGE_CUBES_MAX
 from memos_gov.domain.facts import ErasureFacts
-from memos_gov.domain.lineage import Barred, narrowed
+from memos_gov.domain.lineage import DESCENDANTS_MAX, Barred, narrowed
 from memos_gov.domain.questions import Caller, Question
 from memos_gov.domain.verdicts import ErasureAnswer, ErasurePlan, Reason, Verdict
 from memos_gov.erasure.finding import about, last_uses
@@ -99,24 +100,25 @@ class Pages:
         while True:
             page = self.next(attempt, facts, size)
             events = tuple(_events(erasure, facts, page))
-            reached = self._reached(attempt, events)
+            # What was linked to a cube may be older than it and so come later: one always goes.
+            reached = self._reached(attempt, events, DESCENDANTS_MAX if size > 1 else None)
             if not isinstance(reached, Barred):
                 return page, (*events, *reached)
             size //= 2
-            assert size
 
     def _reached(
-        self, attempt: Attempt, events: tuple[e.Event, ...]
+        self, attempt: Attempt, events: tuple[e.Event, ...], most: int | None
     ) -> tuple[e.Event, ...] | Barred:
         return narrowed(
             events,
             tenant=attempt.tenant,
             known=attempt.known,
-            descendants=attempt.descendants,
+            descendants=partial(attempt.descendants, most=most),
             labels=self._governor.words(attempt.policy.active).labels,
             depth=attempt.depth,
             now=attempt.now,
             command_id="",
+            most=most,
         )
 
     def preview(self, tenant: str, *, subject: str | None, cube: str | None) -> Erasure:

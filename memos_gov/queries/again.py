@@ -226,8 +226,10 @@ class Again:
         relabelled = self._event(e.CubeRelabelled)
         if relabelled is not None:  # (no obligation did it: the content stood under this label)
             candidate["label"] = relabelled.label
+        # (A record from before revisions had sources names no session, nor does a way back.)
+        reads = self._session_reads()
         return {
-            "cube": {**candidate, "size_bytes": event.size_bytes, "session_reads": 0},
+            "cube": {**candidate, "size_bytes": event.size_bytes, "session_reads": reads},
             "findings": list(event.findings),
             "consent": questions.consent(cube.subjects, self._now),
             "restricted": cube.restricted,

@@ -32,7 +32,7 @@ def test_whatever_an_event_changes_it_relies_on(event: e.Event) -> None:
     if isinstance(event, e.LogFounded | e.TenantFounded | e.PolicyActivated):
         return  # without a verdict, or named by every record as a guard
     changed = set(touched(event, TENANT))
-    if isinstance(event, e.CubeDerived):
+    if isinstance(event, e.CubeDerived | e.CubeLinked):
         changed = {event.stream(TENANT)}  # a lineage only grows, whatever it was
 
     required = set(required_streams(event, TENANT, fold(remembered())))

@@ -12,6 +12,7 @@ from memos_gov.domain.decide.refusing import refuse
 from memos_gov.domain.decide.situation import REVISION_MOVED, Drafts, Situation
 from memos_gov.domain.lifecycle import may_become
 from memos_gov.domain.lineage import own_traits, own_word
+from memos_gov.domain.questions import Cube
 from memos_gov.domain.verdicts import UNKNOWN_TARGET
 
 
@@ -67,7 +68,21 @@ def _(command: c.ReviseCube, at: Situation) -> Drafts:
         valid_to=ends,
     )
     content = e.CubeContent(content=admitted.content, metadata=admitted.metadata)
-    return (e.Draft(revised, content), *regoverned(at, cube, admitted))
+    return (e.Draft(revised, content), *_linked(at, cube), *regoverned(at, cube, admitted))
+
+
+def _linked(at: Situation, cube: Cube) -> Drafts:
+    """Return what a revision adds to a cube's sources, if anything."""
+    if at.link is None:
+        return ()
+    return one(
+        e.CubeLinked(
+            cube=cube.cube,
+            sources=at.link.sources,
+            expires_at=at.link.expires_at,
+            valid_to=at.link.valid_to,
+        )
+    )
 
 
 @decided.register

@@ -8,7 +8,7 @@ import msgspec
 
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import CaseFacts, Facts, MatterFacts, PrincipalFacts, Source
-from memos_gov.domain.lineage import Heritage
+from memos_gov.domain.lineage import Heritage, Link
 from memos_gov.domain.questions import Cube
 from memos_gov.domain.verdicts import UNKNOWN_TARGET, IndexDepth, RetentionVerdict
 
@@ -44,6 +44,8 @@ DOMAIN_REASONS = {
     "regions_differ": "the sources are bound to different regions",
     "retention_class_unclear": "the sources are of different retention classes, and the one "
     "named is none of them",
+    "session_not_covered": "what was read in this session is about other persons, for fewer "
+    "purposes, or bound more strictly than the memory that was to be revised",
     "source_ended": "a source was erased, expired or restricted meanwhile",
     "too_many_descendants": "more was made of the cube than one record can narrow",
     "too_many_sources": "more cubes were read in this session than a cube can have as sources",
@@ -84,8 +86,9 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
     `known` are all facts loaded for it; `descendants` returns the live
     descendants of a cube as of the same snapshot, whose facts are then among
-    them, and `depth` how deep one would be indexed under a label. `barred` are
-    the domain's reasons for which there is no new cube. `index` is how deep a
+    them, and `depth` how deep one would be indexed under a label. `link` is what
+    a revision adds to the cube's sources. `barred` are the domain's reasons for
+    which there is no new content. `index` is how deep a
     cube would be indexed under the label that it is to get.
     `erasing` says that an erasure of the target is under way; `kept_erasure`
     names one of exactly this target that had to keep all of it.
@@ -115,5 +118,6 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Admitted, ...] = ()
     earlier: Cube | None = None
     ancestry: Ancestry | None = None
+    link: Link | None = None
     barred: tuple[str, ...] = ()
     index: IndexDepth | None = None

@@ -47,7 +47,13 @@ from memos_gov.domain.events.event import (
     OnSubject,
 )
 from memos_gov.domain.events.holds import HoldPlaced, HoldReleased
-from memos_gov.domain.events.lineage import CubeDerived, CubeMerged, CubeNarrowed, Pathway
+from memos_gov.domain.events.lineage import (
+    CubeDerived,
+    CubeLinked,
+    CubeMerged,
+    CubeNarrowed,
+    Pathway,
+)
 from memos_gov.domain.events.oversight import (
     LogExtended,
     LogFounded,
@@ -101,6 +107,7 @@ __all__ = [
     "CubeErased",
     "CubeExpired",
     "CubeFrozen",
+    "CubeLinked",
     "CubeMerged",
     "CubeNarrowed",
     "CubeQuarantined",
@@ -173,6 +180,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         CubeErased,
         CubeExpired,
         CubeFrozen,
+        CubeLinked,
         CubeMerged,
         CubeNarrowed,
         CubeQuarantined,

@@ -25,6 +25,20 @@ class CubeDerived(OnGovernance, frozen=True, kw_only=True):
     valid_to: Integer | None
 
 
+class CubeLinked(OnGovernance, frozen=True, kw_only=True):
+    """
+    The revision in the same record was made of others too: what its actor had read in the session.
+
+    From here on these are among the cube's sources. When the earliest of them
+    is due (`expires_at`) and stops being valid (`valid_to`), the cube ends at
+    the latest.
+    """
+
+    sources: tuple[Source, ...]
+    expires_at: Integer | None
+    valid_to: Integer | None
+
+
 class CubeMerged(OnGovernance, frozen=True, kw_only=True):
     """The cube's content went into another one, which stands for it until it is restored."""
 

@@ -22,16 +22,34 @@ from memos_gov.domain.lineage.inheritance import earliest
 
 @evolve.register
 def _(event: e.CubeDerived, at: Occurrence, known: Known) -> Changes:
+    return {**_descending(event, at, known), **_capped(event, at, known)}
+
+
+@evolve.register
+def _(event: e.CubeLinked, at: Occurrence, known: Known) -> Changes:
+    stream = event.stream(at.tenant)
+    facts = _capped(event, at, known).get(stream)
+    if not isinstance(facts, GovernanceFacts):
+        return _descending(event, at, known)
+    sources = dict.fromkeys((*facts.sources, *(source.cube for source in event.sources)))
+    linked = replace(facts, sources=tuple(sources))
+    return {**_descending(event, at, known), stream: linked}
+
+
+def _descending(event: e.CubeDerived | e.CubeLinked, at: Occurrence, known: Known) -> Changes:
+    """Return how many were made of each source, this one too."""
     changes: Changes = {}
     for source in event.sources:
         stream = ids.lineage_stream(at.tenant, source.cube)
         facts = changes.get(stream, known.get(stream))
         made = facts.descendants if isinstance(facts, LineageFacts) else 0
         changes[stream] = LineageFacts(descendants=made + 1)
-    return {**changes, **_capped(event, at, known)}
+    return changes
 
 
-def _capped(event: e.CubeDerived | e.CubeNarrowed, at: Occurrence, known: Known) -> Changes:
+def _capped(
+    event: e.CubeDerived | e.CubeLinked | e.CubeNarrowed, at: Occurrence, known: Known
+) -> Changes:
     facts = known.get(event.stream(at.tenant))
     if not isinstance(facts, GovernanceFacts):
         return {}

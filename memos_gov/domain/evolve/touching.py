@@ -28,7 +28,7 @@ def touched(event: e.Event, tenant: str) -> tuple[str, ...]:
         case e.CubeRelabelled() | e.CubeNarrowed():
             content = ids.content_stream(tenant, event.cube)
             return (content, ids.governance_stream(tenant, event.cube))
-        case e.CubeDerived():
+        case e.CubeDerived() | e.CubeLinked():
             sources = (ids.lineage_stream(tenant, source.cube) for source in event.sources)
             return (event.stream(tenant), *sources)
         case e.TenantFounded():

@@ -18,6 +18,7 @@ Neither the order of the sources matters nor whether some were made of others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -155,6 +156,46 @@ def inherit(
         valid_to=ends,
         expires_at=earliest(*due, *(g.expires_at for g in governed)),
         quarantined=any(g.quarantined for g in governed),
+    )
+
+
+class Strict(Protocol):
+    """What may be as strict as a source: a cube, or the event of a new one."""
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Whom it is about."""
+
+    @property
+    def purposes(self) -> tuple[str, ...]:
+        """What it may be used for."""
+
+    @property
+    def basis(self) -> str:
+        """On which ground it is kept."""
+
+    @property
+    def region(self) -> str:
+        """Where it may be used."""
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether it waits for a review."""
+
+
+def covers(strict: Strict, source: Strict) -> bool:
+    """
+    Return whether what was made of a source is as strict as that, in all that needs no rank.
+
+    About its persons, for none but its purposes, on consent where it is, bound
+    to its region, and in quarantine where it is. Not here: label and ends.
+    """
+    return (
+        {*source.subjects} <= {*strict.subjects}
+        and {*strict.purposes} <= {*source.purposes}
+        and (source.basis != CONSENT or strict.basis == CONSENT)
+        and source.region in {GLOBAL, strict.region}
+        and strict.quarantined >= source.quarantined
     )
 
 

@@ -2,7 +2,7 @@
 Narrowing: what befalls a cube befalls what was made of it, in the same record.
 
 A cube is narrowed by another label, consent as its basis, quarantine,
-restriction, expiry, an earlier end of validity, and erasure. (A label that
+restriction, expiry, an earlier end of validity or of keeping, and erasure. (A label that
 sinks narrows nothing, but only policy knows that it does.) Each of its live descendants then gets
 one `CubeNarrowed`, which says what of it holds there too; a descendant that
 ends or is restricted in the same record itself needs none. Erasing a cube
@@ -35,6 +35,7 @@ class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: bool = False
     restricted: bool = False
     expired: bool = False
+    expires_at: int | None = None
     valid_to: int | None = None
 
 
@@ -48,6 +49,8 @@ def may_narrow(event: e.Event) -> str | None:
         case e.CubeRebased() if event.valid_to is None and event.basis == CONSENT:
             return event.cube
         case e.CubeRevised() | e.CubeRolledBack() if event.valid_to is not None:
+            return event.cube
+        case e.CubeLinked() if (event.expires_at, event.valid_to) != (None, None):
             return event.cube
         case _:
             return None
@@ -90,12 +93,25 @@ def _narrower(
             return replace(before, restricted=True)
         case e.CubeRevised() | e.CubeRolledBack():
             ends = _shortened(event, tenant, known)
-            return before if ends is None else replace(before, valid_to=ends)
+            return replace(before, valid_to=earliest(before.valid_to, ends))
+        case e.CubeLinked():
+            ends, due = _shortened(event, tenant, known), _sooner_due(event, tenant, known)
+            ends = earliest(before.valid_to, ends)
+            return replace(before, valid_to=ends, expires_at=earliest(before.expires_at, due))
     return before
 
 
+def _sooner_due(event: e.CubeLinked, tenant: str, known: Mapping[str, Facts]) -> int | None:
+    """Return until when a cube may be kept where that is sooner than before."""
+    facts = known.get(ids.governance_stream(tenant, event.cube))
+    before = facts.expires_at if isinstance(facts, GovernanceFacts) else None
+    if event.expires_at is None or (before is not None and before <= event.expires_at):
+        return None
+    return event.expires_at
+
+
 def _shortened(
-    event: e.CubeRevised | e.CubeRolledBack, tenant: str, known: Mapping[str, Facts]
+    event: e.CubeRevised | e.CubeRolledBack | e.CubeLinked, tenant: str, known: Mapping[str, Facts]
 ) -> int | None:
     """Return the new end of validity where it is earlier than the one before."""
     content = known.get(ids.content_stream(tenant, event.cube))
@@ -118,6 +134,7 @@ def narrowed(
     depth: Callable[[str, str], IndexDepth | None],
     now: int,
     command_id: str,
+    most: int | None = DESCENDANTS_MAX,
 ) -> tuple[e.Event, ...] | Barred:
     """
     Return what `events` mean for the live descendants of the cubes that they narrow.
@@ -125,22 +142,22 @@ def narrowed(
     Args:
         known: The facts before the events, those of all descendants too.
         descendants: Returns the live descendants of a cube; it may stop
-            after DESCENDANTS_MAX of them.
+            after `most` of them.
         labels: The rank of each label.
         depth: Returns how deep a cube would be indexed under a label.
         command_id: Names the review cases of those that are now in quarantine.
+        most: The largest number of pairs that one record takes; None takes all.
 
     Returns:
         One event a pair of source and descendant, and a review case each for
-        those that go into quarantine; or that there would be more than
-        DESCENDANTS_MAX.
+        those that go into quarantine; or that there would be more than `most`.
     """
     events = tuple(events)
     ending = {event.cube for event in events if isinstance(event, ENDING)}
     pairs: list[tuple[str, Narrowing, str]] = []
     for source, cause in causes_of(events, tenant, known).items():
         pairs += [(source, cause, cube) for cube in descendants(source) if cube not in ending]
-        if len(pairs) > DESCENDANTS_MAX:
+        if most is not None and len(pairs) > most:
             return TOO_MANY
     return tuple(_events(pairs, tenant, known, labels, depth, now, command_id))
 
@@ -168,7 +185,7 @@ def _events(
             basis=cause.basis,
             quarantined=cause.quarantined,
             restricted=cause.restricted,
-            expires_at=now if cause.expired else None,
+            expires_at=now if cause.expired else cause.expires_at,
             valid_to=cause.valid_to,
         )
         if cause.quarantined and not facts.quarantined and cube not in cases:

@@ -3,8 +3,9 @@ The rules of lineage that a record must keep, checked against facts and never it
 
 A derived cube is new, its sources are there and usable, and it is no looser
 than any of them, but for the label, whose rank only policy knows. What an
-actor gives in words of its own has everything read in the session among its
-sources, unless admission unlinked it. A record that narrows a cube narrows
+actor gives in words of its own, as a new cube or as the revision of one that
+is there, has everything read in the session among its sources, unless
+admission unlinked it. A record that narrows a cube narrows
 all of its live descendants, each by what befell the source, and nothing else.
 """
 
@@ -25,7 +26,7 @@ from memos_gov.domain.facts import (
     Source,
 )
 from memos_gov.domain.lineage.descent import is_live, is_usable, walk
-from memos_gov.domain.lineage.inheritance import CONSENT, GLOBAL, earliest
+from memos_gov.domain.lineage.inheritance import covers, earliest
 from memos_gov.domain.lineage.narrowing import ENDING, Narrowing, causes_of
 
 VERBATIM = frozenset({"merge", "split"})
@@ -123,14 +124,10 @@ def _inherits(
 ) -> bool:
     ends = earliest(content.valid_to, source.valid_to)
     return (
-        {*source.subjects} <= {*new.subjects}
-        and {*new.purposes} <= {*source.purposes}
-        and (source.basis != CONSENT or new.basis == CONSENT)
-        and source.region in {GLOBAL, new.region}
+        covers(new, source)
         and _is_within(new.valid_to, ends)
         and _is_within(event.valid_to, ends)
         and _is_within(event.expires_at, source.expires_at)
-        and new.quarantined >= source.quarantined
     )
 
 
@@ -143,6 +140,73 @@ def _has_its_target(event: e.CubeMerged, derived: Iterable[e.CubeDerived]) -> bo
     return any(
         x.cube == event.into and x.pathway == "merge" and event.cube in {s.cube for s in x.sources}
         for x in derived
+    )
+
+
+def fault_of_linking(
+    events: Sequence[e.Event],
+    *,
+    tenant: str,
+    known: Mapping[str, Facts],
+    reads: CorrelationFacts,
+    unlinked: Collection[str],
+) -> Fault | None:
+    """
+    Return what is wrong with the sources of revisions, if anything.
+
+    A revision adds what the session read to the cube's sources; the cube
+    itself and those it has already are none to add. The cube must be as strict
+    as they are, since whom it is about and what it may be used for stays.
+
+    Args:
+        known: The facts before the record.
+        reads: What its actor had read in its session before.
+        unlinked: The cubes whose admission says that the session is no source.
+    """
+    revised = {x.cube for x in events if isinstance(x, e.CubeRevised)}
+    linked = [x for x in events if isinstance(x, e.CubeLinked)]
+    if len({x.cube for x in linked}) != len(linked) or not {x.cube for x in linked} <= revised:
+        return INVALID
+    if not all(_is_linked_soundly(x, tenant, known, reads) for x in linked):
+        return INVALID
+    for cube in sorted(revised - {*unlinked}):
+        facts = known.get(ids.governance_stream(tenant, cube))
+        had = facts.sources if isinstance(facts, GovernanceFacts) else ()
+        named = [s.cube for x in linked if x.cube == cube for s in x.sources]
+        left_out = {read.cube for read in reads.reads} - {cube, *had, *named}
+        if left_out or reads.full:
+            return Fault("incomplete", {"sources": sorted(left_out)})
+    return None
+
+
+def _is_linked_soundly(
+    event: e.CubeLinked, tenant: str, known: Mapping[str, Facts], reads: CorrelationFacts
+) -> bool:
+    """Whether a cube gets new and real sources that were read, and is no looser than they are."""
+    cube = known.get(ids.governance_stream(tenant, event.cube))
+    named = [source.cube for source in event.sources]
+    if not is_usable(cube) or not named or len({*named}) != len(named):
+        return False
+    if {*named} & {event.cube, *cube.sources} or not {*event.sources} <= {*reads.reads}:
+        return False
+    return all(_is_linkable(event, cube, source, tenant, known) for source in named)
+
+
+def _is_linkable(
+    event: e.CubeLinked,
+    cube: GovernanceFacts,
+    source: str,
+    tenant: str,
+    known: Mapping[str, Facts],
+) -> bool:
+    content = known.get(ids.content_stream(tenant, source))
+    governance = known.get(ids.governance_stream(tenant, source))
+    return (
+        isinstance(content, ContentFacts)
+        and is_usable(governance)
+        and covers(cube, governance)
+        and _is_within(event.valid_to, earliest(content.valid_to, governance.valid_to))
+        and _is_within(event.expires_at, governance.expires_at)
     )
 
 
@@ -222,6 +286,12 @@ def _is_caused(
         and event.quarantined == cause.quarantined
         and event.restricted == cause.restricted
         and event.valid_to == cause.valid_to
-        and (event.expires_at is not None) == cause.expired
-        and (event.expires_at is None or event.expires_at <= now)
+        and _is_due_as(event.expires_at, cause, now)
     )
+
+
+def _is_due_as(expires_at: int | None, cause: Narrowing, now: int) -> bool:
+    """Whether a descendant is due when its source is: at once where that has expired."""
+    if not cause.expired:
+        return expires_at == cause.expires_at
+    return expires_at is not None and expires_at <= now

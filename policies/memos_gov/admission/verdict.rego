@@ -79,6 +79,7 @@ obligations contains {"kind": "mask", "what": sort(hidden)} if {
 obligations contains {"kind": "quarantine"} if suspicious
 
 obligations contains {"kind": "unlink", "reason": "imported"} if {
+	input.action != "revise" # (whatever the memory once came from, its new words are the actor's)
 	input.cube.origin == "import"
 	input.cube.session_reads > 0
 	not actor.supervised

@@ -75,6 +75,11 @@ obliged_cases := {
 		{"cube": {"origin": "import", "session_reads": 3}},
 		[],
 	],
+	"imported once and revised after reading": [
+		"steward",
+		{"action": "revise", "cube": {"origin": "import", "session_reads": 3}},
+		[],
+	],
 	"imported before any reading": ["agent", {"cube": {"origin": "import"}}, []],
 	"said after reading": ["agent", {"cube": {"session_reads": 3}}, []],
 	"agent brings what is restricted": [
