@@ -118,16 +118,22 @@ class Notary:
         """
         Return a signed head over everything decided so far, signing it where there is none.
 
+        Where another process was quicker, its head is returned if it covers as much.
+
         Raises:
             CorruptionError: The tree is not the one that was signed before.
             UnavailableError: A file cannot be written; ask again.
         """
         with self._signing:
+            _, wanted = self._load(tenant)
             for _ in range(ATTEMPTS_MAX):
-                while not self.tiles.grow(tenant, self._tree(tenant).size):
+                while not self.tiles.grow(tenant, self._load(tenant)[1]):
                     pass
                 if (facts := self._sign(tenant)) is not None:
                     return facts
+                self._load(tenant)
+                if self._standing[tenant].others(wanted) <= 0:
+                    return self._published(tenant)
         raise OvertakenError
 
     def check_heads(self) -> None:
@@ -158,7 +164,9 @@ class Notary:
         return found
 
     def _is_due(self, tenant: str, size: int) -> bool:
-        standing = self._standing.get(tenant) or self._load(tenant)
+        if tenant not in self._standing:
+            self._load(tenant)
+        standing = self._standing[tenant]
         others, now_s = standing.others(size), self._clock.now().timestamp()
         if others <= 0:
             return False
@@ -170,24 +178,20 @@ class Notary:
 
     def _sign_if_due(self, tenant: str) -> None:
         """Sign unless another process did meanwhile; a large backlog is worked off in steps."""
-        self._load(tenant)
-        size = self._tree(tenant).size
+        _, size = self._load(tenant)
         if self._is_due(tenant, size) and self.tiles.grow(tenant, size):
             self._sign(tenant)
 
-    def _load(self, tenant: str) -> _Standing:
-        """Read what a tenant's newest checkpoint covers."""
+    def _load(self, tenant: str) -> tuple[CheckpointFacts | None, int]:
+        """Return a tenant's newest head and the size of its tree; what it covers is kept."""
         with self._tables.snapshot() as snapshot:
-            standing = _standing(newest_head(snapshot, tenant))
+            head, size = newest_head(snapshot, tenant), snapshot.index(tenant) + 1
+            standing = _standing(head)
             first = standing.size + (standing.index == standing.size)
             waiting_ms = snapshot.decided_at(tenant, first)
         standing.waiting_s = None if waiting_ms is None else waiting_ms / 1000
         self._standing[tenant] = standing
-        return standing
-
-    def _tree(self, tenant: str) -> Tree:
-        with self._tables.snapshot() as snapshot:
-            return snapshot.tree(tenant)
+        return head, size
 
     def _sign(self, tenant: str) -> CheckpointFacts | None:
         """
@@ -201,15 +205,17 @@ class Notary:
                 _require_recorded(snapshot, tenant, head, place)
             before, tree = newest_head(snapshot, tenant), snapshot.tree(tenant)
             told, last = self._told(snapshot, tenant, before)
-        if _standing(before).others(tree.size) > 0:
-            if not self.tiles.grow(tenant, tree.size):
-                return None
-            event = self._signed(tenant, before, tree, told, last)
-            outcome = self._proposer.submit_unjudged(tenant, ids.NOTARY, event, action="checkpoint")
-            if outcome.code != ACCEPTED:
-                return None
-            self._load(tenant).signed_s = self._clock.now().timestamp()
-        return self._published(tenant)
+        if _standing(before).others(tree.size) <= 0:
+            return self._published(tenant)
+        if not self.tiles.grow(tenant, tree.size):
+            return None
+        event = self._signed(tenant, before, tree, told, last)
+        outcome = self._proposer.submit_unjudged(tenant, ids.NOTARY, event, action="checkpoint")
+        if outcome.code != ACCEPTED:
+            return None
+        facts = self._published(tenant)
+        self._standing[tenant].signed_s = self._clock.now().timestamp()
+        return facts
 
     def _told(
         self, snapshot: Snapshot, tenant: str, before: CheckpointFacts | None
@@ -266,8 +272,7 @@ class Notary:
 
     def _published(self, tenant: str) -> CheckpointFacts:
         """Put the newest recorded head beside the tiles and into the witness, and return it."""
-        with self._tables.snapshot() as snapshot:
-            facts = newest_head(snapshot, tenant)
+        facts, _ = self._load(tenant)
         assert facts is not None
         self.tiles.publish(tenant, facts.note)
         if self._witness is not None:

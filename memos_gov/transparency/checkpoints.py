@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -64,9 +65,13 @@ def parse_head(text: str) -> TreeHead:
     return head
 
 
+@lru_cache(maxsize=64)
 def open_checkpoint(note: str, key: VerifierKey) -> TreeHead:
     """
     Return the head of a signed checkpoint once `key` is found to have signed it.
+
+    The newest ones are met again and again (recorded, published, witnessed), so
+    what was found of them is kept.
 
     Raises:
         NotVerifiedError: It did not, it is no checkpoint, or one of another log.

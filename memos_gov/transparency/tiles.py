@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from memos_gov.errors import CorruptionError
 from memos_gov.transparency import merkle
-from memos_gov.transparency.merkle import HASH_BYTES, leaf_hash
+from memos_gov.transparency.merkle import HASH_BYTES, leaf_hash, leaf_hashes
 from memos_gov.transparency.proofs import consistency_proof, inclusion_proof
 
 TILE_HEIGHT = 8
@@ -56,7 +56,8 @@ def width_at(size: int, level: int, index: int) -> int:
 def encode_entries(entries: Sequence[bytes]) -> bytes:
     """Return an entry bundle: each entry after its length in two bytes, big-endian."""
     assert max(map(len, entries), default=0) <= ENTRY_BYTES_MAX
-    return b"".join(_LENGTH.pack(len(entry)) + entry for entry in entries)
+    length = _LENGTH.pack
+    return b"".join([length(len(entry)) + entry for entry in entries])
 
 
 def decode_entries(raw: bytes, place: str) -> list[bytes]:
@@ -84,7 +85,7 @@ class TileTree:
     def __init__(self, size: int, read: Read) -> None:
         self.size = size
         self._read = read
-        self._tiles: dict[tuple[int, int], bytes] = {}
+        self._rows: dict[tuple[int, int], list[bytes]] = {}
         self._bundles: dict[int, list[bytes]] = {}
 
     def root(self) -> bytes:
@@ -124,7 +125,7 @@ class TileTree:
             CorruptionError: A file is missing or damaged, or holds other entries.
         """
         found = self._bundle(bundle)[: width_at(self.size, 0, bundle)]
-        if b"".join(map(leaf_hash, found)) != self._tile(0, bundle):
+        if leaf_hashes(found) != self.row(0, bundle):
             raise self._other_entry(bundle)
         return found
 
@@ -146,9 +147,7 @@ class TileTree:
         """Return the root of perfect subtree `index` among those of `2**height` leaves."""
         level, inner = divmod(height, TILE_HEIGHT)
         tile, first = divmod(index << inner, TILE_WIDTH)
-        raw = self._tile(level, tile)
-        places = range(first * HASH_BYTES, (first + (1 << inner)) * HASH_BYTES, HASH_BYTES)
-        return merkle.perfect_root([raw[at : at + HASH_BYTES] for at in places])
+        return merkle.perfect_root(self.row(level, tile)[first : first + (1 << inner)])
 
     def _bundle(self, index: int) -> list[bytes]:
         if index not in self._bundles:
@@ -157,15 +156,22 @@ class TileTree:
             self._bundles[index] = decode_entries(raw, path)
         return self._bundles[index]
 
-    def _tile(self, level: int, index: int) -> bytes:
-        if (level, index) not in self._tiles:
+    def row(self, level: int, index: int) -> list[bytes]:
+        """
+        Return the hashes of a tile.
+
+        Raises:
+            CorruptionError: Its file is missing or cut off.
+        """
+        if (level, index) not in self._rows:
             width = width_at(self.size, level, index)
             path = tile_path(level, index, width)
             raw = self._found(path, tile_path(level, index))[: width * HASH_BYTES]
             if len(raw) != width * HASH_BYTES:
                 raise CorruptionError("a tile is cut off", place=path, remedy=_REBUILD)
-            self._tiles[level, index] = raw
-        return self._tiles[level, index]
+            places = range(0, len(raw), HASH_BYTES)
+            self._rows[level, index] = [raw[at : at + HASH_BYTES] for at in places]
+        return self._rows[level, index]
 
     def _found(self, path: str, full: str) -> bytes:
         """Return a file, or the full one of which it was the partial one before."""
@@ -189,10 +195,7 @@ class TileGrowth:
         """
         self.size = size
         tree = TileTree(size, read)
-        self._rows = [
-            [tree.node(level * TILE_HEIGHT, at) for at in _rightmost(size, level)]
-            for level in range(_levels(size))
-        ]
+        self._rows = [_rightmost(tree, level) for level in range(_levels(size))]
         self._entries = tree.entries(size // TILE_WIDTH) if size % TILE_WIDTH else []
 
     def add(self, entries: Sequence[bytes]) -> Iterator[Resource]:
@@ -206,7 +209,7 @@ class TileGrowth:
             if len(self._entries) == TILE_WIDTH:
                 yield entries_path(self.size // TILE_WIDTH - 1), encode_entries(self._entries)
                 self._entries = []
-            yield from self._push(0, [leaf_hash(entry) for entry in piece])
+            yield from self._push(0, leaf_hashes(piece))
 
     def _push(self, level: int, hashes: Sequence[bytes]) -> Iterator[Resource]:
         """Append hashes that end a row at the most."""
@@ -237,7 +240,7 @@ def _levels(size: int) -> int:
     return -(-size.bit_length() // TILE_HEIGHT)
 
 
-def _rightmost(size: int, level: int) -> range:
-    """Return the places, within a level, of the hashes of its partial tile."""
-    count = size >> TILE_HEIGHT * level
-    return range(count - count % TILE_WIDTH, count)
+def _rightmost(tree: TileTree, level: int) -> list[bytes]:
+    """Return the hashes of the partial tile of a level; none where the last one is full."""
+    tile, width = divmod(tree.size >> TILE_HEIGHT * level, TILE_WIDTH)
+    return [*tree.row(level, tile)] if width else []
