@@ -132,6 +132,19 @@ def test_tables_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     assert 0o600 == (tmp_path / "tables.db").stat().st_mode & 0o777
 
 
+def test_certification_looks_nothing_up_by_reading_a_table_through(open_tables: Open) -> None:
+    """What one record costs does not grow with the history under it."""
+    tables, asked = open_tables(), list[str]()
+    tables._writer.set_trace_callback(asked.append)
+    put(tables, a_history())
+    tables._writer.set_trace_callback(None)
+
+    questions = [query for query in asked if query.startswith("SELECT")]
+    plans = [tables._writer.execute(f"EXPLAIN QUERY PLAN {query}") for query in questions]
+    assert any("FROM outcomes" in query for query in questions)
+    assert [] == [row[3] for plan in plans for row in plan if row[3].startswith("SCAN")]
+
+
 def test_history_of_nothing_is_written_too(open_tables: Open) -> None:
     """An empty batch advances nothing."""
     assert {} == put(open_tables(), History(founded=False))

@@ -204,8 +204,11 @@ class _Certification(_Reading):
 
     def load(self, wanted: Needs) -> Known:
         """See `Certification.load`."""
-        known = Known(trees=self._trees(wanted.tenants), outcomes=self._outcomes(wanted.commands))
+        known = Known(trees=self._trees(wanted.tenants))
         self._add(known, wanted.streams)
+        for tenant in {tenant for tenant, _ in wanted.commands}:
+            commands = {command for of, command in wanted.commands if of == tenant}
+            known.outcomes |= self._outcomes(tenant, commands)
         for tenant in {tenant for tenant, _ in wanted.narrowed}:
             self._add_descendants(known, tenant, {c for t, c in wanted.narrowed if t == tenant})
         self._add(known, set(_subject_streams(known)) - wanted.streams)
@@ -233,13 +236,13 @@ class _Certification(_Reading):
         query = "SELECT tenant, size, frontier FROM trees WHERE tenant IN ({})"
         return {t: Tree(size, merkle.unpack(raw)) for t, size, raw in self._rows(query, tenants)}
 
-    def _outcomes(self, commands: set[tuple[str, str]]) -> dict[tuple[str, str], Outcome]:
+    def _outcomes(self, tenant: str, commands: set[str]) -> dict[tuple[str, str], Outcome]:
         query = (
-            f"SELECT {_OUTCOME} FROM outcomes WHERE code IN ('accepted', 'refused')"
-            " AND command_id IN ({})"
+            f"SELECT {_OUTCOME} FROM outcomes WHERE tenant = ? AND command_id IN ({{}})"
+            " AND code IN ('accepted', 'refused')"
         )
-        found = (outcome_of(row) for row in self._rows(query, {c for _, c in commands}))
-        return {(o.tenant, o.command_id): o for o in found if (o.tenant, o.command_id) in commands}
+        found = (outcome_of(row) for row in self._rows(query, commands, tenant))
+        return {(o.tenant, o.command_id): o for o in found}
 
     def write(self, partition: int, rows: Rows, checkpoint: Checkpoint) -> None:
         """See `Certification.write`."""
