@@ -126,10 +126,15 @@ class EventLog(Protocol):
 
 
 class Certification(Protocol):
-    """One exclusive transaction of the certifier; it commits at the end of the `with`."""
+    """
+    One transaction of the certifier; it commits at the end of the `with`.
+
+    Nobody else certifies a partition from the moment its checkpoint was asked
+    for, which comes first.
+    """
 
     def checkpoint(self, partition: int) -> Checkpoint:
-        """Return the certifier's checkpoint as of this transaction."""
+        """Return the certifier's checkpoint as of this transaction; waits for who has it."""
 
     def load(self, wanted: Needs) -> Known:
         """

@@ -78,6 +78,7 @@ def put(tables: Tables, history: History, start: int = 0) -> dict[int, Outcome]:
     """Certify the records of a history from `start` on into tables, as one batch."""
     batch = [parse(record) for record in history.records[start:]]
     with tables.certification() as transaction:
+        transaction.checkpoint(0)
         rows = certify(batch, transaction.load(needs(batch)), {KEY_ID: KEY})
         transaction.write(0, rows, Checkpoint(len(history.records), b"d" * 32, 77))
     return rows.by_offset

@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import errors, pq, sql
+from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import event, exc
 from sqlalchemy.pool import QueuePool
@@ -27,6 +29,7 @@ from memos_gov.errors import (
     SettingsError,
     UnavailableError,
 )
+from memos_gov.projections.arrays import Bigints, Binaries, Integers, Packed, Texts, Truths
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -39,7 +42,7 @@ LOCK_TIMEOUT_S = 30
 NETWORK_TIMEOUT_S = 30
 POOL_IDLE_MAX = 8
 POOL_CONNECTIONS_MAX = 32
-_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 _UNFIT = re.compile(r"authentication failed|no pg_hba.conf entry|does not exist|certificate verify")
 
 
@@ -84,7 +87,9 @@ def connect(url: str, *, schema: str = "public", durable: bool = True) -> Connec
         raise SettingsError("a schema is named with small letters, digits and _")
     parts = _parts(url)
     options = (
-        f"{parts.pop('options', '')} -c search_path={schema} -c timezone=UTC"
+        f"{parts.pop('options', '')} -c search_path={schema} -c timezone=UTC -c jit=off"
+        # (a plan made while a table was small would be kept while it grows)
+        " -c plan_cache_mode=force_custom_plan"
         f" -c lock_timeout={LOCK_TIMEOUT_S}s -c synchronous_commit={'on' if durable else 'off'}"
     )
     known: dict[str, Any] = {
@@ -96,9 +101,26 @@ def connect(url: str, *, schema: str = "public", durable: bool = True) -> Connec
         "tcp_user_timeout": NETWORK_TIMEOUT_S * 1000,
     }
     with translated(place_of(url)):
-        return psycopg.connect(
+        connection = psycopg.connect(
             make_conninfo(**(known | parts | {"options": options.strip()})), autocommit=True
         )
+    for kind in (Texts, Binaries, Bigints, Integers, Truths):
+        connection.adapters.register_dumper(kind, _dumper(kind.array_oid))
+    return connection
+
+
+@cache
+def _dumper(array_oid: int) -> type[Dumper]:
+    """Return what sends arrays that were packed by hand as they are."""
+
+    class PackedDumper(Dumper):
+        format = pq.Format.BINARY
+        oid = array_oid
+
+        def dump(self, obj: Packed) -> Packed:
+            return obj
+
+    return PackedDumper
 
 
 class PostgresPool:
