@@ -259,6 +259,10 @@ class Tables(Protocol):
     it may be lost with the machine, since replay makes it again.
     """
 
+    @property
+    def supports_two_writers(self) -> bool:
+        """Whether views can be written while a certification is under way."""
+
     def certification(self) -> AbstractContextManager[Certification]:
         """Enter the certifier's transaction; waits while another holds it."""
 

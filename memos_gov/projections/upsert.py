@@ -1,4 +1,4 @@
-"""Insert or replace by primary key, the same on SQLite and Postgres."""
+"""Insert, replace and remove many rows by key, the same on SQLite and Postgres."""
 
 from __future__ import annotations
 
@@ -51,6 +51,29 @@ def _upsert_arrays(connection: Connection, table: Table, rows: Sequence[dict[str
     folded = {tuple(row[key] for key in keys): tuple(row[name] for name in names) for row in rows}
     arrays = packed(table, list(folded.values()))
     connection.exec_driver_sql(insert_of_arrays(table, replaces=True), tuple(arrays))
+
+
+def remove(
+    connection: Connection, table: Table, names: tuple[str, ...], keys: Sequence[tuple[str, ...]]
+) -> None:
+    """Remove every row whose columns `names`, all of them texts, are one of `keys`."""
+    if not keys:
+        return
+    if connection.dialect.name == "postgresql":
+        from memos_gov.projections.arrays import Texts
+
+        arrays = tuple(Texts.of(column) for column in zip(*keys, strict=True))
+        connection.exec_driver_sql(_removal_of_arrays(table, names), arrays)
+        return
+    each = " AND ".join(f"{name} = ?" for name in names)
+    connection.exec_driver_sql(f'DELETE FROM "{table.name}" WHERE {each}', list(keys))  # noqa: S608
+
+
+@cache
+def _removal_of_arrays(table: Table, names: tuple[str, ...]) -> str:
+    marks, listed = ", ".join(["%b"] * len(names)), ", ".join(names)
+    each = " AND ".join(f"t.{name} = k.{name}" for name in names)
+    return f'DELETE FROM "{table.name}" t USING unnest({marks}) AS k({listed}) WHERE {each}'  # noqa: S608
 
 
 @cache

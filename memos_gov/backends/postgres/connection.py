@@ -256,6 +256,12 @@ def _translate(error: psycopg.Error, place: str) -> GovernanceError:
     return UnavailableError(msg, backend="postgres")
 
 
+def turn_of(number: int) -> str:
+    """Return the statement that waits for a turn among those of one schema of tables."""
+    key = f"('checkpoints'::regclass::oid::bigint << 32) | {number:d}"
+    return f"SELECT pg_advisory_xact_lock({key})"
+
+
 def make_database(url: str) -> bool:
     """
     Make the database of an address where there is none; return whether it was made.

@@ -9,7 +9,7 @@ from memos_gov.domain import ids
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import REPEATED, LogPosition, Outcome, Tree
 from memos_gov.ports import StoredEvent, Unusual
-from memos_gov.projections.arrays import texts
+from memos_gov.projections.arrays import Texts
 from memos_gov.projections.known import OUTCOME, document_of, index_at, outcome_of
 from memos_gov.transparency import merkle
 
@@ -42,7 +42,7 @@ class Reading:
         # A name with a NUL cannot be in a table here, but it can stand in anybody's record.
         known = sorted(name for name in set(names) if "\0" not in name)
         if known:
-            yield from self._all(query, *before, texts(known))
+            yield from self._all(query, *before, Texts.of(known))
 
     def facts(self, streams: Iterable[str]) -> dict[str, tuple[int, Facts]]:
         """See `Snapshot.facts`."""

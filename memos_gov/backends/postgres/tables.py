@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from memos_gov.backends.postgres.certification import PostgresCertification
-from memos_gov.backends.postgres.connection import PostgresPool, translated
+from memos_gov.backends.postgres.connection import PostgresPool, translated, turn_of
 from memos_gov.backends.postgres.reading import PostgresSnapshot
 from memos_gov.projections.collection import PAUSE
 
@@ -31,11 +31,13 @@ CERTIFICATION_IDLE_S_MAX = 30
 _CERTIFY = f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = '{CERTIFICATION_IDLE_S_MAX}s'"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Views take turns: each reads a checkpoint, adds to rows and moves the checkpoint.
-_FOLLOW = "BEGIN; SELECT pg_advisory_xact_lock('checkpoints'::regclass::oid::bigint)"
+_FOLLOW = f"BEGIN; {turn_of(0)}"
 
 
 class PostgresTables:
     """One schema of tables; see `Tables` for what it keeps."""
+
+    supports_two_writers = True
 
     def __init__(self, url: str, *, schema: str = FIRST_SCHEMA) -> None:
         """

@@ -50,6 +50,8 @@ _CERTIFIER = "certifier"
 class SqliteTables:
     """One `tables.db`; see `Tables` for what it keeps."""
 
+    supports_two_writers = False
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer = self._open_to_write()
