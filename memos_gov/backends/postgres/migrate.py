@@ -17,6 +17,7 @@ from memos_gov.backends.postgres.connection import (
     place_of,
     translated,
 )
+from memos_gov.backends.postgres.wall import building
 from memos_gov.projections.formats import HEADS, migrate, require_current
 
 # One key for whoever makes or moves formats: two processes that start at once take turns.
@@ -40,6 +41,9 @@ def upgrade(url: str, branch: str, *, schema: str = "public") -> None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             migrate(connection, branch)
+            if branch == "tables":
+                for statement in building(schema):
+                    connection.exec_driver_sql(statement)
             connection.exec_driver_sql("COMMIT")
     finally:
         pool.close()

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from memos_gov.backends.postgres.certification import PostgresCertification
 from memos_gov.backends.postgres.connection import PostgresPool, translated, turn_of
 from memos_gov.backends.postgres.reading import PostgresSnapshot
+from memos_gov.backends.postgres.wall import behind_the_wall
+from memos_gov.backends.postgres.watching import Listener, PostgresWatch
 from memos_gov.projections.collection import PAUSE
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class PostgresTables:
     """One schema of tables; see `Tables` for what it keeps."""
 
     supports_two_writers = True
+    supports_tenant_wall = True
+    supports_watching = True
 
     def __init__(self, url: str, *, schema: str = FIRST_SCHEMA) -> None:
         """
@@ -50,7 +54,8 @@ class PostgresTables:
         self._pool = PostgresPool(url, schema=schema, durable=False)
         self._turn = threading.RLock()
         self._copies = False
-        self._channel = channel_of(schema)
+        self._channel = f"certified_{schema}"
+        self._listener = Listener(url, self._channel)
 
     @contextmanager
     def certification(self) -> Iterator[PostgresCertification]:
@@ -59,16 +64,16 @@ class PostgresTables:
             yield PostgresCertification(connection, self._channel, copies=self._copies)
 
     @contextmanager
-    def snapshot(self) -> Iterator[PostgresSnapshot]:
+    def snapshot(self, *, tenant: str | None = None) -> Iterator[PostgresSnapshot]:
         """See `Tables.snapshot`."""
-        with self._pool.transaction(_READ) as connection:
+        with self._pool.transaction(_reading(tenant)) as connection:
             yield PostgresSnapshot(connection)
 
     @contextmanager
-    def connection(self, *, write: bool = False) -> Iterator[Connection]:
+    def connection(self, *, write: bool = False, tenant: str | None = None) -> Iterator[Connection]:
         """See `Tables.connection`."""
         with translated(self._pool.place), self._pool.engine().connect() as connection:
-            connection.exec_driver_sql(_FOLLOW if write else _READ)
+            connection.exec_driver_sql(_FOLLOW if write else _reading(tenant))
             try:
                 yield connection
             except BaseException:
@@ -95,11 +100,17 @@ class PostgresTables:
         with self._pool.transaction("BEGIN; SET LOCAL synchronous_commit = on") as connection:
             connection.execute("SELECT txid_current()")
 
+    @contextmanager
+    def watch(self) -> Iterator[PostgresWatch]:
+        """See `Tables.watch`."""
+        yield PostgresWatch(self._listener)
+
     def close(self) -> None:
         """See `Tables.close`."""
+        self._listener.close()
         self._pool.close()
 
 
-def channel_of(schema: str) -> str:
-    """Return the channel on which certifications of a schema are told."""
-    return f"certified_{schema}"
+def _reading(tenant: str | None) -> str:
+    """Return how a reading transaction begins."""
+    return _READ if tenant is None else _READ + behind_the_wall(tenant)

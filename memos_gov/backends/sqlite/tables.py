@@ -51,6 +51,8 @@ class SqliteTables:
     """One `tables.db`; see `Tables` for what it keeps."""
 
     supports_two_writers = False
+    supports_tenant_wall = False
+    supports_watching = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,7 +76,7 @@ class SqliteTables:
             yield _Certification(self._writer)
 
     @contextmanager
-    def snapshot(self) -> Iterator[_Snapshot]:
+    def snapshot(self, *, tenant: str | None = None) -> Iterator[_Snapshot]:
         """See `Tables.snapshot`; connections are kept for the next one."""
         with self._readers_lock:
             reader = self._readers.pop() if self._readers else None
@@ -87,7 +89,7 @@ class SqliteTables:
                 self._readers.append(reader)
 
     @contextmanager
-    def connection(self, *, write: bool = False) -> Iterator[Connection]:
+    def connection(self, *, write: bool = False, tenant: str | None = None) -> Iterator[Connection]:
         """See `Tables.connection`."""
         engine = self._sqlalchemy()
         with translated(self._path), engine.connect() as connection:
@@ -123,6 +125,11 @@ class SqliteTables:
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._writer.execute("PRAGMA synchronous=NORMAL")
 
+    @contextmanager
+    def watch(self) -> Iterator[_Watch]:
+        """See `Tables.watch`."""
+        yield _Watch()
+
     def close(self) -> None:
         """See `Tables.close`."""
         if self._engine is not None:
@@ -130,6 +137,14 @@ class SqliteTables:
         for reader in self._readers:
             reader.close()
         self._writer.close()
+
+
+class _Watch:
+    """See `Watch`: each process certifies for itself here, so there is nothing to wait for."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """See `Watch.wait`."""
+        return False
 
 
 class _Reading:
