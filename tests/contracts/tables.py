@@ -536,14 +536,17 @@ class TablesContract:
         """Anybody's record may name it; a NUL is no text everywhere."""
         put(tables, a_history())
         odd = f"{TENANT}/cube/c_\0"
+        wanted = Needs(
+            streams={odd, GOVERNANCE},
+            commands={(TENANT, "\0"), ("\0", "id")},
+            narrowed={(TENANT, odd), ("\0", CUBE)},
+            tenants={TENANT, "\0"},
+        )
 
         with tables.certification() as transaction:
-            known = transaction.load(
-                Needs(
-                    streams={odd, GOVERNANCE}, commands={(TENANT, "\0")}, narrowed={(TENANT, odd)}
-                )
-            )
+            known = transaction.load(wanted)
 
+        assert {TENANT} == known.trees.keys()
         assert GOVERNANCE in known.facts
         assert odd not in known.facts
 

@@ -31,16 +31,19 @@ class Reading:
 
     def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row."""
+        if not _can_be_stored(values):
+            return None
         return self._connection.execute(query, values, binary=True).fetchone()
 
     def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return every row."""
+        if not _can_be_stored(values):
+            return []
         return self._connection.execute(query, values, binary=True).fetchall()
 
     def _among(self, query: str, names: Iterable[str], *before: Any) -> Iterator[tuple[Any, ...]]:
         """Run `query`, whose last mark stands for an array of names; nothing for no names."""
-        # A name with a NUL cannot be in a table here, but it can stand in anybody's record.
-        known = sorted(name for name in set(names) if "\0" not in name)
+        known = sorted(name for name in set(names) if _can_be_stored((name,)))
         if known:
             yield from self._all(query, *before, Texts.of(known))
 
@@ -66,6 +69,11 @@ class Reading:
         for source, cube in self._among(query, cubes, tenant):
             found.setdefault(source, []).append(cube)
         return {source: tuple(made) for source, made in found.items()}
+
+
+def _can_be_stored(values: Iterable[Any]) -> bool:
+    """Whether values can be in a table here; no text with a NUL is, but anybody can name one."""
+    return not any(isinstance(value, str) and "\0" in value for value in values)
 
 
 class PostgresSnapshot(Reading):

@@ -51,6 +51,8 @@ class PostgresTables:
             url: The database of the tables.
             schema: Which of those that lie beside each other there.
         """
+        self.url = url
+        self.schema = schema
         self._pool = PostgresPool(url, schema=schema, durable=False)
         self._turn = threading.RLock()
         self._copies = False
