@@ -206,16 +206,16 @@ class Follower:
         """Apply a batch to every view that has not seen it yet, in one transaction."""
         views = list(_views().values())
         with self._tables.connection(write=True) as connection:
-            _apply(connection, views, partition, batch)
+            _apply(connection, views, partition, batch, _seen(connection, views, partition))
 
     def _apply_batch(self, views: Sequence[View], partition: int) -> bool:
         """Apply the next batch after the slowest view; return whether there was one."""
         with self._tables.connection(write=True) as connection:
-            checkpoints = [read_checkpoint(connection, v.name, partition) for v in views]
-            slowest = min(checkpoints, key=lambda checkpoint: checkpoint.next_offset)
+            seen = _seen(connection, views, partition)
+            slowest = min(seen.values(), key=lambda checkpoint: checkpoint.next_offset)
             batch = list(decided_after(connection, self._log, partition, slowest))
             if batch:
-                _apply(connection, views, partition, batch)
+                _apply(connection, views, partition, batch, seen)
         return bool(batch)
 
 
@@ -226,17 +226,20 @@ def _views() -> dict[str, View]:
 
 
 def _apply(
-    connection: Connection, views: Sequence[View], partition: int, batch: Sequence[Decided]
+    connection: Connection,
+    views: Sequence[View],
+    partition: int,
+    batch: Sequence[Decided],
+    seen: Mapping[str, Checkpoint],
 ) -> None:
     """Show each view what it has not seen of a batch, and advance it."""
     last = batch[-1]
+    behind = [view for view in views if seen[view.name].next_offset <= last.position.offset]
+    for view in behind:
+        start = seen[view.name].next_offset
+        view.apply(connection, [x for x in batch if x.position.offset >= start and not x.repeats])
     advanced = Checkpoint(last.position.offset + 1, digest(last.parsed.at))
-    for view in views:
-        seen = read_checkpoint(connection, view.name, partition).next_offset
-        if seen <= last.position.offset:
-            news = [x for x in batch if x.position.offset >= seen and not x.repeats]
-            view.apply(connection, news)
-            write_checkpoint(connection, view.name, partition, advanced)
+    write_checkpoints(connection, [view.name for view in behind], partition, advanced)
 
 
 def decided_after(
@@ -258,17 +261,24 @@ def decided_after(
         yield Decided(position, outcome, parse(record), outcome.code == REPEATED)
 
 
+def _seen(connection: Connection, views: Sequence[View], partition: int) -> dict[str, Checkpoint]:
+    """Return the checkpoint of each view; the beginning when it never ran."""
+    from memos_gov.projections.outcomes import checkpoints_of
+
+    return checkpoints_of(connection, [view.name for view in views], partition)
+
+
 def read_checkpoint(connection: Connection, follower: str, partition: int) -> Checkpoint:
-    """Return a view's checkpoint; the beginning when it never ran."""
-    from memos_gov.projections.outcomes import checkpoint_of
+    """Return a follower's checkpoint; the beginning when it never ran."""
+    from memos_gov.projections.outcomes import checkpoints_of
 
-    return checkpoint_of(connection, follower, partition)
+    return checkpoints_of(connection, [follower], partition)[follower]
 
 
-def write_checkpoint(
-    connection: Connection, follower: str, partition: int, checkpoint: Checkpoint
+def write_checkpoints(
+    connection: Connection, followers: Sequence[str], partition: int, checkpoint: Checkpoint
 ) -> None:
-    """Advance a view."""
+    """Advance views."""
     from memos_gov.projections.outcomes import advance
 
-    advance(connection, follower, partition, checkpoint)
+    advance(connection, followers, partition, checkpoint)

@@ -145,7 +145,7 @@ class Governor:
     def _handle_once(
         self, caller: Caller, command: c.Command, command_id: str, *, dry_run: bool
     ) -> Receipt:
-        with self.tables.snapshot() as snapshot:
+        with self.tables.snapshot(tenant=caller.tenant) as snapshot:
             earlier = self._earlier(snapshot, caller, command, command_id)
             if earlier is not None:
                 return earlier
@@ -169,7 +169,7 @@ class Governor:
         """
         results: list[Receipt | Exception] = []
         names = Names(self.keys, caller.tenant)
-        with self.tables.snapshot() as snapshot:
+        with self.tables.snapshot(tenant=caller.tenant) as snapshot:
             made = [self._prepared(snapshot, caller, cmd, cid, names) for cid, cmd in commands]
         prepared = [item for item in made if isinstance(item, Prepared)]
         try:
@@ -418,7 +418,7 @@ class Governor:
 
     def open_content(self, tenant: str, cube: Cube) -> CubeContent:
         """Return a cube's current content, for the process's own use before admission."""
-        with self.tables.snapshot() as snapshot:
+        with self.tables.snapshot(tenant=tenant) as snapshot:
             return self.read_content(snapshot, tenant, cube)
 
     def read_content(self, snapshot: Snapshot, tenant: str, cube: Cube) -> CubeContent:

@@ -135,7 +135,7 @@ class Reader:
     def _read_once(self, caller: Caller, command: ReadCommand, command_id: str) -> Reading:
         governor = self._governor
         self._catch_up(command)
-        with governor.tables.snapshot() as snapshot:
+        with governor.tables.snapshot(tenant=caller.tenant) as snapshot:
             attempt = governor.attempt(snapshot, caller)
             digest = governor.command_digest(caller.tenant, command)
             words = governor.words(attempt.policy.active)
@@ -154,7 +154,7 @@ class Reader:
         if isinstance(command, c.ReadCube) and not kept:
             raise OvertakenError
         opens = not isinstance(command, c.ListCubes)
-        with governor.tables.snapshot() as snapshot:
+        with governor.tables.snapshot(tenant=caller.tenant) as snapshot:
             hits = tuple(self._hits(snapshot, caller.tenant, kept, chosen, opens=opens))
         return Reading(
             hits=hits,

@@ -59,6 +59,7 @@ __all__ = [
     "Tables",
     "TileStore",
     "Unusual",
+    "Watch",
     "Witness",
 ]
 
@@ -126,10 +127,15 @@ class EventLog(Protocol):
 
 
 class Certification(Protocol):
-    """One exclusive transaction of the certifier; it commits at the end of the `with`."""
+    """
+    One transaction of the certifier; it commits at the end of the `with`.
+
+    Nobody else certifies a partition from the moment its checkpoint was asked
+    for, which comes first.
+    """
 
     def checkpoint(self, partition: int) -> Checkpoint:
-        """Return the certifier's checkpoint as of this transaction."""
+        """Return the certifier's checkpoint as of this transaction; waits for who has it."""
 
     def load(self, wanted: Needs) -> Known:
         """
@@ -246,6 +252,21 @@ class Snapshot(Protocol):
         """Return the ids of the keys that accepted content of `cube` names, up to `index`."""
 
 
+class Watch(Protocol):
+    """Hears of certifications; without `supports_watching` of none."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """
+        Wait for a certification since the last wait, or since the watch began.
+
+        True as soon as there was one, by whomever; it may be one that changed
+        nothing. False after `timeout_s`, or at once without `supports_watching`.
+
+        Raises:
+            UnavailableError: It is not known whether there was one: look again.
+        """
+
+
 class Tables(Protocol):
     """
     The tables: what followers make of the log, and what everybody reads.
@@ -254,14 +275,35 @@ class Tables(Protocol):
     it may be lost with the machine, since replay makes it again.
     """
 
+    @property
+    def supports_two_writers(self) -> bool:
+        """Whether views can be written while a certification is under way."""
+
+    @property
+    def supports_tenant_wall(self) -> bool:
+        """Whether who reads for a `tenant` sees nothing of another, whatever is asked."""
+
+    @property
+    def supports_watching(self) -> bool:
+        """Whether a watch hears what other processes certify."""
+
     def certification(self) -> AbstractContextManager[Certification]:
         """Enter the certifier's transaction; waits while another holds it."""
 
-    def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """Enter a consistent read."""
+    def snapshot(self, *, tenant: str | None = None) -> AbstractContextManager[Snapshot]:
+        """Enter a consistent read, of one tenant where it is named (`supports_tenant_wall`)."""
 
-    def connection(self, *, write: bool = False) -> AbstractContextManager[Connection]:
-        """Enter a SQLAlchemy transaction, for views (`write`) and questions."""
+    def connection(
+        self, *, write: bool = False, tenant: str | None = None
+    ) -> AbstractContextManager[Connection]:
+        """
+        Enter a SQLAlchemy transaction, for views (`write`) and questions.
+
+        A question about one tenant names it (`supports_tenant_wall`).
+        """
+
+    def watch(self) -> AbstractContextManager[Watch]:
+        """Enter a stretch in which no certification goes by unheard (`supports_watching`)."""
 
     def bulk(self) -> AbstractContextManager[None]:
         """

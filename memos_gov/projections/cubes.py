@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import Connection
 
 from memos_gov.domain import ids
 from memos_gov.domain.evolve import touched_cubes
 from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts
 from memos_gov.domain.history import Decided
-from memos_gov.projections.outcomes import newest_facts
+from memos_gov.projections.outcomes import among, newest_facts
 from memos_gov.projections.tables import CubeRow, CubeWordRow, StreamRow, table_of
-from memos_gov.projections.upsert import upsert
+from memos_gov.projections.upsert import remove, upsert
 
 _PIECE = 300
 
@@ -28,8 +28,8 @@ class CubesView:
         cubes = sorted(_touched(batch))
         for start in range(0, len(cubes), _PIECE):
             piece = cubes[start : start + _PIECE]
-            streams = table_of(StreamRow).c.stream
-            facts = newest_facts(connection, streams.in_(list(_streams(piece))))
+            wanted = among(connection, table_of(StreamRow).c.stream, list(_streams(piece)))
+            facts = newest_facts(connection, wanted)
             rows = [row for tenant, cube in piece if (row := _row(tenant, cube, facts))]
             upsert(connection, table_of(CubeRow), rows)
             _replace_words(connection, piece, facts)
@@ -79,11 +79,7 @@ def _replace_words(
     connection: Connection, cubes: Sequence[tuple[str, str]], facts: dict[str, Facts]
 ) -> None:
     table = table_of(CubeWordRow)
-    mine = (table.c.tenant == bindparam("of_tenant"), table.c.cube == bindparam("of_cube"))
-    connection.execute(
-        delete(table).where(*mine),
-        [{"of_tenant": tenant, "of_cube": cube} for tenant, cube in cubes],
-    )
+    remove(connection, table, ("tenant", "cube"), cubes)
     rows = [word for tenant, cube in cubes for word in _words(tenant, cube, facts)]
     upsert(connection, table, rows)
 

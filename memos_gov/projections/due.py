@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import Connection
 
 from memos_gov.domain import events as e
 from memos_gov.domain.history import Decided
 from memos_gov.domain.verdicts import HELD, UNANSWERED
 from memos_gov.projections.tables import DueRow, table_of
-from memos_gov.projections.upsert import upsert
+from memos_gov.projections.upsert import remove, upsert
 
 
 class DueView:
@@ -25,7 +25,8 @@ class DueView:
         for item in batch:
             rows |= _rows(item)
         upsert(connection, table_of(DueRow), [row for row in rows.values() if row is not None])
-        _forget(connection, [key for key, row in rows.items() if row is None])
+        ended = [key for key, row in rows.items() if row is None]
+        remove(connection, table_of(DueRow), ("tenant", "cube"), ended)
 
 
 def _rows(item: Decided) -> Iterator[tuple[tuple[str, str], dict[str, Any] | None]]:
@@ -54,14 +55,3 @@ def _row(item: Decided, event: e.RetentionScheduled, policy: str) -> dict[str, A
         "steps": " ".join(step.code for step in event.steps),
         "idx": item.outcome.index,
     }
-
-
-def _forget(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
-    if not keys:
-        return
-    table = table_of(DueRow)
-    mine = (table.c.tenant == bindparam("of_tenant"), table.c.cube == bindparam("of_cube"))
-    connection.execute(
-        delete(table).where(*mine),
-        [{"of_tenant": tenant, "of_cube": cube} for tenant, cube in keys],
-    )

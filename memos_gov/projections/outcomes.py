@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, literal, select
 
 from memos_gov.domain.facts import Facts, facts_type
 from memos_gov.domain.history import REPEATED, Outcome
@@ -44,27 +45,43 @@ def _outcome(row: Any) -> Outcome:
     )
 
 
-def checkpoint_of(connection: Connection, follower: str, partition: int) -> Checkpoint:
-    """Return a follower's checkpoint; the beginning when it never ran."""
+def checkpoints_of(
+    connection: Connection, followers: Collection[str], partition: int
+) -> dict[str, Checkpoint]:
+    """Return each follower's checkpoint; the beginning of one that never ran."""
     table = table_of(CheckpointRow)
-    row = connection.execute(
-        select(table.c.next_offset, table.c.digest, table.c.log_time_ms).where(
-            table.c.follower == follower, table.c.partition == partition
+    rows = connection.execute(
+        select(table.c.follower, table.c.next_offset, table.c.digest, table.c.log_time_ms).where(
+            table.c.follower.in_(followers), table.c.partition == partition
         )
-    ).first()
-    return Checkpoint() if row is None else Checkpoint(*row)
+    )
+    return dict.fromkeys(followers, Checkpoint()) | {row[0]: Checkpoint(*row[1:]) for row in rows}
 
 
-def advance(connection: Connection, follower: str, partition: int, checkpoint: Checkpoint) -> None:
-    """Move a follower's checkpoint."""
-    row = {
-        "follower": follower,
-        "partition": partition,
-        "next_offset": checkpoint.next_offset,
-        "digest": checkpoint.digest,
-        "log_time_ms": checkpoint.log_time_ms,
-    }
-    upsert(connection, table_of(CheckpointRow), [row])
+def advance(
+    connection: Connection, followers: Iterable[str], partition: int, checkpoint: Checkpoint
+) -> None:
+    """Move the checkpoints of followers."""
+    rows = [
+        {
+            "follower": follower,
+            "partition": partition,
+            "next_offset": checkpoint.next_offset,
+            "digest": checkpoint.digest,
+            "log_time_ms": checkpoint.log_time_ms,
+        }
+        for follower in followers
+    ]
+    upsert(connection, table_of(CheckpointRow), rows)
+
+
+def among(
+    connection: Connection, column: ColumnElement[str], values: Collection[str]
+) -> ColumnElement[bool]:
+    """Return that a column has one of many values, the shortest way that the database has."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(values), ARRAY(Text)))
+    return column.in_(values)
 
 
 def newest_facts(connection: Connection, condition: ColumnElement[bool]) -> dict[str, Facts]:

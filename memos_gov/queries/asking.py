@@ -85,7 +85,7 @@ class Evidence:
         moment = as_of(said)
         if moment is None:
             return self
-        with self.governor.tables.snapshot() as snapshot:
+        with self.governor.tables.snapshot(tenant=self.tenant) as snapshot:
             then = then_of(snapshot, self.tenant, moment, self.governor.now(snapshot))
         return replace(self, then=then)
 
@@ -99,13 +99,13 @@ class Evidence:
             return INTEGER_MAX
         if self.then.valid is None:
             return self.then.index
-        with self.governor.tables.snapshot() as snapshot:
+        with self.governor.tables.snapshot(tenant=self.tenant) as snapshot:
             by_then = snapshot.index_at(self.tenant, self.then.valid * 1000 + LAST_MS)
         return min(self.then.index, by_then)
 
     def rows(self, query: Executable) -> list[Row[Any]]:
         """Return the rows of a query on the tables."""
-        with self.governor.tables.connection() as connection:
+        with self.governor.tables.connection(tenant=self.tenant) as connection:
             return list(connection.execute(query))
 
     def opaque(self, kind: str, name: str) -> str:
@@ -129,10 +129,10 @@ class Evidence:
 
         stream, prefix = table_of(StreamRow).c.stream, f"{self.tenant}/{kind}/"
         inside = (stream >= prefix) & (stream < f"{self.tenant}/{kind}0")
-        with self.governor.tables.connection() as connection:
+        with self.governor.tables.connection(tenant=self.tenant) as connection:
             found = newest_facts(connection, inside)
         if self.then is not None:
-            with self.governor.tables.snapshot() as snapshot:
+            with self.governor.tables.snapshot(tenant=self.tenant) as snapshot:
                 last = self.then.index if timed else self.last_act()
                 known = snapshot.facts_as_of(found, last)
             found = {name: facts for name, (_, facts) in known.items()}

@@ -52,7 +52,7 @@ class CubeFinder:
             return None
         table = table_of(CubeRow)
         query = select(table.c.recorded_at).where(table.c.tenant == tenant, table.c.cube == cube)
-        with self._tables.connection() as connection:
+        with self._tables.connection(tenant=tenant) as connection:
             row = connection.execute(query).first()
         return None if row is None else (row.recorded_at, cube)
 
@@ -77,7 +77,7 @@ class CubeFinder:
         if after is not None:
             query = query.where(tuple_(table.c.recorded_at, table.c.cube) < after)
         query = query.order_by(table.c.recorded_at.desc(), table.c.cube.desc()).limit(_PIECE)
-        with self._tables.connection() as connection:
+        with self._tables.connection(tenant=tenant) as connection:
             return [(row.recorded_at, row.cube) for row in connection.execute(query)]
 
 

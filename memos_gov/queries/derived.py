@@ -83,7 +83,7 @@ def _step(
 def _facts(evidence: Evidence, cubes: set[str], last: int) -> dict[str, tuple[str, str]]:
     """Return cube -> its state and label, up to an index."""
     streams = {ids.governance_stream(evidence.tenant, cube): cube for cube in cubes}
-    with evidence.governor.tables.snapshot() as snapshot:
+    with evidence.governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         found = snapshot.facts_as_of(streams, last)
     return {
         streams[stream]: (facts.state, facts.label)

@@ -130,7 +130,7 @@ def _review(
 def _asked(evidence: Evidence, erasures: Iterable[str]) -> dict[str, ErasureFacts]:
     """Return erasure -> how it was asked for."""
     streams = {ids.erasure_stream(evidence.tenant, erasure): erasure for erasure in erasures}
-    with evidence.governor.tables.snapshot() as snapshot:
+    with evidence.governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         found = snapshot.facts(streams)
     return {
         streams[stream]: facts
@@ -163,7 +163,7 @@ def _due(evidence: Evidence, indices: Iterable[int]) -> dict[tuple[int, str], Re
 def _deciders(evidence: Evidence, cases: Iterable[str]) -> dict[str | None, str]:
     """Return review -> who decided it."""
     streams = {ids.case_stream(evidence.tenant, case): case for case in cases}
-    with evidence.governor.tables.snapshot() as snapshot:
+    with evidence.governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         found = snapshot.facts(streams)
     return {
         streams[stream]: facts.decided_by

@@ -129,7 +129,7 @@ def weighed(evidence: Evidence, cubes: Sequence[str]) -> Iterator[tuple[Asked, C
     """Yield policy's answer about each cube today, with its facts and the names in them."""
     tables = evidence.governor.tables
     for start in range(0, len(cubes), PAGE):
-        with tables.snapshot() as snapshot:
+        with tables.snapshot(tenant=evidence.tenant) as snapshot:
             attempt = evidence.governor.attempt(snapshot, evidence.caller)
             page = cubes[start : start + PAGE]
             known = attempt.cubes(page)

@@ -178,7 +178,7 @@ def _kept(evidence: Evidence, facts: ErasureFacts) -> Iterator[tuple[str, ...]]:
 
 def _deadline_s(evidence: Evidence) -> int:
     """Return the deadline in the data of the tenant's active policy."""
-    with evidence.governor.tables.snapshot() as snapshot:
+    with evidence.governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         active = evidence.governor.attempt(snapshot, evidence.caller).policy.active
     data = msgspec.json.decode(evidence.bundles.get(active).data)["memos_gov"]
     return int(data.get("erasure", {}).get("deadline_s", DEADLINE_S))

@@ -172,7 +172,7 @@ def _joined(recorded: codec.RecordedVerdict, targets: list[str]) -> Verdict:
 
 def _facts(evidence: Evidence, record: codec.Record) -> dict[str, Facts]:
     """Return stream -> facts at exactly the versions that the record relied on."""
-    with evidence.governor.tables.snapshot() as snapshot:
+    with evidence.governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         found = {
             stream: snapshot.facts_at(stream, version)
             for stream, version in record.data.relied_on.items()
@@ -217,7 +217,7 @@ def _again(
         words = governor.words(recorded.policy)
     except PolicyUnavailableError:
         return None, NO_POLICY
-    with governor.tables.snapshot() as snapshot:
+    with governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         now = Then(index=snapshot.index(evidence.tenant), moment=evidence.now)
         past = Past(snapshot, evidence.tenant, now, words)
         again = Again(parsed.record, parsed.events, facts, past)

@@ -79,7 +79,7 @@ def _asked(evidence: Evidence, indices: Iterable[int]) -> dict[int, str]:
     for row in evidence.rows(query):
         planned = decode_stored_header(ErasurePlanned.__name__, row.version, row.header)
         pages[row.idx] = planned.stream(evidence.tenant)
-    with evidence.governor.tables.snapshot() as snapshot:
+    with evidence.governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         found = snapshot.facts(set(pages.values()))
     facts = {stream: known for stream, (_, known) in found.items()}
     return {

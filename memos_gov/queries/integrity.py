@@ -65,7 +65,7 @@ def integrity(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tupl
 
 def _asked(evidence: Evidence) -> int:
     """Ask policy without a record; where it does not allow, ask again with one, which refuses."""
-    with evidence.governor.tables.snapshot() as snapshot:
+    with evidence.governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         attempt = evidence.governor.attempt(snapshot, evidence.caller)
         target = questions.target("audit", name="integrity")
         allowed = attempt.judge.action(attempt.asked("audit"), target).allows

@@ -58,7 +58,7 @@ def stood(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tuple[An
 
 def _cube(evidence: Evidence, cube_id: str) -> tuple[Cube, Then]:
     governor = evidence.governor
-    with governor.tables.snapshot() as snapshot:
+    with governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         attempt = governor.attempt(snapshot, evidence.caller)
         then = evidence.then or Then(index=attempt.index, moment=attempt.now)
         words = governor.words(attempt.policy.active)

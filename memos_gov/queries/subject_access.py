@@ -68,7 +68,7 @@ def held_about(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tup
 def _cube_rows(evidence: Evidence, person: str) -> Iterator[tuple[Any, ...]]:
     found, then, last = _cubes_of(evidence, person), evidence.then, evidence.last_act()
     for start in range(0, len(found), PAGE):
-        with evidence.governor.tables.snapshot() as snapshot:
+        with evidence.governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
             attempt = evidence.governor.attempt(snapshot, evidence.caller)
             cubes = _looked_up(evidence, attempt, found[start : start + PAGE])
             judge, now = attempt.judge, attempt.now if then is None else then.moment
@@ -179,7 +179,7 @@ def _row(
 def _own_row(evidence: Evidence, person: str) -> Iterator[tuple[Any, ...]]:
     """Yield what the log holds of the person apart from any cube, if anything."""
     stream, then = ids.subject_stream(evidence.tenant, person), evidence.then
-    with evidence.governor.tables.snapshot() as snapshot:
+    with evidence.governor.tables.snapshot(tenant=evidence.tenant) as snapshot:
         known = (
             snapshot.facts([stream])
             if then is None

@@ -7,6 +7,8 @@ not answer). The rows written here are those of a real history.
 """
 
 import gc
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -78,6 +80,7 @@ def put(tables: Tables, history: History, start: int = 0) -> dict[int, Outcome]:
     """Certify the records of a history from `start` on into tables, as one batch."""
     batch = [parse(record) for record in history.records[start:]]
     with tables.certification() as transaction:
+        transaction.checkpoint(0)
         rows = certify(batch, transaction.load(needs(batch)), {KEY_ID: KEY})
         transaction.write(0, rows, Checkpoint(len(history.records), b"d" * 32, 77))
     return rows.by_offset
@@ -465,6 +468,87 @@ class TablesContract:
             list(threads.map(enter, range(80)))
 
         assert gc.isenabled()
+
+    def test_question_that_forgot_the_tenant_meets_the_wall_where_there_is_one(
+        self, tables: Tables
+    ) -> None:
+        """Who reads for a tenant sees rows of this one only; without a wall the WHERE decides."""
+        put(tables, a_history())
+        seen = tables.supports_tenant_wall
+        for table, column in {"outcomes": "tenant", "facts": "tenant", "streams": "stream"}.items():
+            with tables.connection(tenant=TENANT) as connection:
+                rows = connection.execute(text(f"SELECT DISTINCT {column} FROM {table}"))
+                owners = {str(row[0]).split("/")[0] for row in rows}
+            assert ({TENANT} if seen else {TENANT, ids.INSTANCE}) == owners, table
+
+        with tables.snapshot(tenant=TENANT) as snapshot:
+            assert ([TENANT] if seen else [ids.INSTANCE, TENANT]) == snapshot.tenants()
+        with tables.snapshot(tenant="other") as snapshot:
+            assert (-1 if seen else 1) == snapshot.index(TENANT)
+
+    def test_wall_stands_for_one_transaction_only(self, tables: Tables) -> None:
+        """Whoever has the connection next sees what it may see, and views write."""
+        put(tables, a_history())
+        for _ in range(2):
+            with tables.snapshot(tenant="other") as snapshot:
+                assert -1 == snapshot.index("other")
+            with tables.snapshot() as snapshot:
+                assert 1 == snapshot.index(TENANT)
+            with tables.connection(tenant="other") as connection:
+                connection.execute(text("SELECT count(*) FROM trees"))
+            with tables.connection(write=True) as connection:
+                connection.execute(text("DELETE FROM usage"))
+
+    def test_watch_hears_of_each_certification_where_it_can(self, open_tables: OpenTables) -> None:
+        """Of others too, from the beginning of the watch on; without ability it returns at once."""
+        mine, other = open_tables(), open_tables()
+        hears, history = mine.supports_watching, a_history()
+        put(other, history)
+
+        with mine.watch() as watch:
+            started = time.monotonic()
+            assert not watch.wait(0.05 if hears else 60)
+            assert hears == (time.monotonic() - started >= 0.04)
+            history.propose(remembered(cube="c_two"))
+            put(other, history, 3)
+            assert hears == watch.wait(30)
+            assert not watch.wait(0)
+
+    def test_threads_that_watch_are_all_woken(self, open_tables: OpenTables) -> None:
+        """However many wait, none takes another one's news away."""
+        mine, other = open_tables(), open_tables()
+        begun = threading.Barrier(7)
+
+        def hear(_: int) -> bool:
+            with mine.watch() as watch:
+                begun.wait()
+                return watch.wait(30)
+
+        with ThreadPoolExecutor(6) as threads:
+            heard = threads.map(hear, range(6))
+            begun.wait()
+            put(other, a_history())
+            assert [mine.supports_watching] * 6 == list(heard)
+
+    def test_name_that_no_table_can_hold_is_not_found_and_stops_nothing(
+        self, tables: Tables
+    ) -> None:
+        """Anybody's record may name it; a NUL is no text everywhere."""
+        put(tables, a_history())
+        odd = f"{TENANT}/cube/c_\0"
+        wanted = Needs(
+            streams={odd, GOVERNANCE},
+            commands={(TENANT, "\0"), ("\0", "id")},
+            narrowed={(TENANT, odd), ("\0", CUBE)},
+            tenants={TENANT, "\0"},
+        )
+
+        with tables.certification() as transaction:
+            known = transaction.load(wanted)
+
+        assert {TENANT} == known.trees.keys()
+        assert GOVERNANCE in known.facts
+        assert odd not in known.facts
 
     def test_store_that_does_not_answer_is_unavailable_or_corrupt(self, broken: Tables) -> None:
         """Every driver error is translated, with its cause, also from a view's connection."""

@@ -9,23 +9,20 @@ or a question asks for a connection.
 
 from __future__ import annotations
 
-import gc
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from memos_gov.backends.sqlite.connection import open_file, transaction, translated
 from memos_gov.domain import ids
-from memos_gov.domain.facts import Facts, GovernanceFacts, facts_type
+from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import REPEATED, Known, LogPosition, Needs, Outcome, Rows, Tree
-from memos_gov.domain.lineage import is_live
-from memos_gov.errors import CorruptionError
 from memos_gov.ports import Checkpoint, StoredEvent, Unusual
+from memos_gov.projections.collection import PAUSE
+from memos_gov.projections.known import OUTCOME, document_of, index_at, known_of, outcome_of
 from memos_gov.transparency import merkle
 
 if TYPE_CHECKING:
@@ -43,7 +40,6 @@ _INSERT = {
     "trees": "INSERT OR REPLACE INTO trees VALUES (?,?,?)",
     "checkpoints": "INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?)",
 }
-_OUTCOME = "partition, log_offset, tenant, idx, command_id, code, detail, actor, command, leaf"
 _STORED_EVENT = (
     "SELECT e.idx, e.type, e.version, e.stream, e.header, e.sealed, e.key_id, o.command_id"
     " FROM events e JOIN outcomes o ON o.tenant = e.tenant AND o.idx = e.idx"
@@ -53,6 +49,10 @@ _CERTIFIER = "certifier"
 
 class SqliteTables:
     """One `tables.db`; see `Tables` for what it keeps."""
+
+    supports_two_writers = False
+    supports_tenant_wall = False
+    supports_watching = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -72,11 +72,11 @@ class SqliteTables:
     @contextmanager
     def certification(self) -> Iterator[_Certification]:
         """See `Tables.certification`; garbage collection pauses meanwhile."""
-        with self._write_lock, transaction(self._writer, self._path, write=True), _PAUSE:
+        with self._write_lock, transaction(self._writer, self._path, write=True), PAUSE:
             yield _Certification(self._writer)
 
     @contextmanager
-    def snapshot(self) -> Iterator[_Snapshot]:
+    def snapshot(self, *, tenant: str | None = None) -> Iterator[_Snapshot]:
         """See `Tables.snapshot`; connections are kept for the next one."""
         with self._readers_lock:
             reader = self._readers.pop() if self._readers else None
@@ -89,7 +89,7 @@ class SqliteTables:
                 self._readers.append(reader)
 
     @contextmanager
-    def connection(self, *, write: bool = False) -> Iterator[Connection]:
+    def connection(self, *, write: bool = False, tenant: str | None = None) -> Iterator[Connection]:
         """See `Tables.connection`."""
         engine = self._sqlalchemy()
         with translated(self._path), engine.connect() as connection:
@@ -116,7 +116,7 @@ class SqliteTables:
     @contextmanager
     def bulk(self) -> Iterator[None]:
         """See `Tables.bulk`: nothing is synced until the end, and garbage collection pauses."""
-        with _PAUSE, translated(self._path):
+        with PAUSE, translated(self._path):
             self._writer.execute("PRAGMA synchronous=OFF")
             try:
                 yield
@@ -124,6 +124,11 @@ class SqliteTables:
                 self._writer.execute("PRAGMA synchronous=FULL")
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._writer.execute("PRAGMA synchronous=NORMAL")
+
+    @contextmanager
+    def watch(self) -> Iterator[_Watch]:
+        """See `Tables.watch`."""
+        yield _Watch()
 
     def close(self) -> None:
         """See `Tables.close`."""
@@ -134,29 +139,12 @@ class SqliteTables:
         self._writer.close()
 
 
-class _PausedCollection:
-    """Garbage collection is off while anybody is inside, and as it was once all have left."""
+class _Watch:
+    """See `Watch`: each process certifies for itself here, so there is nothing to wait for."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._was_on = False
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._was_on = gc.isenabled()
-                gc.disable()
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0 and self._was_on:
-                gc.enable()
-
-
-_PAUSE = _PausedCollection()
+    def wait(self, timeout_s: float) -> bool:
+        """See `Watch.wait`."""
+        return False
 
 
 class _Reading:
@@ -179,7 +167,7 @@ class _Reading:
             " WHERE s.stream IN ({})"
         )
         return {
-            stream: (version, _document(stream, doc))
+            stream: (version, document_of(stream, doc))
             for stream, version, doc in self._rows(query, set(streams))
         }
 
@@ -204,45 +192,21 @@ class _Certification(_Reading):
 
     def load(self, wanted: Needs) -> Known:
         """See `Certification.load`."""
-        known = Known(trees=self._trees(wanted.tenants))
-        self._add(known, wanted.streams)
-        for tenant in {tenant for tenant, _ in wanted.commands}:
-            commands = {command for of, command in wanted.commands if of == tenant}
-            known.outcomes |= self._outcomes(tenant, commands)
-        for tenant in {tenant for tenant, _ in wanted.narrowed}:
-            self._add_descendants(known, tenant, {c for t, c in wanted.narrowed if t == tenant})
-        self._add(known, set(_subject_streams(known)) - wanted.streams)
-        return known
+        return known_of(self, wanted)
 
-    def _add_descendants(self, known: Known, tenant: str, cubes: set[str]) -> None:
-        """Add who was made of `cubes`, step by step, no further than cubes that are still live."""
-        seen, frontier = set(cubes), cubes
-        while frontier:
-            children = self.children(tenant, frontier)
-            for cube, made in children.items():
-                known.children[ids.lineage_stream(tenant, cube)] = made
-            fresh = {cube for made in children.values() for cube in made} - seen
-            streams = {cube: ids.governance_stream(tenant, cube) for cube in fresh}
-            self._add(known, {*streams.values()} - known.facts.keys())
-            self._add(known, {ids.lineage_stream(tenant, cube) for cube in fresh})
-            frontier = {cube for cube in fresh if is_live(known.facts.get(streams[cube]))}
-            seen |= fresh
-
-    def _add(self, known: Known, streams: set[str]) -> None:
-        for stream, (version, facts) in self.facts(streams).items():
-            known.facts[stream], known.versions[stream] = facts, version
-
-    def _trees(self, tenants: set[str]) -> dict[str, Tree]:
+    def trees(self, tenants: Iterable[str]) -> dict[str, Tree]:
+        """See `Lookups.trees`."""
         query = "SELECT tenant, size, frontier FROM trees WHERE tenant IN ({})"
-        return {t: Tree(size, merkle.unpack(raw)) for t, size, raw in self._rows(query, tenants)}
+        found = self._rows(query, set(tenants))
+        return {tenant: Tree(size, merkle.unpack(raw)) for tenant, size, raw in found}
 
-    def _outcomes(self, tenant: str, commands: set[str]) -> dict[tuple[str, str], Outcome]:
+    def finals(self, tenant: str, commands: Iterable[str]) -> list[Outcome]:
+        """See `Lookups.finals`."""
         query = (
-            f"SELECT {_OUTCOME} FROM outcomes WHERE tenant = ? AND command_id IN ({{}})"
+            f"SELECT {OUTCOME} FROM outcomes WHERE tenant = ? AND command_id IN ({{}})"
             " AND code IN ('accepted', 'refused')"
         )
-        found = (outcome_of(row) for row in self._rows(query, commands, tenant))
-        return {(o.tenant, o.command_id): o for o in found}
+        return [outcome_of(row) for row in self._rows(query, set(commands), tenant)]
 
     def write(self, partition: int, rows: Rows, checkpoint: Checkpoint) -> None:
         """See `Certification.write`."""
@@ -305,7 +269,7 @@ class _Snapshot(_Reading):
 
     def decided(self, tenant: str, index: int) -> tuple[LogPosition, Outcome] | None:
         """See `Snapshot.decided`."""
-        query = f"SELECT {_OUTCOME} FROM outcomes WHERE tenant = ? AND idx = ?"
+        query = f"SELECT {OUTCOME} FROM outcomes WHERE tenant = ? AND idx = ?"
         row = self._connection.execute(query, (tenant, index)).fetchone()
         return None if row is None else (LogPosition(row[0], row[1]), outcome_of(row))
 
@@ -330,7 +294,7 @@ class _Snapshot(_Reading):
         row = self._connection.execute(
             "SELECT doc FROM facts WHERE stream = ? AND version = ?", (stream, version)
         ).fetchone()
-        return None if row is None else _document(stream, row[0])
+        return None if row is None else document_of(stream, row[0])
 
     def facts_as_of(self, streams: Iterable[str], index: int) -> dict[str, tuple[int, Facts]]:
         """See `Snapshot.facts_as_of`."""
@@ -342,7 +306,7 @@ class _Snapshot(_Reading):
             " WHERE s.stream IN ({})"
         )
         return {
-            stream: (version, _document(stream, doc))
+            stream: (version, document_of(stream, doc))
             for stream, version, doc in self._rows(query, set(streams), index)
         }
 
@@ -350,18 +314,11 @@ class _Snapshot(_Reading):
         """See `Snapshot.versions`."""
         query = "SELECT version, doc FROM facts WHERE stream = ? AND idx <= ? ORDER BY version DESC"
         rows = self._connection.execute(query, (stream, index)).fetchall()
-        return [(version, _document(stream, doc)) for version, doc in rows]
+        return [(version, document_of(stream, doc)) for version, doc in rows]
 
     def index_at(self, tenant: str, time_ms: int) -> int:
-        """See `Snapshot.index_at`: halves the history until the place is found."""
-        low, high = -1, self.index(tenant)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.time_ms_of(tenant, middle) <= time_ms:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        """See `Snapshot.index_at`."""
+        return index_at(self.index(tenant), lambda at: self.time_ms_of(tenant, at), time_ms)
 
     def time_ms_of(self, tenant: str, index: int) -> int:
         """See `Snapshot.time_ms_of`."""
@@ -371,7 +328,7 @@ class _Snapshot(_Reading):
 
     def outcome(self, position: LogPosition) -> Outcome | None:
         """See `Snapshot.outcome`."""
-        query = f"SELECT {_OUTCOME} FROM outcomes WHERE partition = ? AND log_offset = ?"
+        query = f"SELECT {OUTCOME} FROM outcomes WHERE partition = ? AND log_offset = ?"
         row = self._connection.execute(query, (position.partition, position.offset)).fetchone()
         if row is not None and row[5] == REPEATED:
             found = self.outcome_of(row[2], row[4])
@@ -381,7 +338,7 @@ class _Snapshot(_Reading):
     def outcome_of(self, tenant: str, command_id: str) -> tuple[LogPosition, Outcome] | None:
         """See `Snapshot.outcome_of`."""
         query = (
-            f"SELECT {_OUTCOME} FROM outcomes WHERE tenant = ? AND command_id = ?"
+            f"SELECT {OUTCOME} FROM outcomes WHERE tenant = ? AND command_id = ?"
             " AND code IN ('accepted', 'refused')"
         )
         row = self._connection.execute(query, (tenant, command_id)).fetchone()
@@ -399,30 +356,6 @@ class _Snapshot(_Reading):
         query = "SELECT key_id FROM events WHERE stream = ? AND idx <= ? AND key_id IS NOT NULL"
         rows = self._connection.execute(query, (ids.content_stream(tenant, cube), index))
         return {str(key_id) for (key_id,) in rows}
-
-
-def _document(stream: str, doc: bytes) -> Facts:
-    """Return the facts of a row of `facts`."""
-    try:
-        return msgspec.json.decode(doc, type=facts_type(stream))
-    except (TypeError, ValueError) as error:
-        msg = f"the facts of {stream} do not decode"
-        raise CorruptionError(msg, place=f"tables {stream}") from error
-
-
-def outcome_of(row: Sequence[Any]) -> Outcome:
-    """Return an outcome from a row of `_OUTCOME`."""
-    _, _, tenant, idx, command_id, code, detail, actor, command, leaf = row
-    return Outcome(
-        tenant=tenant,
-        index=idx,
-        code=code,
-        detail=msgspec.json.decode(detail),
-        command_id=command_id,
-        actor=actor,
-        command=command,
-        leaf=leaf,
-    )
 
 
 def read_checkpoint(connection: sqlite3.Connection, follower: str, partition: int) -> Checkpoint:
@@ -447,13 +380,6 @@ def write_checkpoint(
         checkpoint.log_time_ms,
     )
     connection.execute(_INSERT["checkpoints"], row)
-
-
-def _subject_streams(known: Known) -> Iterator[str]:
-    for stream, facts in known.facts.items():
-        if isinstance(facts, GovernanceFacts):
-            tenant = stream.split("/", 1)[0]
-            yield from (ids.subject_stream(tenant, subject) for subject in facts.subjects)
 
 
 def _pieces(items: list[Any], size: int) -> Iterator[list[Any]]:
