@@ -16,15 +16,15 @@ from pathlib import Path
 
 from memos_gov.backends.sqlite.vault.destroying import DESTROY, Destruction
 from memos_gov.backends.sqlite.vault.directory import Directory
-from memos_gov.backends.sqlite.vault.file import DESTROYED, WRAPPED_BYTES, Row, VaultFile
+from memos_gov.backends.sqlite.vault.file import DESTROYED, Row, VaultFile
 from memos_gov.backends.sqlite.vault.rotation import VaultRotation
 from memos_gov.backends.sqlite.vault.seal import seal_epochs, unvouched
-from memos_gov.backends.sqlite.vault.wrapping import Wrapping
 from memos_gov.domain import ids
 from memos_gov.errors import CorruptionError
 from memos_gov.opened import Opened, elapsed_s
 from memos_gov.ports import Checkpoint, ContentKey, Epoch, MasterKeys
 from memos_gov.sealing import KEY_BYTES
+from memos_gov.wrapping import WRAPPED_BYTES, Names, Wrapping
 
 _KEYS = "SELECT key_id, epoch, wrapped FROM content_keys WHERE tenant = ? AND key_id IN ({})"
 _SECRET = "SELECT epoch, wrapped FROM secrets WHERE tenant = ? AND name = ?"  # noqa: S105 (a query)
@@ -51,7 +51,7 @@ class SqliteKeyStore:
         self._file = VaultFile(path, read_only=read_only)
         self._opened = Opened(now)
         self._wrapping = Wrapping(master, self._opened, path.name)
-        self._directory = Directory(self._file, self._opened, self.secret)
+        self._directory = Directory(self._file, self._opened, Names(self.secret, path.name))
 
     @property
     def instance(self) -> str:
