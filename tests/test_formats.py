@@ -10,10 +10,10 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 import memos_gov
-from memos_gov.backends.sqlite import migrate
 from memos_gov.bootstrap import fsck, rebuild
 from memos_gov.errors import GovernanceError, SettingsError
 from memos_gov.ports import Epoch
+from memos_gov.projections.formats import migrations_folder
 from tests.erasing import copied, erase, keys_of
 from tests.lives import PURPOSE, a_varied_life
 
@@ -33,7 +33,7 @@ def put_back(folder: Path, branch: str) -> None:
     """Make a file of a closed folder again as the first program wrote it."""
     path, older = folder / f"{branch}.db", folder / "older.db"
     config = Config()
-    config.set_main_option("script_location", str(migrate.migrations_folder()))
+    config.set_main_option("script_location", str(migrations_folder()))
     engine = create_engine(f"sqlite:///{older}")
     with engine.connect() as connection:
         config.attributes["connection"] = connection

@@ -11,6 +11,7 @@ from sqlalchemy import MetaData, create_engine, inspect
 from memos_gov.backends.sqlite import migrate, tables
 from memos_gov.backends.sqlite.soundness import differences
 from memos_gov.errors import CorruptionError, SettingsError
+from memos_gov.projections.formats import HEADS, migrations_folder
 from memos_gov.projections.tables import OperationsModel, TablesModel, VaultModel
 
 MODELS = {
@@ -68,10 +69,10 @@ def test_branch_upgraded_twice_stays(tmp_path: Path, branch: str) -> None:
 def test_heads_in_the_program_are_alembics_heads() -> None:
     """Opening compares one word; the word must be the right one."""
     config = Config()
-    config.set_main_option("script_location", str(migrate.migrations_folder()))
+    config.set_main_option("script_location", str(migrations_folder()))
 
-    assert sorted(migrate.HEADS.values()) == sorted(ScriptDirectory.from_config(config).get_heads())
-    assert migrate.HEADS.keys() == MODELS.keys()
+    assert sorted(HEADS.values()) == sorted(ScriptDirectory.from_config(config).get_heads())
+    assert HEADS.keys() == MODELS.keys()
 
 
 @pytest.mark.parametrize("branch", MODELS)

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 import msgspec
 
 from memos_gov.errors import CorruptionError, GovernanceError
+from memos_gov.projections.formats import MAKE_AGAIN
 
 FINDINGS_PER_KIND_MAX = 50
 Progress = Callable[[str, int, int], None]
 
 KEEP = "Stop writing, keep the folder as it is, and compare it with a backup."
-REBUILD = "Run `memos-gov rebuild`: the log holds everything."
+REBUILD = MAKE_AGAIN
 RESTORE = "Bring the file back from a backup of this folder."
 WATCH = "Nothing was lost by it and nothing applied; find out who can write to log.db."
 OLDER = (

@@ -25,7 +25,7 @@ def upgrade() -> None:
     )
     op.execute(
         "INSERT INTO epochs SELECT epoch, 0, NULL FROM"
-        " (SELECT epoch FROM content_keys UNION SELECT epoch FROM secrets)"
+        " (SELECT epoch FROM content_keys UNION SELECT epoch FROM secrets) AS known"
     )
     op.create_table(
         "entries",

@@ -17,11 +17,8 @@ from typing import NamedTuple
 
 from memos_gov.backends.sqlite.connection import open_file, open_read_only, translated
 from memos_gov.backends.sqlite.soundness import Schema, schema_of
-from memos_gov.errors import CorruptionError, SettingsError
-from memos_gov.fsck.report import REBUILD
-
-_BRING_FORWARD = "Run `memos-gov rebuild`: the file is brought forward, all of it."
-HEADS = {"vault": "vault_0002", "operations": "operations_0002", "tables": "tables_0002"}
+from memos_gov.errors import SettingsError
+from memos_gov.projections.formats import HEADS, migrate, require_current
 
 
 def upgrade(path: Path, branch: str) -> None:
@@ -31,18 +28,13 @@ def upgrade(path: Path, branch: str) -> None:
     Raises:
         UnavailableError, CorruptionError: The file is as it was.
     """
-    from alembic import command
-    from alembic.config import Config
     from sqlalchemy import create_engine
 
-    config = Config()
-    config.set_main_option("script_location", str(migrations_folder()))
     engine = create_engine("sqlite://", creator=lambda: open_file(path))
     try:
         with translated(path), engine.connect() as connection:
-            config.attributes["connection"] = connection
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-            command.upgrade(config, f"{branch}@head")
+            migrate(connection, branch)
             connection.commit()
     finally:
         engine.dispose()
@@ -81,13 +73,6 @@ def made(branch: str) -> Made:
             return Made(path.read_bytes(), schema_of(connection))
 
 
-def migrations_folder() -> Path:
-    """Return the migrations: beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).resolve().parents[2]
-    inside = package / "migrations"
-    return inside if inside.is_dir() else package.parent / "migrations"
-
-
 def check(path: Path, branch: str) -> None:
     """
     Refuse a file of another format than this program's.
@@ -96,18 +81,7 @@ def check(path: Path, branch: str) -> None:
         SettingsError: Newer, older, or no format at all; says what to do.
         CorruptionError: No database, or damaged.
     """
-    found = _revision(path)
-    if found == HEADS[branch]:
-        return
-    if found is None:
-        msg = f"{path.name} is empty or was never finished"
-        remedy = None if branch == "vault" else REBUILD
-        raise CorruptionError(msg, place=path.name, remedy=remedy)
-    newer = found > HEADS[branch]
-    age = "newer" if newer else "older"
-    msg = f"{path.name} has the format {found}, {age} than {HEADS[branch]} of this program"
-    older = _BRING_FORWARD if branch == "vault" else REBUILD
-    raise SettingsError(msg, remedy="Upgrade memos-gov." if newer else older)
+    require_current(_revision(path), branch, path.name)
 
 
 def _revision(path: Path) -> str | None:
