@@ -9,8 +9,8 @@ that none of them can be weaker than another. Nothing here reads or writes.
 
 from __future__ import annotations
 
-from memos_gov.wrapping.epochs import is_sealed, seal_of
-from memos_gov.wrapping.keys import WRAPPED_BYTES, Wrapping
+from memos_gov.wrapping.epochs import is_sealed, seal_of, unreadable_since
+from memos_gov.wrapping.keys import WRAPPED_BYTES, Wrapping, fresh_keys
 from memos_gov.wrapping.names import DIRECTORY, NAMES, Names, secret_of
 
 __all__ = [
@@ -19,7 +19,9 @@ __all__ = [
     "WRAPPED_BYTES",
     "Names",
     "Wrapping",
+    "fresh_keys",
     "is_sealed",
     "seal_of",
     "secret_of",
+    "unreadable_since",
 ]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from memos_gov.errors import CorruptionError
+from memos_gov.ports import Epoch
 from memos_gov.wrapping.keys import Wrapping
 
 Rows = Sequence[tuple[Any, ...]]
@@ -38,3 +39,10 @@ def is_sealed(rows: Rows, sealed: object, wrapping: Wrapping) -> bool:
         return sealed == seal_of(rows, wrapping)
     except (CorruptionError, LookupError):
         return False
+
+
+def unreadable_since(epochs: Iterable[Epoch], destroyed_ms: int) -> int | None:
+    """See `KeyStore.unreadable_since`: every epoch counts that had begun by then."""
+    ends = [epoch.ended_ms for epoch in epochs if epoch.began_ms <= destroyed_ms]
+    known = [end for end in ends if end is not None]
+    return max([destroyed_ms, *known]) if known and len(known) == len(ends) else None

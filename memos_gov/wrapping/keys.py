@@ -16,15 +16,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from memos_gov.domain import ids
 from memos_gov.errors import CorruptionError
 from memos_gov.opened import Opened
-from memos_gov.ports import MasterKeys
+from memos_gov.ports import ContentKey, MasterKeys
 from memos_gov.sealing import KEY_BYTES, NONCE_BYTES
 
 TAG_BYTES = 16
 WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
 _NEWER_VAULT = "Bring keys/kek back as it was last: {} was wrapped under a newer one."
-_OLDER_VAULT = "Bring back a {} from after that rotation; nothing opens the older one."
+_OLDER_VAULT = "Bring back a copy of {} from after that rotation; nothing opens the older one."
+
+
+def fresh_keys(count: int) -> list[ContentKey]:
+    """Return content keys of chance under names of chance, which nobody keeps yet."""
+    return [
+        ContentKey(f"k_{ids.short(secrets.token_bytes(16))}", secrets.token_bytes(KEY_BYTES))
+        for _ in range(count)
+    ]
 
 
 class Wrapping:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager, nullcontext
 
 from memos_gov.backends.sqlite.vault.directory import Directory
 from memos_gov.backends.sqlite.vault.file import DESTROYED, Row, VaultFile
@@ -38,6 +39,10 @@ class VaultRotation:
     @property
     def _epoch(self) -> int:
         return self._file.live_epochs()[-1]
+
+    def alone(self) -> AbstractContextManager[None]:
+        """See `Rotation.alone`; one machine's processes are kept apart by `Keyring.rotating`."""
+        return nullcontext()
 
     def begin(self, epoch: int, now_ms: int) -> None:
         """See `Rotation.begin`."""
