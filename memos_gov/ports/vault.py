@@ -220,7 +220,10 @@ class KeyStore(Protocol):
 
     def sweep(self) -> None:
         """
-        Leave no copy of anything destroyed in any file; quick where nothing was.
+        Leave no copy of anything destroyed in any file of the vault; quick where nothing was.
+
+        A server keeps one elsewhere for a while (its write-ahead log); that
+        counts as a backup, see `unreadable_since`.
 
         Raises:
             UnavailableError: Somebody reads for too long; sweep again.

@@ -10,7 +10,7 @@ something until that is done, so whoever opens next does what a crash left.
 VACUUM keeps what an older snapshot can still see, as of a dump that runs or of
 a standby with feedback; then nothing is written anew and the mark stays.
 
-While a table is written anew, whoever needs it waits: about a second for a
+While a table is written anew, whoever needs it waits: some two seconds for a
 million keys. The write-ahead log of the server keeps what ended until its
 segments are recycled, and an archive, a standby or a base backup as long as
 they keep anything: for those, and for every other backup, what ended is
