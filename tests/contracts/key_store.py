@@ -405,6 +405,34 @@ class KeyStoreContract:
 
         assert 0 == keys.rotation().left(2)
 
+    def test_vault_that_others_rotated_is_written_as_before_by_who_did_nothing_meanwhile(
+        self, open_keys: OpenKeys, masters: dict[int, str]
+    ) -> None:
+        """Whoever had it open, and whoever opens it now, uses the one epoch that is left."""
+        idle, early = open_keys(), open_keys()
+        (old,) = idle.issue(TENANT, 1)
+        idle.refer(TENANT, "subject", ["ann"], create=True)
+        early.secret(TENANT, "one", create=True)
+        masters[2] = "22" * 32
+        vault = open_keys().rotation()
+        vault.begin(2, 1000)
+        while vault.rewrap(100):
+            pass
+        del masters[1]
+        vault.end(2000)
+
+        for keys in (idle, early, open_keys()):
+            keys.forget_opened()
+            (key,) = keys.issue(TENANT, 1)
+            made = keys.secret(TENANT, f"of {key.key_id}", create=True)
+            known = keys.refer(TENANT, "subject", ["ann", key.key_id], create=True)
+
+            fresh = open_keys()
+            assert {old.key_id, key.key_id} == fresh.open(TENANT, [old.key_id, key.key_id]).keys()
+            assert made == fresh.secret(TENANT, f"of {key.key_id}")
+            assert known == fresh.refer(TENANT, "subject", ["ann", key.key_id])
+        assert 0 == vault.left(2)
+
     def test_rotation_beside_many_who_write_loses_nothing_of_theirs(
         self, open_keys: OpenKeys, masters: dict[int, str]
     ) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from memos_gov.backends.postgres.vault.database import Row, VaultDatabase
 from memos_gov.backends.postgres.vault.destroying import DESTROY, Destruction
@@ -43,6 +44,7 @@ _SECRET = "SELECT epoch, wrapped FROM secrets WHERE tenant = %s AND name = %s"  
 _USED = (
     "SELECT 1 FROM content_keys WHERE epoch = %s UNION ALL SELECT 1 FROM secrets WHERE epoch = %s"
 )
+Written = TypeVar("Written")
 
 
 class PostgresKeyStore:
@@ -70,7 +72,7 @@ class PostgresKeyStore:
         self._wrapping = Wrapping(master, self._opened, self._database.place)
         names = Names(self.secret, self._database.place)
         self._directory = Directory(self._database, self._opened, names)
-        self._newest = 1
+        self._newest: int | None = None
 
     @property
     def instance(self) -> str:
@@ -112,20 +114,35 @@ class PostgresKeyStore:
 
     def _asked_newest(self) -> int:
         """Ask which epoch everything new is wrapped under, and remember it."""
-        self._newest = self._database.live_epochs()[-1]
-        return self._newest
+        newest = self._newest = self._database.live_epochs()[-1]
+        return newest
+
+    def _under_newest(self, write: Callable[[int], Written | None]) -> Written:
+        """Write what is wrapped under the newest epoch; again if another is the newest by then."""
+        epoch = self._newest or self._asked_newest()
+        while True:
+            try:
+                written = write(epoch)
+            except CorruptionError:  # (of an epoch that is known from before, the key may be gone)
+                if self._asked_newest() == epoch:
+                    raise
+                written = None
+            if written is not None:
+                return written
+            epoch = self._asked_newest()
 
     def issue(self, tenant: str, count: int) -> list[ContentKey]:
         """See `KeyStore.issue`; one round trip and one fsync for all of them."""
-        keys, epoch = fresh_keys(count), self._newest
+        keys = fresh_keys(count)
         names = [key.key_id for key in keys]
-        while True:
+
+        def write(epoch: int) -> list[ContentKey] | None:
             wrapped = [self._wrapping.wrap(tenant, k.key_id, k.key, epoch) for k in keys]
             with self._database.wrapping_at_once() as connection:
                 made = connection.execute(_ISSUE.encode(), (tenant, epoch, names, wrapped, epoch))
-            if made.rowcount == len(keys):
-                return keys
-            epoch = self._asked_newest()
+            return keys if made.rowcount == len(keys) else None
+
+        return self._under_newest(write)
 
     def discard(self, tenant: str, key_ids: Iterable[str]) -> None:
         """See `KeyStore.discard`."""
@@ -156,8 +173,8 @@ class PostgresKeyStore:
         if cached is not None:
             return cached
         row = self._database.one(_SECRET, (tenant, name))
-        while row is None and create:
-            row = self._kept_secret(tenant, name, self._asked_newest())
+        if row is None and create:
+            row = self._under_newest(lambda epoch: self._kept_secret(tenant, name, epoch))
         key = None if row is None else self._unwrapped(tenant, name, row, _SECRET)
         if key is not None:
             self._opened.put(("secret", tenant, name), key)
