@@ -24,7 +24,7 @@ from memos_gov.domain import ids
 from memos_gov.domain.facts import VaultFacts
 from memos_gov.domain.questions import Caller
 from memos_gov.governor import Governor
-from memos_gov.ports import Clock, Keyring, KeyStore, Snapshot
+from memos_gov.ports import Clock, Keyring, KeyStore, Rotation, Snapshot
 from memos_gov.receipts import Receipt
 
 BATCH_KEYS = 500
@@ -107,15 +107,16 @@ def rotate_vault(
         CorruptionError: A key does not open; the old master keys stay.
     """
     keys = governor.keys
-    with keyring.rotating():
+    vault = keys.rotation()
+    with keyring.rotating(), vault.alone():
         with governor.tables.snapshot() as snapshot:
             plan = _plan(keys, keyring, snapshot)
         command = c.make(c.RotateVault, epoch=plan.epoch, ended=plan.ends)
         receipt = governor.handle(caller, command, dry_run=dry_run)
         if dry_run:
-            moved = keys.rotation().left(plan.epoch)
+            moved = vault.left(plan.epoch)
         else:
-            moved = _carry_out(keys, keyring, governor.clock, plan.epoch, progress)
+            moved = _carry_out(keys, vault, keyring, governor.clock, plan.epoch, progress)
     return RotationReport(
         epoch=plan.epoch,
         ended=plan.ends,
@@ -136,10 +137,14 @@ def _plan(keys: KeyStore, keyring: Keyring, snapshot: Snapshot) -> _Plan:
 
 
 def _carry_out(
-    keys: KeyStore, keyring: Keyring, clock: Clock, epoch: int, progress: Progress | None
+    keys: KeyStore,
+    vault: Rotation,
+    keyring: Keyring,
+    clock: Clock,
+    epoch: int,
+    progress: Progress | None,
 ) -> int:
     """Do every step that is not done yet; return how many keys, secrets and names moved."""
-    vault = keys.rotation()
     keyring.begin(epoch)
     vault.begin(epoch, _milliseconds(clock))
     moved, total = 0, vault.left(epoch)

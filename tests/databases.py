@@ -4,7 +4,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from memos_gov.backends.postgres.connection import another_database, drop_database, make_database
+from psycopg.conninfo import conninfo_to_dict
+
+from memos_gov.backends.postgres.connection import (
+    another_database,
+    connect,
+    drop_database,
+    make_database,
+)
 from tests.engines import POSTGRES
 
 
@@ -22,3 +29,16 @@ def fresh_database() -> Iterator[str]:
         yield url
     finally:
         drop_database(url)
+
+
+@contextmanager
+def copy_of(url: str) -> Iterator[str]:
+    """Make a copy of a database that nobody is connected to, yield its address, and remove it."""
+    copy = unused_address()
+    name, model = (conninfo_to_dict(address)["dbname"] for address in (copy, url))
+    with connect(POSTGRES) as server:
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{model}"'.encode())
+    try:
+        yield copy
+    finally:
+        drop_database(copy)

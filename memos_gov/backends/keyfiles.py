@@ -8,6 +8,7 @@ carry away: nothing here needs it afterwards, as its public half stays in
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -156,18 +157,44 @@ class FileKeyring:
 
     @contextmanager
     def rotating(self) -> Iterator[None]:
-        """See `Keyring.rotating`: a lock of the operating system on the folder."""
+        """
+        See `Keyring.rotating`: a lock of the operating system on the folder.
+
+        Where the folder comes over NFS, whose locks need something that can be
+        written, on a file in it. How far that reaches is up to the file system;
+        a vault that several hosts use has a lock of its own (`Rotation.alone`).
+        """
         with _translated():
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
+            locked = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                msg = "the vault is being rotated by another process"
-                raise UnavailableError(msg, backend="keys") from error
+                _lock(locked)
+            except BaseException as error:
+                os.close(locked)
+                if not (isinstance(error, OSError) and error.errno == errno.EBADF):
+                    raise
+                locked = _locked_file(self._path.with_name(".rotating"))
+        try:
             yield
         finally:
-            os.close(folder)
+            os.close(locked)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        msg = "the vault is being rotated by another process"
+        raise UnavailableError(msg, backend="keys") from error
+
+
+def _locked_file(path: Path) -> int:
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        _lock(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _read(path: Path) -> bytes:

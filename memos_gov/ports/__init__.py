@@ -21,13 +21,13 @@ from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.domain.verdicts import Scope
 from memos_gov.ports.follower import Checkpoint
+from memos_gov.ports.operations import Leases, Pointers
 from memos_gov.ports.vault import (
     ContentKey,
     Destroying,
     Epoch,
     Keyring,
     KeyStore,
-    Leases,
     MasterKeys,
     Rotation,
 )
@@ -50,6 +50,7 @@ __all__ = [
     "Keyring",
     "Leases",
     "MasterKeys",
+    "Pointers",
     "PolicyBundles",
     "PolicyEngine",
     "Proposal",

@@ -1,4 +1,4 @@
-"""The vault, the master keys that it needs, and the leases of those who open it."""
+"""The vault, and the master keys that it needs."""
 
 from __future__ import annotations
 
@@ -76,6 +76,17 @@ class Epoch(msgspec.Struct, frozen=True):
 class Rotation(Protocol):
     """The vault's part in a rotation; each step is durable, and repeating it changes nothing."""
 
+    def alone(self) -> AbstractContextManager[None]:
+        """
+        Be the only one on any host who rotates this vault, until the `with` ends or the process.
+
+        Only a vault that `supports_many_hosts` says so itself; of any other,
+        all users are on one machine, where `Keyring.rotating` is enough.
+
+        Raises:
+            UnavailableError: Another process is, or it can no longer be told.
+        """
+
     def begin(self, epoch: int, now_ms: int) -> None:
         """
         Wrap everything new under `epoch` from here on, whoever writes it.
@@ -128,6 +139,10 @@ class KeyStore(Protocol):
     @property
     def instance(self) -> str:
         """The instance this vault belongs to."""
+
+    @property
+    def supports_many_hosts(self) -> bool:
+        """Whether processes on several machines may have this vault open."""
 
     def issue(self, tenant: str, count: int) -> list[ContentKey]:
         """Make `count` content keys, durable before they are used."""
@@ -205,7 +220,10 @@ class KeyStore(Protocol):
 
     def sweep(self) -> None:
         """
-        Leave no copy of anything destroyed in any file; quick where nothing was.
+        Leave no copy of anything destroyed in any file of the vault; quick where nothing was.
+
+        A server keeps one elsewhere for a while (its write-ahead log); that
+        counts as a backup, see `unreadable_since`.
 
         Raises:
             UnavailableError: Somebody reads for too long; sweep again.
@@ -224,27 +242,3 @@ class KeyStore(Protocol):
 
     def close(self) -> None:
         """Release the vault."""
-
-
-class Leases(Protocol):
-    """
-    Who has the folder open, and how far each had seen the history when it last began anew.
-
-    A lease is its holder's word: nothing that it still has open was opened
-    before the indexes it names, and nothing stays open after the lease
-    expires. Leases outlive a killed holder until they expire, and a crash of the
-    machine ends them with all holders, so they need not be durable. Times are
-    milliseconds of the one clock of all holders.
-    """
-
-    def renew(self, holder: str, seen: Mapping[str, int], *, now_ms: int, expires_ms: int) -> None:
-        """Replace the holder's lease, visible to everybody at once; `seen` is index by tenant."""
-
-    def release(self, holder: str) -> None:
-        """End the holder's lease: it has nothing open any more."""
-
-    def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
-        """Return the holders but one that may have open what ended at `index`, sorted."""
-
-    def close(self) -> None:
-        """Release the file; leases stay."""

@@ -1,6 +1,9 @@
 """FileKeyring keeps the contract, and what only a file can get wrong."""
 
+import errno
+import fcntl
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,3 +89,42 @@ def test_file_that_holds_no_keys_is_corrupt(folder: Path, text: str) -> None:
         FileKeyring(folder).master()
 
     assert "keys/kek" == caught.value.place
+
+
+def test_folder_over_nfs_is_locked_by_a_file_in_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a folder takes no lock, as nobody can write to it."""
+    flock, locked = fcntl.flock, []
+
+    def as_nfs(descriptor: int, how: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, how)
+        locked.append(descriptor)
+
+    monkeypatch.setattr(keyfiles.fcntl, "flock", as_nfs)
+    one, two = FileKeyring(folder), FileKeyring(folder)
+    with one.rotating():
+        with pytest.raises(UnavailableError, match="being rotated"), two.rotating():
+            pass
+        one.begin(2)
+    with two.rotating():
+        pass
+    assert (2, 2) == (len(locked), two.master().current)
+
+
+def test_folder_that_takes_no_lock_at_all_is_not_rotated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said as what it is, with the system's reason as its cause."""
+
+    def refused(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(keyfiles.fcntl, "flock", refused)
+
+    with pytest.raises(UnavailableError) as caught, FileKeyring(folder).rotating():
+        pass
+
+    assert isinstance(caught.value.__cause__, OSError)

@@ -100,6 +100,13 @@ class TestSqliteKeyStore(KeyStoreContract):
         """Return every byte of the vault's files."""
         return kept(self._path)
 
+    @pytest.fixture
+    def broken(self, open_keys: Open) -> SqliteKeyStore:
+        """Return a vault whose file was closed under it."""
+        keys = open_keys()
+        keys._file.close()
+        return keys
+
 
 def _flip(raw: bytes) -> bytes:
     return raw[:-1] + bytes([raw[-1] ^ 1])

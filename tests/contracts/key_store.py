@@ -2,19 +2,22 @@
 What every KeyStore promises, proved against any backend.
 
 A subclass gives the fixtures `masters` (the master keys by epoch, which a test
-may change) and `open_keys` (opens the one vault of the test, again and again;
-the fixture closes them), and the probe `raw_bytes()`: every byte that the
-store keeps, read behind the port's back.
+may change), `open_keys` (opens the one vault of the test, again and again;
+the fixture closes them) and `broken` (a vault that does not answer), and the
+probe `raw_bytes()`: every byte that the store keeps, read behind the port's back.
 """
 
+import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
 
 from memos_gov.domain import ids
-from memos_gov.errors import CorruptionError
+from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.ports import Checkpoint, Epoch, KeyStore
 
 TENANT, OTHER, INSTANCE = "acme", "other", "the-instance"
@@ -287,6 +290,25 @@ class KeyStoreContract:
         assert all(ids.is_opaque(x) and x.startswith("s_") for x in found.values())
         assert not any("17" == x[-2:] and "customer" in x for x in found.values())
 
+    def test_name_entered_by_many_at_once_in_any_order_has_one_id(
+        self, open_keys: OpenKeys
+    ) -> None:
+        """Nobody waits for ever, and each learns the ids that all the others learn."""
+        openings = [open_keys() for _ in range(4)]
+        names = [f"person {number}" for number in range(40)]
+
+        def enter(number: int) -> dict[str, str]:
+            chance = random.Random(number)
+            mine = {name: f"s_{number}_{name[7:]}" for name in chance.sample(names, 30)}
+            return openings[number % 4].enter(TENANT, "subject", mine)
+
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(enter, range(24)))
+
+        known = openings[0].refer(TENANT, "subject", names)
+        assert [] == [name for ids_ in found for name in ids_ if ids_[name] != known[name]]
+        assert names == [openings[1].names(TENANT, [known[name]])[known[name]] for name in names]
+
     def test_name_of_another_tenant_or_kind_has_another_id(self, keys: KeyStore) -> None:
         """What is called alike is not the same."""
         found = {
@@ -383,6 +405,88 @@ class KeyStoreContract:
 
         assert 0 == keys.rotation().left(2)
 
+    def test_vault_that_others_rotated_is_written_as_before_by_who_did_nothing_meanwhile(
+        self, open_keys: OpenKeys, masters: dict[int, str]
+    ) -> None:
+        """Whoever had it open, and whoever opens it now, uses the one epoch that is left."""
+        idle, early = open_keys(), open_keys()
+        (old,) = idle.issue(TENANT, 1)
+        idle.refer(TENANT, "subject", ["ann"], create=True)
+        early.secret(TENANT, "one", create=True)
+        masters[2] = "22" * 32
+        vault = open_keys().rotation()
+        vault.begin(2, 1000)
+        while vault.rewrap(100):
+            pass
+        del masters[1]
+        vault.end(2000)
+
+        for keys in (idle, early, open_keys()):
+            keys.forget_opened()
+            (key,) = keys.issue(TENANT, 1)
+            made = keys.secret(TENANT, f"of {key.key_id}", create=True)
+            known = keys.refer(TENANT, "subject", ["ann", key.key_id], create=True)
+
+            fresh = open_keys()
+            assert {old.key_id, key.key_id} == fresh.open(TENANT, [old.key_id, key.key_id]).keys()
+            assert made == fresh.secret(TENANT, f"of {key.key_id}")
+            assert known == fresh.refer(TENANT, "subject", ["ann", key.key_id])
+        assert 0 == vault.left(2)
+
+    def test_rotation_beside_many_who_write_loses_nothing_of_theirs(
+        self, open_keys: OpenKeys, masters: dict[int, str]
+    ) -> None:
+        """What anybody was given before, meanwhile and after opens under the new epoch alone."""
+        openings = [open_keys() for _ in range(4)]
+        stop = Event()
+
+        def write(number: int) -> tuple[dict[str, bytes], dict[str, str]]:
+            keys, turn = openings[number], 0
+            made: dict[str, bytes] = {}
+            known: dict[str, str] = {}
+            while not stop.is_set():
+                turn += 1
+                made |= {key.key_id: key.key for key in keys.issue(TENANT, 3)}
+                known |= keys.refer(TENANT, "subject", [f"{turn}", f"{number}/{turn}"], create=True)
+                with keys.destroying() as vault:
+                    vault.destroy(TENANT, [made.popitem()[0]])
+            return made, known
+
+        with ThreadPoolExecutor(4) as threads:
+            writers = [threads.submit(write, number) for number in range(4)]
+            try:
+                for epoch in (2, 3):
+                    time.sleep(0.2)
+                    masters[epoch] = f"{epoch}{epoch}" * 32
+                    vault = openings[0].rotation()
+                    vault.begin(epoch, epoch * 1000)
+                    while vault.rewrap(50):
+                        pass
+                    del masters[epoch - 1]
+                    vault.end(epoch * 1000 + 500)
+            finally:
+                stop.set()
+            written = [writer.result(timeout=60) for writer in writers]
+
+        keys = open_keys()
+        assert [] == list(keys.damaged())
+        for made, known in written:
+            assert made == keys.open(TENANT, made)
+            assert known == keys.refer(TENANT, "subject", known)
+
+    def test_only_one_rotates_the_vault_on_any_host(self, open_keys: OpenKeys) -> None:
+        """A vault of one machine leaves that to the keyring; a vault of many says it itself."""
+        one, two = open_keys().rotation(), open_keys().rotation()
+        with one.alone():
+            if open_keys().supports_many_hosts:
+                with pytest.raises(UnavailableError, match="being rotated"), two.alone():
+                    pass
+            else:
+                with two.alone():
+                    pass
+        with two.alone():
+            pass
+
     def test_rotation_needs_the_master_key_first(self, keys: KeyStore) -> None:
         """Nothing may be wrapped under what is not kept."""
         with pytest.raises(CorruptionError):
@@ -435,3 +539,30 @@ class KeyStoreContract:
 
         assert {opaque: name} == keys.names(TENANT, [opaque, "s_unknown"])
         assert {} == keys.names(OTHER, [opaque])
+
+    def test_vault_that_does_not_answer_is_unavailable_or_corrupt(self, broken: KeyStore) -> None:
+        """Every driver error is translated, with its cause."""
+
+        def destroy() -> None:
+            with broken.destroying() as vault:
+                vault.destroy(TENANT, ["k_one"])
+
+        for act in (
+            lambda: broken.instance,
+            lambda: broken.issue(TENANT, 1),
+            lambda: broken.discard(TENANT, ["k_one"]),
+            lambda: broken.open(TENANT, ["k_one"]),
+            lambda: broken.secret(TENANT, "one", create=True),
+            lambda: broken.refer(TENANT, "subject", ["ann"]),
+            lambda: broken.names(TENANT, ["s_one"]),
+            lambda: broken.checkpoint(0),
+            destroy,
+            broken.sweep,
+            broken.count,
+            lambda: broken.rotation().rewrap(1),
+            lambda: list(broken.damaged()),
+        ):
+            with pytest.raises((UnavailableError, CorruptionError)) as caught:
+                act()
+
+            assert caught.value.__cause__ is not None

@@ -15,7 +15,7 @@ from memos_gov.fsck.report import REBUILD
 
 
 class SqlitePointers:
-    """Named values, durable when `set` returns."""
+    """The pointers of one `operations.db`; see `Pointers`."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """
@@ -30,21 +30,21 @@ class SqlitePointers:
         self._db = open_read_only(path) if read_only else open_file(path)
 
     def get(self, name: str, otherwise: str) -> str:
-        """Return a pointer's value."""
+        """See `Pointers.get`."""
         with translated(self._path):
             row = self._db.execute("SELECT value FROM pointers WHERE name = ?", (name,)).fetchone()
         return otherwise if row is None else str(row[0])
 
     def all(self) -> dict[str, object]:
-        """Return every pointer, as it stands there."""
+        """See `Pointers.all`."""
         with translated(self._path):
             return dict(self._db.execute("SELECT name, value FROM pointers ORDER BY name"))
 
     def set(self, name: str, value: str) -> None:
-        """Move a pointer."""
+        """See `Pointers.set`."""
         with transaction(self._db, self._path, write=True):
             self._db.execute("INSERT OR REPLACE INTO pointers VALUES (?, ?)", (name, value))
 
     def close(self) -> None:
-        """Release the file."""
+        """See `Pointers.close`."""
         self._db.close()

@@ -29,10 +29,8 @@ from memos_gov.backends.sqlite.connection import (
 )
 from memos_gov.errors import UnavailableError
 from memos_gov.ports import Epoch
-from memos_gov.sealing import KEY_BYTES
+from memos_gov.wrapping import WRAPPED_BYTES
 
-NONCE_BYTES = 12
-WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16
 IN_LIST_MAX = 500
 DESTROYED = f"wrapped = zeroblob({WRAPPED_BYTES})"
 _UNSWEPT = "unswept"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager, nullcontext
 
-from memos_gov.backends.sqlite.vault.directory import DIRECTORY, NAMES, Directory, secret_of
+from memos_gov.backends.sqlite.vault.directory import Directory
 from memos_gov.backends.sqlite.vault.file import DESTROYED, Row, VaultFile
 from memos_gov.backends.sqlite.vault.seal import seal_epochs
-from memos_gov.backends.sqlite.vault.wrapping import Wrapping
+from memos_gov.wrapping import DIRECTORY, NAMES, Wrapping, secret_of
 
 _KEYS = (
     "SELECT rowid, tenant, key_id, epoch, wrapped FROM content_keys"
@@ -38,6 +39,10 @@ class VaultRotation:
     @property
     def _epoch(self) -> int:
         return self._file.live_epochs()[-1]
+
+    def alone(self) -> AbstractContextManager[None]:
+        """See `Rotation.alone`; one machine's processes are kept apart by `Keyring.rotating`."""
+        return nullcontext()
 
     def begin(self, epoch: int, now_ms: int) -> None:
         """See `Rotation.begin`."""
@@ -77,7 +82,7 @@ class VaultRotation:
         """Make the directory's secrets of the new epoch, which a transaction of its own does."""
         tenants = "SELECT DISTINCT tenant FROM directory WHERE epoch < ?"
         for (tenant,) in self._file.rows(tenants, (epoch,)):
-            self._directory.prepare(tenant, epoch)
+            self._directory.sealed.prepare(tenant, epoch)
 
     def _next(self, table: str, query: str, epoch: int, limit: int) -> list[Row]:
         """Return the next rows of a table that are under an earlier epoch."""
@@ -93,7 +98,7 @@ class VaultRotation:
         rows = self._next("directory", _ENTRIES, epoch, limit)
         moved = []
         for rowid, tenant, kind, opaque, former, sealed in rows:
-            name = self._directory.opened(tenant, opaque, former, sealed)
+            name = self._directory.sealed.open(tenant, opaque, former, sealed)
             (_, _, lookup, _, _, anew) = self._directory.row(tenant, kind, opaque, name, epoch)
             moved.append((lookup, epoch, anew, rowid))
         db.executemany(

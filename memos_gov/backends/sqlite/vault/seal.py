@@ -1,23 +1,19 @@
 """
 The rows of a vault that open nothing, and what vouches for them.
 
-Keys, secrets and names open or do not. When an epoch began and ended is only
-a number, and a statement about backups rests on it, so the rows of `epochs`
-are under an HMAC by a key derived from the newest one's master key. The
-destroyer's checkpoint names a record of the log, which tells whether it is right.
+Epochs are under their seal (`wrapping/epochs.py`). The destroyer's checkpoint
+names a record of the log, which tells whether it is right.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import sqlite3
 from collections.abc import Iterator
 
-from memos_gov.backends.sqlite.vault.file import Row, VaultFile
-from memos_gov.backends.sqlite.vault.wrapping import Wrapping
-from memos_gov.errors import CorruptionError
+from memos_gov.backends.sqlite.vault.file import VaultFile
+from memos_gov.wrapping import Wrapping, is_sealed, seal_of
 
 SEAL = "epochs"
 _MARK = re.compile(r"(?:log|file):(?:[0-9a-f]{16}|upgraded)")
@@ -28,12 +24,7 @@ _CHECKPOINTS = "SELECT partition, next_offset, digest FROM destroyer"
 def seal_epochs(db: sqlite3.Connection, wrapping: Wrapping) -> None:
     """Put the rows of `epochs`, as this transaction leaves them, under their HMAC."""
     rows = db.execute(_EPOCHS).fetchall()
-    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SEAL, _seal(rows, wrapping)))
-
-
-def _seal(rows: list[Row], wrapping: Wrapping) -> str:
-    key = wrapping.seal_key(rows[-1][0])
-    return hmac.digest(key, repr(rows).encode(), hashlib.sha256).hex()
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SEAL, seal_of(rows, wrapping)))
 
 
 def unvouched(file: VaultFile, wrapping: Wrapping) -> Iterator[str]:
@@ -46,21 +37,11 @@ def unvouched(file: VaultFile, wrapping: Wrapping) -> Iterator[str]:
         yield "meta instance"
     if marked is not None and not (isinstance(marked, str) and _MARK.fullmatch(marked)):
         yield "meta unswept"
-    if not _is_sealed(file.rows(_EPOCHS), sealed, wrapping):
+    if not is_sealed(file.rows(_EPOCHS), sealed, wrapping):
         yield "epochs"
     for row in file.rows(_CHECKPOINTS):
         if not _is_checkpoint(*row):
             yield f"checkpoint {row[0]}"
-
-
-def _is_sealed(rows: list[Row], sealed: object, wrapping: Wrapping) -> bool:
-    """Whether epochs are under their seal; those of a former format began at no known time."""
-    if sealed is None:
-        return all(row[1:] == (0, None) for row in rows)
-    try:
-        return sealed == _seal(rows, wrapping)
-    except (CorruptionError, LookupError):
-        return False
 
 
 def _is_checkpoint(partition: object, next_offset: object, digest: object) -> bool:

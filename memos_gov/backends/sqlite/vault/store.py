@@ -16,15 +16,14 @@ from pathlib import Path
 
 from memos_gov.backends.sqlite.vault.destroying import DESTROY, Destruction
 from memos_gov.backends.sqlite.vault.directory import Directory
-from memos_gov.backends.sqlite.vault.file import DESTROYED, WRAPPED_BYTES, Row, VaultFile
+from memos_gov.backends.sqlite.vault.file import DESTROYED, Row, VaultFile
 from memos_gov.backends.sqlite.vault.rotation import VaultRotation
 from memos_gov.backends.sqlite.vault.seal import seal_epochs, unvouched
-from memos_gov.backends.sqlite.vault.wrapping import Wrapping
-from memos_gov.domain import ids
 from memos_gov.errors import CorruptionError
 from memos_gov.opened import Opened, elapsed_s
 from memos_gov.ports import Checkpoint, ContentKey, Epoch, MasterKeys
 from memos_gov.sealing import KEY_BYTES
+from memos_gov.wrapping import WRAPPED_BYTES, Names, Wrapping, fresh_keys, unreadable_since
 
 _KEYS = "SELECT key_id, epoch, wrapped FROM content_keys WHERE tenant = ? AND key_id IN ({})"
 _SECRET = "SELECT epoch, wrapped FROM secrets WHERE tenant = ? AND name = ?"  # noqa: S105 (a query)
@@ -51,7 +50,7 @@ class SqliteKeyStore:
         self._file = VaultFile(path, read_only=read_only)
         self._opened = Opened(now)
         self._wrapping = Wrapping(master, self._opened, path.name)
-        self._directory = Directory(self._file, self._opened, self.secret)
+        self._directory = Directory(self._file, self._opened, Names(self.secret, path.name))
 
     @property
     def instance(self) -> str:
@@ -89,10 +88,7 @@ class SqliteKeyStore:
 
     def issue(self, tenant: str, count: int) -> list[ContentKey]:
         """See `KeyStore.issue`; one fsync for all of them."""
-        keys = [
-            ContentKey(f"k_{ids.short(secrets.token_bytes(16))}", secrets.token_bytes(KEY_BYTES))
-            for _ in range(count)
-        ]
+        keys = fresh_keys(count)
         while True:
             epoch = self._newest()
             rows = [
@@ -192,15 +188,18 @@ class SqliteKeyStore:
         """See `KeyStore.sweep`; after names were forgotten the whole file is written anew."""
         self._file.sweep(file_too=True)
 
+    @property
+    def supports_many_hosts(self) -> bool:
+        """See `KeyStore.supports_many_hosts`."""
+        return False
+
     def epochs(self) -> tuple[Epoch, ...]:
         """See `KeyStore.epochs`."""
         return self._file.epochs()
 
     def unreadable_since(self, destroyed_ms: int) -> int | None:
         """See `KeyStore.unreadable_since`."""
-        ends = [e.ended_ms for e in self._file.epochs() if e.began_ms <= destroyed_ms]
-        known = [end for end in ends if end is not None]
-        return max([destroyed_ms, *known]) if known and len(known) == len(ends) else None
+        return unreadable_since(self._file.epochs(), destroyed_ms)
 
     def rotation(self) -> VaultRotation:
         """See `KeyStore.rotation`."""

@@ -16,23 +16,33 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from memos_gov.backends.sqlite.vault.file import NONCE_BYTES
+from memos_gov.domain import ids
 from memos_gov.errors import CorruptionError
 from memos_gov.opened import Opened
-from memos_gov.ports import MasterKeys
-from memos_gov.sealing import KEY_BYTES
+from memos_gov.ports import ContentKey, MasterKeys
+from memos_gov.sealing import KEY_BYTES, NONCE_BYTES
 
-_NEWER_VAULT = "Bring keys/kek back as it was last: vault.db was wrapped under a newer one."
-_OLDER_VAULT = "Bring back a vault.db from after that rotation; nothing opens the older one."
+TAG_BYTES = 16
+WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
+_NEWER_VAULT = "Bring keys/kek back as it was last: {} was wrapped under a newer one."
+_OLDER_VAULT = "Bring back a copy of {} from after that rotation; nothing opens the older one."
+
+
+def fresh_keys(count: int) -> list[ContentKey]:
+    """Return content keys of chance under names of chance, which nobody keeps yet."""
+    return [
+        ContentKey(f"k_{ids.short(secrets.token_bytes(16))}", secrets.token_bytes(KEY_BYTES))
+        for _ in range(count)
+    ]
 
 
 class Wrapping:
-    """Wraps and unwraps the keys of one vault."""
+    """Wraps and unwraps the keys of one vault, which messages call `vault`."""
 
-    def __init__(self, master: Callable[[], MasterKeys], opened: Opened, file: str) -> None:
+    def __init__(self, master: Callable[[], MasterKeys], opened: Opened, vault: str) -> None:
         self._read_master = master
         self._opened = opened
-        self._file = file
+        self._vault = vault
 
     def wrap(self, tenant: str, name: str, key: bytes, epoch: int) -> bytes:
         """Return a key wrapped for its tenant and name."""
@@ -52,7 +62,7 @@ class Wrapping:
             )
         except (InvalidTag, ValueError, TypeError) as error:
             msg = f"key {name} does not unwrap: the vault was changed, or is of another log"
-            raise CorruptionError(msg, place=f"{self._file} {name}") from error
+            raise CorruptionError(msg, place=f"{self._vault} {name}") from error
 
     def require(self, epoch: int) -> None:
         """
@@ -65,13 +75,13 @@ class Wrapping:
         if epoch in master.epochs:
             return
         if epoch > master.current:
-            msg = f"keys/kek is older than {self._file}: it lacks epoch {epoch}"
-            raise CorruptionError(msg, place="keys/kek", remedy=_NEWER_VAULT)
+            msg = f"keys/kek is older than {self._vault}: it lacks epoch {epoch}"
+            raise CorruptionError(msg, place="keys/kek", remedy=_NEWER_VAULT.format(self._vault))
         msg = (
-            f"{self._file} is a copy from before the vault was rotated to epoch {master.current}:"
+            f"{self._vault} is a copy from before the vault was rotated to epoch {master.current}:"
             f" the key of its epoch {epoch} was destroyed, so nothing in it opens"
         )
-        raise CorruptionError(msg, place=self._file, remedy=_OLDER_VAULT)
+        raise CorruptionError(msg, place=self._vault, remedy=_OLDER_VAULT.format(self._vault))
 
     def has(self, epoch: int) -> bool:
         """Whether the master key of an epoch is there."""
