@@ -184,13 +184,6 @@ class _Answer(msgspec.Struct, frozen=True):
     provenance: _Provenance = _Provenance()
 
 
-class _Manifest(msgspec.Struct, frozen=True):
-    """What a bundle says of itself."""
-
-    entrypoints: tuple[str, ...]
-    opa: str
-
-
 class _Client(OpaClient):  # type: ignore[misc] # a library without type information
     """The library's client: it asks with provenance, keeps OPA's words, and has no surroundings."""
 
@@ -296,17 +289,19 @@ def _hosted(digest: str, bundle: PolicyBundle) -> _Hosted:
     """
     root = f"{ROOT}_{digest}"
     try:
-        manifest = msgspec.json.decode(bundle.files["manifest.json"], type=_Manifest)
+        entrypoints, opa = bundle.entrypoints, bundle.opa_version
         data = msgspec.json.decode(bundle.data, type=dict[str, dict[str, Any]])[ROOT]
     except (KeyError, msgspec.MsgspecError) as error:
-        raise PolicyUnavailableError("the bundle names no data", reason=ERROR) from error
+        raise PolicyUnavailableError(
+            "the bundle lacks its manifest or its data", reason=ERROR
+        ) from error
     piece = hashlib.sha256(bundle.data).hexdigest()
     modules, marks = {}, [f'data.{root}.piece == "{piece}"']
     for package, text in _packages(bundle, root).items():
         mark = f"piece_{hashlib.sha256(text.encode()).hexdigest()}"
         modules[f"{root}{package}"] = f"package {root}{package}\n{text}\n{mark} := true\n"
         marks.append(f"data.{root}{package}.{mark}")
-    rules = {name: f"answer_{at}" for at, name in enumerate(manifest.entrypoints)}
+    rules = {name: f"answer_{at}" for at, name in enumerate(entrypoints)}
     modules[f"{root}.answers"] = "\n".join(_answers(digest, root, marks, rules))
     return _Hosted(
         root=root,
@@ -314,7 +309,7 @@ def _hosted(digest: str, bundle: PolicyBundle) -> _Hosted:
         data={**data, "piece": piece},
         answers={name: f"{root}/answers/{rule}" for name, rule in rules.items()},
         revision=f"{root}/answers/revision",
-        opa=manifest.opa,
+        opa=opa,
     )
 
 

@@ -13,15 +13,21 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
+from memos_gov.backends.wasm import WasmPolicyEngine
 from memos_gov.domain.bundle import PolicyBundle
+from memos_gov.domain.policy_inputs import ENTRYPOINTS
 from memos_gov.domain.verdicts import ERROR, TIMED_OUT, UNDEFINED
-from memos_gov.errors import PolicyUnavailableError, SettingsError
+from memos_gov.errors import InvalidCommandError, PolicyUnavailableError, SettingsError
+from memos_gov.parity import canonical_answer, require_parity
 from tests.contracts.policy_engine import VERDICTS, PolicyEngineContract
 from tests.engines import OPA
-from tests.policies.facts import an_actor, asked
+from tests.policies.facts import an_actor, asked, one_of_each
+from tests.policies.generated import a_question
 
 pytestmark = pytest.mark.connected
 SERVER = OpaServer(url=OPA)
@@ -71,6 +77,12 @@ def opa(bundles: FilePolicyBundles) -> Iterator[OpaPolicyEngine]:
 def shipped(bundles: FilePolicyBundles) -> str:
     """Return the digest of a bundle that is the shipped one, for these tests alone."""
     return bundles.put(own(shipped_bundle()))
+
+
+@pytest.fixture(scope="module")
+def wasm(bundles: FilePolicyBundles, tmp_path_factory: pytest.TempPathFactory) -> WasmPolicyEngine:
+    """Return the engine within the process."""
+    return WasmPolicyEngine(bundles, tmp_path_factory.mktemp("cache"), deadline_s=30)
 
 
 class TestOpaPolicyEngine(PolicyEngineContract):
@@ -435,3 +447,52 @@ def test_server_that_is_no_opa_gives_no_answer(bundles: FilePolicyBundles, shipp
         engine.close()
 
     assert ERROR == caught.value.reason
+
+
+class TestParity:
+    """The server and Wasm give the same bytes, whatever is asked."""
+
+    def test_golden_questions_are_answered_alike(
+        self, opa: OpaPolicyEngine, wasm: WasmPolicyEngine, bundles: FilePolicyBundles, shipped: str
+    ) -> None:
+        """What an activation compares is equal for the shipped bundle."""
+        bundle = bundles.get(shipped)
+
+        assert len(bundle.golden) == require_parity(bundle, {"wasm": wasm, "opa": opa})
+
+    @pytest.mark.parametrize("entrypoint", one_of_each())
+    def test_plain_question_to_any_entrypoint_is_answered_alike(
+        self, opa: OpaPolicyEngine, wasm: WasmPolicyEngine, shipped: str, entrypoint: str
+    ) -> None:
+        """The questions of the other tests of policy."""
+        both = [each.ask(shipped, entrypoint, one_of_each()[entrypoint]) for each in (opa, wasm)]
+
+        assert canonical_answer(both[0]) == canonical_answer(both[1])
+
+    @pytest.mark.parametrize("entrypoint", ENTRYPOINTS)
+    def test_generated_question_to_any_entrypoint_is_answered_alike(
+        self, opa: OpaPolicyEngine, wasm: WasmPolicyEngine, shipped: str, entrypoint: str
+    ) -> None:
+        """Whatever the facts, two engines have one answer."""
+
+        @settings(max_examples=150, deadline=None)
+        @given(st.data())
+        def compare(data: st.DataObject) -> None:
+            question = a_question(entrypoint, lambda some: data.draw(st.sampled_from(some)))
+            both = [each.ask(shipped, entrypoint, question) for each in (opa, wasm)]
+            assert canonical_answer(both[0]) == canonical_answer(both[1])
+
+        compare()
+
+    def test_server_that_answers_otherwise_refuses_the_bundle(
+        self, opa: OpaPolicyEngine, wasm: WasmPolicyEngine, bundles: FilePolicyBundles
+    ) -> None:
+        """Rego and Wasm of one bundle that do not belong together are found by its questions."""
+        files = dict(shipped_bundle().files)
+        path = "rego/memos_gov/transformation/plans.rego"
+        files[path] = files[path].replace(b'"transformation/', b'"another/')
+        bundle = own(PolicyBundle(files))
+        bundles.put(bundle)
+
+        with pytest.raises(InvalidCommandError, match="wasm and opa differ on golden question"):
+            require_parity(bundle, {"wasm": wasm, "opa": opa})
