@@ -79,6 +79,9 @@ class SqliteCubeIndex:
     the unused part of a page: remove many entries in one `apply`, not one each.
     """
 
+    supports_transactions = True
+    supports_sweeping = True
+
     def __init__(
         self, path: Path | None, *, busy_timeout_s: float = 5.0, read_only: bool = False
     ) -> None:
