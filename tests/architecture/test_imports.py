@@ -84,15 +84,27 @@ def test_backends_of_the_package_are_imported_by_bootstrap_only() -> None:
 
 
 def test_heavy_library_of_any_backend_is_imported_when_first_used() -> None:
-    """A technology costs nothing to those who do not use it."""
+    """A technology costs nothing to those who do not use it, so its file or its import is lazy."""
     early = [
         f"{file.place}:{found.line} imports {found.name}"
         for file in files()
         for found in file.imports
-        if found.name.split(".")[0] in HEAVY and not (found.lazy and file.under("backends"))
+        if found.name.split(".")[0] in HEAVY
+        and not (file.under("backends") and (found.lazy or only_lazily_imported(file)))
     ]
 
     assert [] == early
+
+
+def only_lazily_imported(backend: SourceFile) -> bool:
+    """Tell whether every import of a backend from outside its technology runs when it is used."""
+    technology = ".".join(backend.module.split(".")[:3])
+    others = [file for file in files() if not file.module.startswith(technology)]
+    return not any(
+        found.name.startswith(technology) and not found.lazy
+        for file in others
+        for found in file.imports
+    )
 
 
 def test_import_of_the_package_loads_no_heavy_library() -> None:

@@ -9,8 +9,8 @@ that choice, and nothing else of the order, depends on cubes out of scope.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from weaviate.classes.query import Filter, Metrics, Sort
 from weaviate.collections import Collection
@@ -20,21 +20,55 @@ from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.relevance import Found, Hit, ranked, scored
 
 Cubes = Collection[Any, Any]
+_TOTALS_MAX = 2_000
 _CANDIDATE = ["cube", "terms", "words"]
+
+
+class Totals:
+    """
+    What is counted over a scope, kept while the index stands where it stood.
+
+    Every write moves the standing, so what is kept is what counting again would
+    give. Nothing of one scope is used for another.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], tuple[int, ...]] = {}
+
+    def of(
+        self, key: tuple[object, ...], counted: Callable[[], tuple[int, ...]]
+    ) -> tuple[int, ...]:
+        """Return what was counted under a key, counting where nothing was."""
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) >= _TOTALS_MAX:
+                self._kept = {}
+            found = self._kept[key] = counted()
+        return found
+
+
+class Search(NamedTuple):
+    """What is asked for: the stems of a query, of a tenant as it stands, within a scope."""
+
+    tenant: str
+    standing: str
+    terms: tuple[str, ...]
+    scope: Scope
 
 
 class Finding:
     """The cubes of a tenant within a scope that have a word of a query."""
 
-    def __init__(self, cubes: Cubes, inside: Any, terms: Sequence[str], ranked_max: int) -> None:
-        self._cubes, self._inside, self._terms, self._ranked_max = cubes, inside, terms, ranked_max
-        self._matching = inside & Filter.by_property("terms").contains_any(terms)
+    def __init__(self, cubes: Cubes, asked: Search, totals: Totals, ranked_max: int) -> None:
+        self._cubes, self._asked, self._totals, self._ranked_max = cubes, asked, totals, ranked_max
+        within = inside(asked.scope)
+        assert within is not None
+        self._inside = within
         self.seen: set[str] = set()
         self.is_whole = True
 
     def ranked(self) -> Iterator[str]:
         """Return the best cubes, ranked by statistics over the scope alone."""
-        self.is_whole = count(self._cubes, self._matching) <= self._ranked_max
         texts = {
             str(each.properties["cube"]): (
                 Counter(str(each.properties["terms"]).split()),
@@ -43,28 +77,25 @@ class Finding:
             for each in self._candidates()
         }
         self.seen = {*texts}
+        self.is_whole = len(texts) < self._ranked_max
         found = []
-        for term in self._terms:
+        for term in self._asked.terms:
             hits = [Hit(cube, of[term], n) for cube, (of, n) in texts.items() if of[term]]
             found.append(Found(self._having(term, hits), hits))
         return ranked(scored(found, *self._statistics([n for _, n in texts.values()])))
 
     def page(self, after: str) -> list[str]:
         """Return the next matching cubes after an id, in order of id."""
-        later = self._matching & Filter.by_property("cube").greater_than(after)
+        matching = self._inside & Filter.by_property("terms").contains_any([*self._asked.terms])
+        later = matching & Filter.by_property("cube").greater_than(after)
         page = self._cubes.query.fetch_objects(
             filters=later, limit=PAGE, sort=Sort.by_property("cube"), return_properties=["cube"]
         )
         return [str(each.properties["cube"]) for each in page.objects]
 
     def _candidates(self) -> Sequence[Any]:
-        query = self._cubes.query
-        if self.is_whole:
-            return query.fetch_objects(
-                filters=self._matching, limit=self._ranked_max, return_properties=_CANDIDATE
-            ).objects
-        return query.bm25(
-            query=" ".join(self._terms),
+        return self._cubes.query.bm25(
+            query=" ".join(self._asked.terms),
             query_properties=["terms"],
             filters=self._inside,
             limit=self._ranked_max,
@@ -76,17 +107,26 @@ class Finding:
         if self.is_whole:
             return len(hits)
         having = self._inside & Filter.by_property("terms").contains_any([term])
-        return max(count(self._cubes, having), len(hits))
+        (cubes,) = self._kept(term, lambda: (count(self._cubes, having),))
+        return max(cubes, len(hits))
 
     def _statistics(self, lengths: Sequence[int]) -> tuple[int, int]:
         """Return texts and words in scope; never fewer than those just found."""
-        totals = self._cubes.aggregate.over_all(
+        texts, words = self._kept("", self._counted)
+        return max(texts, len(lengths)), max(words, sum(lengths))
+
+    def _kept(self, term: str, counted: Callable[[], tuple[int, ...]]) -> tuple[int, ...]:
+        asked = self._asked
+        return self._totals.of((asked.standing, asked.tenant, asked.scope, term), counted)
+
+    def _counted(self) -> tuple[int, int]:
+        found = self._cubes.aggregate.over_all(
             filters=self._inside,
             total_count=True,
             return_metrics=Metrics("words").integer(sum_=True),
         )
-        words = getattr(totals.properties["words"], "sum_", None) or 0
-        return max(totals.total_count or 0, len(lengths)), max(int(words), sum(lengths))
+        words = getattr(found.properties["words"], "sum_", None) or 0
+        return found.total_count or 0, int(words)
 
 
 def inside(scope: Scope) -> Any | None:

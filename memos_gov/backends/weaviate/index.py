@@ -1,7 +1,7 @@
 """
 A CubeIndex in Weaviate: one Weaviate tenant for each of ours, ranked by our own relevance.
 
-Weaviate finds the cubes within a scope that have a word of the query; they are
+Weaviate's BM25 finds the cubes within a scope that have a word of the query; they are
 ranked by `relevance.py` with statistics over that scope, as every index is. Of
 a content it keeps stems and counts, in order of the alphabet; the schema is
 explicit, and a vector of our own has its place in it.
@@ -33,7 +33,7 @@ from weaviate.classes.init import AdditionalConfig, Auth, Timeout
 from weaviate.connect import ConnectionParams
 from weaviate.exceptions import WeaviateBaseError
 
-from memos_gov.backends.weaviate.finding import Finding, inside
+from memos_gov.backends.weaviate.finding import Finding, Search, Totals, inside
 from memos_gov.backends.weaviate.layout import laid_out
 from memos_gov.backends.weaviate.objects import (
     PAGE,
@@ -48,7 +48,7 @@ from memos_gov.errors import SettingsError, UnavailableError
 from memos_gov.ports import IndexedCube, IndexEntry
 from memos_gov.relevance import stems
 
-CANDIDATES_MAX = 2_000
+CANDIDATES_MAX = 1_000
 _CONNECT_S_MAX = 2
 _COLLECTION = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
@@ -97,6 +97,7 @@ class WeaviateCubeIndex:
         self._candidates_max = candidates_max
         self._lock = threading.RLock()
         self._open: OpenedStore | None = None
+        self._totals = Totals()
 
     def apply(
         self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
@@ -137,15 +138,15 @@ class WeaviateCubeIndex:
             UnavailableError: No answer; ask again.
             SettingsError: The collection is not one of this program's.
         """
-        terms = sorted(set(stems(query)))
-        within = inside(scope)
-        if not terms or within is None:
+        terms = tuple(sorted(set(stems(query))))
+        if not terms or inside(scope) is None:
             return
         with self._opened() as opened:
             cubes = opened.tenant(tenant)
             if cubes is None:
                 return
-            found = Finding(cubes, within, terms, self._candidates_max)
+            asked = Search(tenant, opened.standing(), terms, scope)
+            found = Finding(cubes, asked, self._totals, self._candidates_max)
             candidates = found.ranked()
         yield from candidates
         if not found.is_whole:

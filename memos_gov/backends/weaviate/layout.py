@@ -15,6 +15,7 @@ from memos_gov.errors import SettingsError
 from memos_gov.relevance import K1, B
 
 VECTOR = "content"
+_POSITION = {"position": schema.DataType.INT, "written": schema.DataType.TEXT}
 _TEXTS = {schema.DataType.TEXT, schema.DataType.TEXT_ARRAY}
 
 
@@ -26,7 +27,7 @@ def laid_out(client: WeaviateClient, name: str) -> tuple[Cubes, Cubes]:
         SettingsError: One of that name has another schema.
     """
     positions = f"{name}Position"
-    for each, properties in ((name, PROPERTIES), (positions, {"position": schema.DataType.INT})):
+    for each, properties in ((name, PROPERTIES), (positions, _POSITION)):
         tenants = each == name
         if not client.collections.exists(each):
             _create(client, each, properties, tenants=tenants)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from weaviate import WeaviateClient
@@ -30,13 +31,22 @@ class OpenedStore:
         self._positions = positions.with_consistency_level(everywhere)
 
     def position(self) -> int:
-        """Return the position that was written last."""
-        kept: Any = self._positions.query.fetch_object_by_id(_POSITION)
-        return -1 if kept is None else int(kept.properties["position"])
+        """Return the position that was written last; -1 before the first."""
+        kept = self._written()
+        return int(kept["position"]) if kept else -1
+
+    def standing(self) -> str:
+        """Return a word that no other state of the index has."""
+        return str(self._written().get("written"))
+
+    def _written(self) -> Mapping[str, Any]:
+        found: Any = self._positions.query.fetch_object_by_id(_POSITION)
+        return {} if found is None else found.properties
 
     def advance(self, position: int) -> None:
         """Write a position, whatever the one before."""
-        _insert(self._positions, [DataObject({"position": position}, uuid=_POSITION)])
+        written = {"position": position, "written": secrets.token_hex(16)}
+        _insert(self._positions, [DataObject(written, uuid=_POSITION)])
 
     def tenants(self) -> list[str]:
         """Return every tenant that has an entry."""
