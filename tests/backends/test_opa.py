@@ -3,8 +3,9 @@
 import json
 import secrets
 import socket
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
+from memos_gov.backends.opa_tool import OpaTool
 from memos_gov.backends.wasm import WasmPolicyEngine
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.policy_inputs import ENTRYPOINTS
@@ -343,6 +345,60 @@ def _closing_proxy() -> int:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
     return server.server_port
+
+
+def test_server_killed_and_started_again_answers_without_being_told(
+    bundles: FilePolicyBundles, own_opa: Callable[[], subprocess.Popen[bytes]], port: int
+) -> None:
+    """While it is away every question is refused; afterwards the bundle comes back by itself."""
+    digest = bundles.put(small("answer := 1"))
+    engine = OpaPolicyEngine(bundles, OpaServer(url=f"http://127.0.0.1:{port}"))
+    answers: list[bytes | str] = []
+    for _ in range(2):
+        server = own_opa()
+        answers += [engine.ask(digest, X, {}), engine.ask(digest, X, {})]
+        server.kill()
+        server.wait()
+        with pytest.raises(PolicyUnavailableError) as caught:
+            engine.ask(digest, X, {})
+        answers.append(caught.value.reason)
+    engine.close()
+
+    assert [b"1", b"1", ERROR] * 2 == answers
+
+
+@pytest.fixture
+def port() -> int:
+    """Return a port that is free."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+@pytest.fixture
+def own_opa(port: int) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Return a function that starts a server of this test alone; skip where there is no `opa`."""
+    try:
+        program = OpaTool.find()._program
+    except SettingsError as error:
+        pytest.skip(str(error))
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        options = ("run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error")
+        started.append(subprocess.Popen([program, *options], stdout=subprocess.DEVNULL))
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                if requests.get(f"http://127.0.0.1:{port}/health", timeout=1).ok:
+                    return started[-1]
+            except requests.ConnectionError:
+                time.sleep(0.05)
+        pytest.fail("opa did not start")
+
+    yield start
+    for each in started:
+        each.kill()
+        each.wait()
 
 
 def test_server_of_another_version_than_the_bundle_demands_gives_no_answer(

@@ -20,7 +20,7 @@ from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
 from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import SettingsError, UnavailableError
 from tests.contracts.cube_index import ALL, CubeIndexContract, CubeIndexMachine, an_entry
-from tests.engines import WEAVIATE, WEAVIATE_GRPC_PORT
+from tests.engines import WEAVIATE, WEAVIATE_DATA, WEAVIATE_GRPC_PORT
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
 INTERNAL = Scope((ScopeClause(labels=("internal",)),))
@@ -198,6 +198,29 @@ def test_last_entry_of_a_tenant_takes_its_folder_along(
     assert set() == index.present("acme", ["a", "b"])
     index.apply(3, [an_entry("c")])
     assert ["c"] == list(index.search("acme", "cat", ALL))
+
+
+@pytest.mark.skipif(WEAVIATE_DATA is None, reason="MEMOS_GOV_TEST_WEAVIATE_DATA names no folder")
+def test_last_entry_of_a_tenant_and_clear_leave_no_byte_on_the_disk(
+    index: WeaviateCubeIndex,
+) -> None:
+    """What the documents say of bytes that stay, and of when they are gone."""
+    assert WEAVIATE_DATA is not None
+    word = f"zq{secrets.token_hex(8)}x"
+
+    def lies_there() -> bool:
+        files = Path(str(WEAVIATE_DATA)).rglob("*")
+        return any(word.encode() in path.read_bytes() for path in files if path.is_file())
+
+    index.apply(0, [an_entry("a", f"cat {word}"), an_entry("b", "dog")])
+    index.apply(1, [], [("acme", "a")])
+    after_one = lies_there()
+    index.apply(2, [], [("acme", "b")])
+    after_last = lies_there()
+    index.apply(3, [an_entry("a", f"cat {word}"), an_entry("b", "dog")])
+    index.clear()
+
+    assert (True, False, False) == (after_one, after_last, lies_there())
 
 
 def test_search_with_more_matches_than_are_ranked_yields_all_of_them(

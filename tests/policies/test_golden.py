@@ -11,9 +11,20 @@ from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.policy_inputs import ENTRYPOINTS
 from memos_gov.errors import InvalidCommandError, PolicyUnavailableError
 from memos_gov.parity import require_parity
+from memos_gov.ports import PolicyEngine
+from memos_gov.service import Service
 from tests.policies.generated import PER_ENTRYPOINT, golden
 
 BUNDLE = shipped_bundle()
+
+
+class OtherEngine:
+    """An engine by another name, as a set-up with two has."""
+
+    def __init__(self, engine: PolicyEngine) -> None:
+        self.ask = engine.ask
+
+
 REGENERATE = "python -m tests.policies.generated > policies/golden.json"
 
 
@@ -62,3 +73,22 @@ def test_engine_that_gives_no_answer_refuses_the_bundle(tmp_path: Path) -> None:
 
     with pytest.raises(PolicyUnavailableError):
         require_parity(BUNDLE, {**both, "lost": lost})
+
+
+def test_policy_that_engines_answer_differently_is_never_activated(
+    gov: Service, tmp_path: Path
+) -> None:
+    """Where another engine gives no answer the present policy stays, and all goes on under it."""
+    owner = gov.acting_as("owner", purpose="oversight")
+    governor, before = gov.rooms.governor, owner.policy
+    digest = gov.rooms.bundles.put(PolicyBundle({**BUNDLE.files, "note.txt": b"another digest"}))
+    lost = WasmPolicyEngine(FilePolicyBundles(tmp_path / "nothing"), tmp_path / "cache")
+
+    governor._peers = (OtherEngine(lost),)
+    with pytest.raises(PolicyUnavailableError):
+        owner.activate_policy(digest)
+    assert before == owner.policy
+    governor._peers = (OtherEngine(governor._engine),)
+    owner.activate_policy(digest)
+
+    assert digest == owner.policy
