@@ -52,6 +52,7 @@ from memos_gov.judge import Judge
 from memos_gov.leasing import Leasing
 from memos_gov.naming import Names
 from memos_gov.notary import Notary
+from memos_gov.parity import require_parity
 from memos_gov.ports import (
     Clock,
     EventLog,
@@ -95,7 +96,9 @@ class Governor:
         proposer: Proposer,
         leasing: Leasing,
         notary: Notary,
+        peers: Sequence[PolicyEngine] = (),
     ) -> None:
+        """Take the rooms; a bundle decides only where `peers` answer its golden questions alike."""
         self.log = log
         self.tables = tables
         self.keys = keys
@@ -104,6 +107,7 @@ class Governor:
         self.leasing = leasing
         self.sealer = Sealer(keys, leasing.hold)
         self._engine = engine
+        self._peers = peers
         self._bundles = bundles
         self.proposer = proposer
         self._notary = notary
@@ -266,8 +270,9 @@ class Governor:
 
         Raises:
             InvalidCommandError: A word or time cannot be, an allowed
-                activation names a bundle that is not kept or contradicts
-                itself, or the record would be over RECORD_BYTES_MAX.
+                activation names a bundle that is not kept, contradicts
+                itself or is answered differently by another engine, or the
+                record would be over RECORD_BYTES_MAX.
         """
         attempt = self.attempt(snapshot, caller)
         words = self.words(attempt.policy.active)
@@ -290,11 +295,13 @@ class Governor:
 
     def _require_bundle(self, digest: str) -> None:
         try:
-            self._bundles.get(digest).check()
+            bundle = self._bundles.get(digest)
         except PolicyUnavailableError as error:
             msg = "policy: no bundle of this digest is kept here"
             remedy = "`memos-gov policy list` shows those that are kept."
             raise InvalidCommandError(msg, field="policy", remedy=remedy) from error
+        bundle.check()
+        require_parity(bundle, {type(each).__name__: each for each in (self._engine, *self._peers)})
 
     def propose(
         self,

@@ -17,6 +17,8 @@ POSTGRES = os.environ.get(
 )
 OPA = os.environ.get("MEMOS_GOV_TEST_OPA", f"http://{HOST}:{_PORTS['opa']}")
 WEAVIATE = os.environ.get("MEMOS_GOV_TEST_WEAVIATE", f"http://{HOST}:{_PORTS['weaviate']}")
+# The folder that Weaviate keeps its data in, where it can be read from here.
+WEAVIATE_DATA = os.environ.get("MEMOS_GOV_TEST_WEAVIATE_DATA")
 WEAVIATE_GRPC_PORT = int(
     os.environ.get("MEMOS_GOV_TEST_WEAVIATE_GRPC_PORT", _PORTS["weaviate_grpc"])
 )

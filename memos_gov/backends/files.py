@@ -114,8 +114,8 @@ def assemble_bundle(policies_dir: Path) -> PolicyBundle:
     """
     Return the bundle of a policies folder as it was last compiled.
 
-    It holds what `compiled/` holds, the Rego without its tests, the schemas and
-    the capabilities. Nothing is compiled here.
+    It holds what `compiled/` holds, the Rego without its tests, the schemas, the
+    capabilities, and golden questions where there are any. Nothing is compiled here.
 
     Raises:
         SettingsError: A part is missing; the message names it.
@@ -123,6 +123,9 @@ def assemble_bundle(policies_dir: Path) -> PolicyBundle:
     compiled = policies_dir / "compiled"
     files = {name: _required(compiled / name) for name in _COMPILED}
     files["capabilities.json"] = _required(policies_dir / "capabilities.json")
+    golden = policies_dir / "golden.json"
+    if golden.is_file():
+        files["golden.json"] = _required(golden)
     for path in sorted(policies_dir.rglob("*.rego")):
         if not path.name.endswith("_test.rego"):
             files[f"rego/{path.relative_to(policies_dir).as_posix()}"] = path.read_bytes()

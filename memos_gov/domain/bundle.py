@@ -36,12 +36,27 @@ class Vocabulary(msgspec.Struct, frozen=True):
         return max(labels, key=lambda label: self.labels.get(label, _ABOVE_ALL))
 
 
+class GoldenQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A question that every engine must answer alike before a bundle decides."""
+
+    entrypoint: str
+    question: dict[str, object]
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """What a bundle says of itself."""
+
+    entrypoints: tuple[str, ...]
+    opa: str
+
+
 class PolicyBundle:
     """
     The files of one bundle by relative path, immutable.
 
     `policy.wasm`, `data.json`, `manifest.json` (OPA's version, entrypoints) and
-    the Rego sources under `rego/` are always present.
+    the Rego sources under `rego/` are always present; `golden.json` is missing
+    from bundles that were made before there were golden questions.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
@@ -64,6 +79,26 @@ class PolicyBundle:
     def data(self) -> bytes:
         """The bundle's `data` document, as JSON."""
         return self.files["data.json"]
+
+    @cached_property
+    def entrypoints(self) -> tuple[str, ...]:
+        """What can be asked."""
+        return self._manifest.entrypoints
+
+    @cached_property
+    def opa_version(self) -> str:
+        """The OPA that compiled it, whose answers count."""
+        return self._manifest.opa
+
+    @cached_property
+    def _manifest(self) -> _Manifest:
+        return msgspec.json.decode(self.files["manifest.json"], type=_Manifest)
+
+    @cached_property
+    def golden(self) -> tuple[GoldenQuestion, ...]:
+        """The questions that engines are compared by."""
+        body = self.files.get("golden.json", b"[]")
+        return msgspec.json.decode(body, type=tuple[GoldenQuestion, ...])
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

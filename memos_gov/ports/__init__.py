@@ -429,19 +429,38 @@ class CubeIndex(Protocol):
 
     Tenants never meet: every call names one, and statistics are taken over the
     scope asked for, so nothing about cubes outside it shows in the order. An
-    entry that was removed leaves no byte behind in the index's files once
-    `apply` has returned.
+    entry that was removed is found by nothing once `apply` has returned; when
+    its bytes are gone is what `supports_sweeping` says.
     """
+
+    @property
+    def supports_transactions(self) -> bool:
+        """
+        Whether `apply` is one transaction, which a search sees whole or not at all.
+
+        Where it is not, entries are written before the position: one that was
+        cut off is applied again, and a search beside it may see a part.
+        """
+
+    @property
+    def supports_sweeping(self) -> bool:
+        """
+        Whether no byte of a removed entry is in the index's files once `apply` has returned.
+
+        Where it is not, they are gone for certain with the last entry of their
+        tenant, and by `clear`.
+        """
 
     def apply(
         self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
     ) -> None:
         """
-        Replace and remove entries and advance to `position`, in one transaction.
+        Replace and remove entries and advance to `position`.
 
         An entry replaces the one of the same tenant and cube; `remove` names
         (tenant, cube id). A call whose `position` is at or below the one
-        reached is skipped whole, so applying twice equals applying once.
+        reached is skipped whole, so applying twice equals applying once. The
+        position moves only when all else is written.
         """
 
     def position(self) -> int:

@@ -99,9 +99,9 @@ def test_heavy_library_of_any_backend_is_imported_when_first_used() -> None:
 def only_lazily_imported(backend: SourceFile) -> bool:
     """Tell whether every import of a backend from outside its technology runs when it is used."""
     technology = ".".join(backend.module.split(".")[:3])
-    others = [file for file in files() if not file.module.startswith(technology)]
+    others = [file for file in files() if not f"{file.module}.".startswith(f"{technology}.")]
     return not any(
-        found.name.startswith(technology) and not found.lazy
+        f"{found.name}.".startswith(f"{technology}.") and not found.lazy
         for file in others
         for found in file.imports
     )

@@ -12,21 +12,16 @@ signals of speaker and neighbours. Statistics are not cached between searches.
 
 from __future__ import annotations
 
-import math
-import re
 import sqlite3
 import threading
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from heapq import heapify, heappop
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
-import Stemmer
 
 from memos_gov.backends.sqlite.connection import is_undecodable
 from memos_gov.backends.sqlite.index_contents import (
@@ -39,9 +34,9 @@ from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.fsck.report import REBUILD
 from memos_gov.ports import IndexedCube, IndexEntry
+from memos_gov.relevance import Found, Hit, ranked, scored, stems
 
 FORMAT = 1  # of the file, in PRAGMA user_version
-K1, B = 0.9, 0.3  # BM25; tuned on turns of conversations
 
 _TABLES = ("posting", "entry", "facts", "state")
 # `facts` holds each distinct combination once, with how many entries share it and
@@ -73,20 +68,6 @@ _PRAGMAS = (
 )
 _SHARED: dict[str, Any] = {"isolation_level": None, "check_same_thread": False}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}  # primary result codes
-_POSSESSIVE = re.compile(r"['\u2019]s\b")
-_WORD = re.compile(r"[^\W_]+")
-_STOP_WORDS = frozenset(
-    _WORD.findall(
-        "a about above after again against all am an and any are as at be because been before "
-        "being below between both but by can could did do does doing don down during each few for "
-        "from further had has have having he her here hers herself him himself his how i if in "
-        "into is it its itself just ll m me more most my myself no nor not now of off on once "
-        "only or other our ours ourselves out over own re s same she should so some such t than "
-        "that the their theirs them themselves then there these they this those through to too "
-        "under until up ve very was we were what when where which while who whom why will with "
-        "would you your yours yourself yourselves "
-    )
-)
 
 
 class SqliteCubeIndex:
@@ -97,6 +78,9 @@ class SqliteCubeIndex:
     whole file, as SQLite's secure_delete alone leaves copies of moved rows in
     the unused part of a page: remove many entries in one `apply`, not one each.
     """
+
+    supports_transactions = True
+    supports_sweeping = True
 
     def __init__(
         self, path: Path | None, *, busy_timeout_s: float = 5.0, read_only: bool = False
@@ -112,7 +96,6 @@ class SqliteCubeIndex:
         self._busy_timeout_s = busy_timeout_s
         self._lock = threading.RLock()
         self._open: sqlite3.Connection | None = None
-        self._stemmer = Stemmer.Stemmer("english")  # not thread-safe: use under the lock
 
     def apply(
         self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
@@ -159,13 +142,10 @@ class SqliteCubeIndex:
             CorruptionError: The file is damaged.
         """
         with self._database() as db:
-            terms = sorted(set(self._terms(query)))
+            terms = sorted(set(stems(query)))
             with _transaction(db, "DEFERRED"):
                 scores = _scores(db, tenant, terms, scope)
-        ranking = [(-score, cube) for cube, score in scores.items()]
-        heapify(ranking)  # whoever reads ten does not pay for sorting all
-        while ranking:
-            yield heappop(ranking)[1]
+        yield from ranked(scores)
 
     def entries(self) -> Iterator[IndexedCube]:
         """See `CubeIndex.entries`; a page at a time."""
@@ -180,7 +160,7 @@ class SqliteCubeIndex:
 
     def digest(self, entry: IndexEntry) -> bytes:
         """See `CubeIndex.digest`."""
-        counts = None if entry.content is None else Counter(self._terms(entry.content))
+        counts = None if entry.content is None else Counter(stems(entry.content))
         return digest_of(entry, counts, facts_body(entry))
 
     def damaged(self) -> Iterator[str]:
@@ -228,16 +208,10 @@ class SqliteCubeIndex:
         opened = _opened_to_read if self._read_only else _opened
         return opened(self._path, self._busy_timeout_s)
 
-    def _terms(self, text: str) -> list[str]:
-        plain = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", text).lower())
-        words = [word for word in _WORD.findall(plain) if word not in _STOP_WORDS]
-        stems: list[str] = self._stemmer.stemWords(words)
-        return stems
-
     def _add(self, db: sqlite3.Connection, entries: Sequence[IndexEntry]) -> None:
         postings: list[tuple[str, str, str, int, int, int]] = []
         for e in entries:
-            counts = Counter(self._terms(e.content or ""))
+            counts = Counter(stems(e.content or ""))
             words = counts.total()
             facts = _counted_facts(db, e, words)
             terms = None if e.content is None else " ".join(counts)
@@ -400,18 +374,15 @@ def _scores(
 ) -> dict[str, float]:
     """Return BM25 by cube, with N, df and the mean length taken over the scope alone."""
     allowed, texts, all_words = _inside(db, tenant, scope)
-    scores: dict[str, float] = {}
+    found = []
     for term in terms:
-        hits: list[tuple[str, int, int, int]] = db.execute(
-            "SELECT cube, facts, tf, words FROM posting WHERE (tenant, term) = (?, ?)",
+        rows: list[tuple[str, int, int, int]] = db.execute(
+            "SELECT cube, tf, words, facts FROM posting WHERE (tenant, term) = (?, ?)",
             (tenant, term),
         ).fetchall()
-        hits = [hit for hit in hits if hit[1] in allowed]
-        idf = math.log(1 + (texts - len(hits) + 0.5) / (len(hits) + 0.5))
-        for cube, _, tf, words in hits:
-            norm = K1 * (1 - B + B * words * texts / all_words)
-            scores[cube] = scores.get(cube, 0.0) + idf * tf / (tf + norm)
-    return scores
+        hits = [Hit(*row[:3]) for row in rows if row[3] in allowed]
+        found.append(Found(len(hits), hits))
+    return scored(found, texts, all_words)
 
 
 @contextmanager

@@ -39,14 +39,17 @@ consent_counts if {
 # title: Fitting cubes
 # description: >-
 #   Cubes collected for the purpose or for one it is compatible with, and those
-#   that every subject opened to it by consent.
-fitting contains c.id if {
+#   that every subject opened to it by consent. Whole sets: OPA's server would
+#   look through all cubes again for each member of a partial one.
+fitting := collected | opened
+
+collected := {c.id |
 	some c in input.cubes
 	some purpose in c.purposes
 	purpose in sources
 }
 
-fitting contains c.id if {
+opened := {c.id |
 	input.purpose in data.memos_gov.access.opened_by_consent
 	some c in input.cubes
 	input.purpose in c.consent.given

@@ -1,0 +1,96 @@
+"""The collections: made with an explicit schema, or refused where they have another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from weaviate import WeaviateClient
+from weaviate.classes import config as schema
+from weaviate.exceptions import WeaviateBaseError
+
+from memos_gov.backends.weaviate.finding import Cubes
+from memos_gov.backends.weaviate.objects import PROPERTIES
+from memos_gov.errors import SettingsError
+from memos_gov.relevance import K1, B
+
+VECTOR = "content"
+_POSITION = {"position": schema.DataType.INT, "written": schema.DataType.TEXT}
+_TEXTS = {schema.DataType.TEXT, schema.DataType.TEXT_ARRAY}
+
+
+def laid_out(client: WeaviateClient, name: str) -> tuple[Cubes, Cubes]:
+    """
+    Return the collections of cubes and of the position, made where they are not there yet.
+
+    Raises:
+        SettingsError: One of that name has another schema.
+    """
+    positions = f"{name}Position"
+    for each, properties in ((name, PROPERTIES), (positions, _POSITION)):
+        tenants = each == name
+        if not client.collections.exists(each):
+            _create(client, each, properties, tenants=tenants)
+        _require(client.collections.get(each).config.get(), properties, tenants=tenants)
+    return client.collections.get(name), client.collections.get(positions)
+
+
+def _create(
+    client: WeaviateClient,
+    name: str,
+    properties: Mapping[str, schema.DataType],
+    *,
+    tenants: bool,
+) -> None:
+    try:
+        client.collections.create(
+            name,
+            multi_tenancy_config=schema.Configure.multi_tenancy(
+                enabled=tenants, auto_tenant_creation=tenants
+            ),
+            vector_config=[schema.Configure.Vectors.self_provided(name=VECTOR)],
+            inverted_index_config=schema.Configure.inverted_index(
+                bm25_k1=K1, bm25_b=B, stopwords_preset=schema.StopwordsPreset.NONE
+            ),
+            properties=[_property(name, kind) for name, kind in properties.items()],
+        )
+    except WeaviateBaseError:
+        if not client.collections.exists(name):
+            raise  # else another process was first, and its schema is looked at
+
+
+def _property(name: str, kind: schema.DataType) -> schema.Property:
+    if kind not in _TEXTS:
+        return schema.Property(name=name, data_type=kind)
+    return schema.Property(
+        name=name,
+        data_type=kind,
+        tokenization=_tokens(name),
+        index_searchable=name == "terms",
+    )
+
+
+def _tokens(name: str) -> schema.Tokenization:
+    return schema.Tokenization.WHITESPACE if name == "terms" else schema.Tokenization.FIELD
+
+
+def _require(found: Any, properties: Mapping[str, schema.DataType], *, tenants: bool) -> None:
+    """Raise SettingsError where a collection is not as `_create` makes it."""
+    expected: dict[str, object] = {
+        name: (kind, _tokens(name) if kind in _TEXTS else None, name == "terms")
+        for name, kind in properties.items()
+    }
+    expected |= {"(tenants)": tenants, "(vectors)": [VECTOR]}
+    actual: dict[str, object] = {
+        each.name: (each.data_type, each.tokenization, each.index_searchable)
+        for each in found.properties
+    }
+    actual |= {
+        "(tenants)": found.multi_tenancy_config.enabled,
+        "(vectors)": sorted(found.vector_config or ()),
+    }
+    wrong = sorted(n for n in expected.keys() | actual.keys() if expected.get(n) != actual.get(n))
+    if wrong:
+        msg = f"weaviate: the collection {found.name} has another schema: {', '.join(wrong[:5])}"
+        remedy = "Name another collection, or delete this one and make the index again."
+        raise SettingsError(msg, remedy=remedy)

@@ -1,0 +1,120 @@
+"""The objects of a connected client: written, removed and read by tenant."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from weaviate import WeaviateClient
+from weaviate.classes.config import ConsistencyLevel
+from weaviate.classes.data import DataObject
+from weaviate.classes.query import Filter
+
+from memos_gov.backends.weaviate.finding import Cubes, count
+from memos_gov.backends.weaviate.objects import PAGE, is_sound, object_id, pieces, properties_of
+from memos_gov.errors import UnavailableError
+from memos_gov.ports import IndexEntry
+
+_POSITION = object_id("", "position")
+
+
+class OpenedStore:
+    """The collections of a connected client: objects by tenant, and how far they have come."""
+
+    def __init__(self, client: WeaviateClient, cubes: Cubes, positions: Cubes) -> None:
+        # Every replica has what is acknowledged, so none finds what was removed.
+        everywhere = ConsistencyLevel.ALL
+        self.client = client
+        self._cubes = cubes.with_consistency_level(everywhere)
+        self._positions = positions.with_consistency_level(everywhere)
+
+    def position(self) -> int:
+        """Return the position that was written last; -1 before the first."""
+        kept = self._written()
+        return int(kept["position"]) if kept else -1
+
+    def standing(self) -> str:
+        """Return a word that no other state of the index has."""
+        return str(self._written().get("written"))
+
+    def _written(self) -> Mapping[str, Any]:
+        found: Any = self._positions.query.fetch_object_by_id(_POSITION)
+        return {} if found is None else found.properties
+
+    def advance(self, position: int) -> None:
+        """Write a position, whatever the one before."""
+        written = {"position": position, "written": secrets.token_hex(16)}
+        _insert(self._positions, [DataObject(written, uuid=_POSITION)])
+
+    def tenants(self) -> list[str]:
+        """Return every tenant that has an entry."""
+        return sorted(self._cubes.tenants.get())
+
+    def tenant(self, name: str) -> Cubes | None:
+        """Return the objects of a tenant; None where it has none."""
+        return self._cubes.with_tenant(name) if self._cubes.tenants.exists(name) else None
+
+    def put(self, tenant: str, entries: Iterable[IndexEntry]) -> None:
+        """Write entries, each in the place of the one that was there."""
+        cubes = self._cubes.with_tenant(tenant)
+        for piece in pieces(entries):
+            ids = [object_id(tenant, e.cube_id) for e in piece]
+            objects = [DataObject(properties_of(e), i) for e, i in zip(piece, ids, strict=True)]
+            _insert(cubes, objects)
+
+    def remove(self, tenant: str, ids: Iterable[str]) -> None:
+        """Remove entries; with the last one of a tenant its folder is deleted."""
+        cubes = self.tenant(tenant)
+        if cubes is None:
+            return
+        for piece in pieces(object_id(tenant, cube) for cube in ids):
+            done = cubes.data.delete_many(where=Filter.by_id().contains_any(piece))
+            if done.failed:
+                msg = f"the index did not remove {done.failed} of {done.matches} entries"
+                raise UnavailableError(msg, backend="index")
+        if not count(cubes, None):
+            self._cubes.tenants.remove([tenant])
+
+    def present(self, tenant: str, ids: Iterable[uuid.UUID]) -> Iterator[uuid.UUID]:
+        """Yield those of some ids that are there."""
+        cubes = self.tenant(tenant)
+        for piece in pieces(ids) if cubes is not None else ():
+            assert cubes is not None
+            there = Filter.by_id().contains_any(piece)
+            found = cubes.query.fetch_objects(filters=there, limit=PAGE, return_properties=[])
+            yield from (each.uuid for each in found.objects)
+
+    def objects(self, tenant: str) -> Iterator[Any]:
+        """Yield every object of a tenant, in no order."""
+        return iter(self._cubes.with_tenant(tenant).iterator())
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield the place of what the objects do not account for."""
+        kept = self._positions.query.fetch_objects(limit=2).objects
+        numbers = [each.properties.get("position") for each in kept]
+        if len(kept) > 1 or not all(isinstance(n, int) and n >= 0 for n in numbers):
+            yield "position"
+        for tenant in self.tenants():
+            objects = 0
+            for each in self.objects(tenant):
+                objects += 1
+                if not is_sound(tenant, each.uuid, each.properties):
+                    yield f"{tenant}/{each.properties.get('cube') or each.uuid}"
+            if objects != count(self._cubes.with_tenant(tenant), None):
+                yield f"{tenant}/count"
+
+    def clear(self) -> None:
+        """Remove the position, then every tenant; killed between, all is applied again."""
+        self._positions.data.delete_by_id(_POSITION)
+        if tenants := self.tenants():
+            self._cubes.tenants.remove(tenants)
+
+
+def _insert(cubes: Cubes, objects: Sequence[Any]) -> None:
+    """Write objects, each over the one of its id; a part that failed is an error."""
+    if failed := len(cubes.data.insert_many(objects).errors):
+        # What Weaviate says of an object would hold its terms.
+        msg = f"the index did not take {failed} of {len(objects)} entries"
+        raise UnavailableError(msg, backend="index")
