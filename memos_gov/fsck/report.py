@@ -11,6 +11,7 @@ import msgspec
 from memos_gov.errors import CorruptionError, GovernanceError
 
 FINDINGS_PER_KIND_MAX = 50
+LOG_KINDS = frozenset({"gap", "leaf", "tenant"})
 Progress = Callable[[str, int, int], None]
 
 KEEP = "Stop writing, keep the folder as it is, and compare it with a backup."
@@ -79,6 +80,11 @@ class Findings:
     def total(self) -> int:
         """How much was found so far."""
         return self.found.total()
+
+    @property
+    def log_is_changed(self) -> bool:
+        """Whether records are missing or others than were decided."""
+        return not LOG_KINDS.isdisjoint(self.found)
 
     def add(
         self, place: str, kind: str, message: str, remedy: str = KEEP, *, tenant: str = ""
