@@ -13,6 +13,7 @@ per tenant and month, so that they end by schedule.
 from __future__ import annotations
 
 import base64
+import binascii
 import secrets
 import threading
 from collections import defaultdict
@@ -148,7 +149,7 @@ def unsealed(
     """
     aad = _associated(event, version, tenant, command_id, key.key_id)
     try:
-        raw = base64.b64decode(sealed, validate=True)
+        raw = binascii.a2b_base64(sealed, strict_mode=True)
         return AESGCM(key.key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], aad)
     except (InvalidTag, ValueError) as error:
         msg = "a sealed payload does not open with its key"

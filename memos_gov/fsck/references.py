@@ -4,8 +4,8 @@ What the log refers to in the vault besides content keys: names of the directory
 Every person, thing and place of talk that an accepted record names stands in
 the directory, unless the person was erased, in which case it does not. A name
 that only a refused or rejected record has was never entered. Of the secrets
-the log needs the key of each month in which a command was decided, that of the
-erasures of each tenant that had one, and the operator's. Whether what is there
+the log needs the key of each month in which a command was decided, that which
+the steps of a tenant's erasures have their ids from, and the operator's. Whether what is there
 opens is looked at by `keys.py`.
 """
 
@@ -18,7 +18,7 @@ from functools import cache
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.facts import SubjectFacts
-from memos_gov.erasure.steps import STEPS
+from memos_gov.erasure.steps import STEPS, is_step_id
 from memos_gov.errors import CorruptionError
 from memos_gov.fsck.folder import OPERATOR
 from memos_gov.fsck.report import DESTROY, REBUILD, RESTORE, Findings
@@ -110,12 +110,13 @@ class ReferenceCheck:
 
 def _secrets_of(seen: Seen) -> Iterator[Named]:
     """Yield tenant and name of the secrets that a decided record was made with."""
-    assert seen.parsed.record is not None
-    data = seen.parsed.record.data
+    record = seen.parsed.record
+    assert record is not None
+    data = record.data
     month = data.command.partition("/")[0]
     if month.startswith(MONTH):
         yield data.tenant, month
-    if data.actor == ids.ERASER:
+    if data.actor == ids.ERASER and is_step_id(record.id):
         yield data.tenant, STEPS
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 from memos_gov.ports import IndexedCube, IndexEntry
@@ -33,6 +33,13 @@ LEFT JOIN facts f ON f.id = e.facts AND f.tenant = e.tenant
 ORDER BY e.tenant, e.cube
 """
 _FACTS = "SELECT id, tenant, entries, texts, words FROM facts"
+_ENTERED = (
+    "SELECT facts, tenant, count(*), count(terms), sum(words) FROM entry GROUP BY facts, tenant"
+)
+_STEMS = (
+    "SELECT coalesce(sum(length(terms) - length(replace(terms, ' ', '')) + 1), 0)"
+    " FROM entry WHERE terms <> ''"
+)
 
 
 def digest_of(entry: IndexEntry, counts: Counter[str] | None, facts: str) -> bytes:
@@ -63,16 +70,7 @@ def contradictions(db: sqlite3.Connection) -> Iterator[str]:
         yield "position"
     elif state[1] != state[2]:
         yield "sweep"
-    stems, entered = 0, defaultdict[object, Counter[str]](Counter)
-    for facts, tenant, terms, words in db.execute("SELECT facts, tenant, terms, words FROM entry"):
-        stems += len((terms or "").split())
-        texts = terms is not None
-        entered[facts, tenant].update({"entries": 1, "texts": texts, "words": words})
-    if (stems,) != db.execute("SELECT count(*) FROM posting").fetchone():
+    if db.execute(_STEMS).fetchone() != db.execute("SELECT count(*) FROM posting").fetchone():
         yield "postings"
-    counted = {
-        (facts, tenant): Counter(entries=entries, texts=texts, words=words)
-        for facts, tenant, entries, texts, words in db.execute(_FACTS)
-    }
-    if counted != entered:
+    if {*db.execute(_ENTERED)} != {*db.execute(_FACTS)}:
         yield "facts"
