@@ -85,21 +85,34 @@ class Certifier:
             if through is not None and checkpoint.next_offset > through.offset:
                 return []
             batch = read_after(self._log, partition, checkpoint)
-            return self._certify(partition, batch, checkpoint, transaction) if batch else []
+            parsed = [parse(record) for record in batch]
+            return self._certify(partition, parsed, checkpoint, transaction) if parsed else []
+
+    def decide(self, partition: int, parsed: Sequence[Parsed]) -> list[Decided]:
+        """
+        Certify records that the caller has read, the next ones after the checkpoint.
+
+        That the log below them is the one that was certified is the caller's to know.
+
+        Raises:
+            CorruptionError, SettingsError: As `catch_up`; nothing was written.
+        """
+        with self._tables.certification() as transaction:
+            checkpoint = transaction.checkpoint(partition)
+            return self._certify(partition, parsed, checkpoint, transaction)
 
     def _certify(
         self,
         partition: int,
-        batch: Sequence[LogRecord],
+        parsed: Sequence[Parsed],
         checkpoint: Checkpoint,
         transaction: Certification,
     ) -> list[Decided]:
-        parsed = [parse(record) for record in batch]
         known = transaction.load(needs(parsed))
         known.log_time_ms = checkpoint.log_time_ms
         known.recorded = self._told(partition, checkpoint)
         rows = certify(parsed, known, self._mac_keys(parsed))
-        last = batch[-1]
+        last = parsed[-1].at
         advanced = Checkpoint(last.offset + 1, digest(last), known.log_time_ms)
         transaction.write(partition, rows, advanced)
         return [

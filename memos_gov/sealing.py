@@ -13,6 +13,7 @@ per tenant and month, so that they end by schedule.
 from __future__ import annotations
 
 import base64
+import binascii
 import secrets
 import threading
 from collections import defaultdict
@@ -93,13 +94,14 @@ class Sealer:
         """
         self._hold()
         key = self._open_key(tenant, key_id)
-        aad = _associated(event, version, tenant, command_id, key_id)
-        try:
-            raw = base64.b64decode(sealed, validate=True)
-            return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], aad)
-        except (InvalidTag, ValueError) as error:
-            msg = "a sealed payload does not open with its key"
-            raise CorruptionError(msg, place=f"{tenant} {command_id} {key_id}") from error
+        return unsealed(
+            event,
+            sealed,
+            ContentKey(key_id, key),
+            tenant=tenant,
+            command_id=command_id,
+            version=version,
+        )
 
     def _open_key(self, tenant: str, key_id: str) -> bytes:
         if key_id.startswith(MONTH):
@@ -134,6 +136,24 @@ class Sealer:
                 if keys:
                     self._keys.discard(tenant, [k.key_id for k in keys])
             self._pool.clear()
+
+
+def unsealed(
+    event: Event, sealed: str, key: ContentKey, *, tenant: str, command_id: str, version: int
+) -> bytes:
+    """
+    Return the canonical bytes of a payload under its key; `version` is the one it was written in.
+
+    Raises:
+        CorruptionError: The ciphertext is not the one sealed for this place.
+    """
+    aad = _associated(event, version, tenant, command_id, key.key_id)
+    try:
+        raw = binascii.a2b_base64(sealed, strict_mode=True)
+        return AESGCM(key.key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], aad)
+    except (InvalidTag, ValueError) as error:
+        msg = "a sealed payload does not open with its key"
+        raise CorruptionError(msg, place=f"{tenant} {command_id} {key.key_id}") from error
 
 
 def check_vault_age(keys: KeyStore, snapshot: Snapshot) -> None:

@@ -6,6 +6,7 @@ in this folder and can be looked at alone:
 
     log       records.py   every record, its outcome, the trees
     vault     keys.py      every key, and every payload with its key
+              references.py  every name and secret that records refer to
     tables    tables.py    everything certified again and compared row by row
     index     index.py     every entry, from the content opened with its key
     tiles     tiles.py     every tile from its leaves, and the heads beside them
@@ -22,6 +23,7 @@ with its place, and the rest goes on. Trees and leaves are derived by
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from memos_gov.certify import parse
@@ -35,12 +37,12 @@ from memos_gov.fsck.index import check_index
 from memos_gov.fsck.keys import KeyCheck, check_followed, check_vault
 from memos_gov.fsck.policies import check_policies
 from memos_gov.fsck.records import RecordCheck, check_stored
+from memos_gov.fsck.references import ReferenceCheck
 from memos_gov.fsck.report import KEEP, REBUILD, RESTORE, Finding, Findings, FsckReport
-from memos_gov.fsck.tables import certify_again, compare
+from memos_gov.fsck.tables import CertifyAgain, certify_again, compare
 from memos_gov.fsck.tiles import check_tiles
 from memos_gov.fsck.walk import Check, walk
 from memos_gov.ports import CubeIndex, EventLog, KeyStore, PolicyBundles, Tables, TileStore
-from memos_gov.sealing import Sealer
 
 __all__ = [
     "PARTS",
@@ -55,7 +57,6 @@ __all__ = [
 
 PARTS = ("log", "vault", "tables", "index", "tiles", "erasures", "policies", "folder")
 NEED_TABLES = frozenset({"index", "tiles", "erasures"})
-LOG_KINDS = frozenset({"gap", "leaf", "tenant"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,7 @@ class _Examination:
         self._live = at.live
         self._behind: CorruptionError | None = None
         self._made: Tables | None = None
+        self._again: CertifyAgain | None = None
 
     def run(self) -> None:
         """Look at the parts, each with what the ones before it proved."""
@@ -117,11 +119,11 @@ class _Examination:
         self._made = self._live if self._behind is None else None
         with findings.guarded("log.db", "damaged", RESTORE):
             self._walk()
-        if LOG_KINDS & findings.found.keys():
+        if findings.log_is_changed:
             findings.skipped.append("what is made of the log: the log itself was changed")
             return
         self._say_checkpoint()
-        self._certify()
+        self._compare()
         self._rest()
 
     def _own_keys(self) -> KeyStore | None:
@@ -161,15 +163,35 @@ class _Examination:
 
     def _walk(self) -> None:
         """Look at every record, for the parts that do."""
-        checks: list[Check] = []
+        checks, findings = list[Check](), self._findings
         if "log" in self._parts or self._behind is not None:
-            check_stored(self._log, self._findings)
+            check_stored(self._log, findings)
             lag = self._behind is not None or self._keys is None
-            checks.append(RecordCheck(self._end, self._live, self._keys, self._findings, lag=lag))
-        if "vault" in self._parts and self._keys is not None and self._made is not None:
-            checks.append(KeyCheck(self._keys, self._made, self._findings))
-        if checks:
-            walk(self._log, self._end, self._live, checks, self._findings)
+            checks.append(RecordCheck(self._end, self._live, self._keys, findings, lag=lag))
+        if self._made is not None:
+            checks.extend(self._vault_checks(self._made))
+        with ExitStack() as stack:
+            if self._keys is not None and self._needs_fresh:
+                fresh = self._at.fresh()
+                stack.enter_context(fresh.bulk())
+                self._again = CertifyAgain(self._log, self._keys, fresh, findings)
+                checks.append(self._again)
+            if checks:
+                walk(self._log, self._end, self._live, checks, findings)
+
+    def _vault_checks(self, tables: Tables) -> list[Check]:
+        """Return the checks of records for the vault, by tables that have come to the end."""
+        if self._keys is None or "vault" not in self._parts:
+            return []
+        return [
+            KeyCheck(self._keys, tables, self._findings),
+            ReferenceCheck(self._keys, tables, self._findings),
+        ]
+
+    @property
+    def _needs_fresh(self) -> bool:
+        """Whether tables are to be made again: to be compared, or because there are no others."""
+        return bool(self._parts - {"log"} if self._made is None else self._parts & {"tables"})
 
     def _say_checkpoint(self) -> None:
         """Say that the tables do not go on where the log does, although every record is right."""
@@ -178,21 +200,17 @@ class _Examination:
             self._findings.add("tables checkpoints", "damaged", message, REBUILD)
             self._findings.skipped.append("tables: they do not go on where the log does")
 
-    def _certify(self) -> None:
-        """Make tables again from the log, where they are compared or there are no others."""
-        wanted = self._parts - {"log"} if self._made is None else self._parts & {"tables"}
-        if self._keys is None or not wanted:
+    def _compare(self) -> None:
+        """Compare the live tables with those made again, which are believed from here on."""
+        again, live, findings = self._again, self._made, self._findings
+        if again is None or not again.whole:
             return
-        findings, live = self._findings, self._made
+        self._made = again.tables
         with findings.guarded("log.db", "replay", RESTORE):
-            fresh = self._at.fresh()
-            with fresh.bulk():
-                certify_again(self._log, self._end, self._keys, fresh, findings)
-            self._made = fresh
             if live is not None:
-                compare(live, fresh, findings)
-            elif "vault" in self._parts:
-                walk(self._log, self._end, fresh, [KeyCheck(self._keys, fresh, findings)], findings)
+                compare(live, again.tables, findings)
+            elif checks := self._vault_checks(again.tables):
+                walk(self._log, self._end, again.tables, checks, findings)
 
     def _rest(self) -> None:
         """Look at what is made of the tables or stands beside them."""
@@ -216,4 +234,4 @@ class _Examination:
                 check_certificates(at.certificates, made, public, findings)
         if "index" in self._parts and at.index is not None:
             with findings.guarded("index.db", "index", REBUILD):
-                check_index(made, Sealer(self._keys), at.index, self._end, findings)
+                check_index(made, self._keys, at.index, self._end, findings)

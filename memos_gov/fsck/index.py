@@ -8,21 +8,43 @@ after the index's position may wait: the next recall brings it in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from memos_gov.domain import ids
+from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, facts_type
 from memos_gov.errors import CorruptionError, NotFoundError
+from memos_gov.fsck.payloads import Payloads
 from memos_gov.fsck.report import REBUILD, Findings
 from memos_gov.materializers.plan import has_entry, index_entry, is_indexed
-from memos_gov.ports import CubeIndex, IndexedCube, IndexEntry, Snapshot, Tables
-from memos_gov.sealing import Sealer
+from memos_gov.ports import (
+    CubeIndex,
+    IndexedCube,
+    IndexEntry,
+    KeyStore,
+    StoredEvent,
+    Tables,
+)
 
 PAGE_CUBES = 200
 Name = tuple[str, str]
+
+
+class Cube(NamedTuple):
+    """A cube as it stands; `waits` where it changed after the index's position."""
+
+    name: Name
+    content: ContentFacts
+    governance: GovernanceFacts
+    waits: bool
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the index should keep its words by now."""
+        return not self.waits and is_indexed(self.content, self.governance)
 
 
 class Wanted(NamedTuple):
@@ -33,7 +55,7 @@ class Wanted(NamedTuple):
 
 
 def check_index(
-    tables: Tables, sealer: Sealer, index: CubeIndex, end: int, findings: Findings
+    tables: Tables, keys: KeyStore, index: CubeIndex, end: int, findings: Findings
 ) -> None:
     """Compare an index with what `tables`, which have come to `end`, say it should hold."""
     for place in index.damaged():
@@ -44,7 +66,7 @@ def check_index(
         message = f"has come to {position}, but the log ends at {end - 1}"
         findings.add("index.db position", "index", message, REBUILD)
         return
-    wanted, kept = _wanted(tables, sealer, position), iter(index.entries())
+    wanted, kept = _wanted(tables, keys, position), iter(index.entries())
     one, other = next(wanted, None), next(kept, None)
     while one is not None or other is not None:
         name = min(x for x in (one and one.name, other and _name(other)) if x is not None)
@@ -80,52 +102,57 @@ def _compare(
         findings.counts["indexed"] += 1
 
 
-def _wanted(tables: Tables, sealer: Sealer, position: int) -> Iterator[Wanted]:
+def _wanted(tables: Tables, keys: KeyStore, position: int) -> Iterator[Wanted]:
     """Yield every cube that the plan wants an entry of, in order of tenant and cube."""
     reached = _indexes_at(tables, position)
     for page in _cubes(tables):
-        facts = _newest(tables, page)
-        with tables.snapshot() as snapshot:
-            for name in page:
-                tenant, cube = name
-                c_at, content = facts.get(ids.content_stream(tenant, cube), (0, None))
-                g_at, governance = facts.get(ids.governance_stream(tenant, cube), (0, None))
-                waits = max(c_at, g_at) > reached.get(tenant, -1)
-                if isinstance(content, ContentFacts) and isinstance(governance, GovernanceFacts):
-                    yield from _of_cube(snapshot, sealer, name, content, governance, waits=waits)
+        cubes = list(_of_page(page, _newest(tables, page), reached))
+        stored = _contents(tables, [cube for cube in cubes if cube.has_text])
+        named = ((name[0], event.key_id) for name, event in stored.items() if event.key_id)
+        payloads = Payloads(keys, named)
+        for cube in cubes:
+            yield from _of_cube(cube, stored.get(cube.name), payloads)
 
 
-def _of_cube(
-    snapshot: Snapshot,
-    sealer: Sealer,
-    name: Name,
-    content: ContentFacts,
-    governance: GovernanceFacts,
-    *,
-    waits: bool,
-) -> Iterator[Wanted]:
-    """Yield what the plan wants of a cube; nothing where it was erased or its key is gone."""
-    tenant, cube = name
-    text = None
-    if not has_entry(governance) and not waits:
-        return
-    if not waits and is_indexed(content, governance):
+def _of_page(
+    page: Sequence[Name], facts: Mapping[str, tuple[int, Facts]], reached: Mapping[str, int]
+) -> Iterator[Cube]:
+    """Yield the cubes of a page that have an entry, or may have."""
+    for tenant, cube in page:
+        c_at, content = facts.get(ids.content_stream(tenant, cube), (0, None))
+        g_at, governance = facts.get(ids.governance_stream(tenant, cube), (0, None))
+        waits = max(c_at, g_at) > reached.get(tenant, -1)
+        if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
+            continue
+        if waits or has_entry(governance):
+            yield Cube((tenant, cube), content, governance, waits)
+
+
+def _of_cube(cube: Cube, stored: StoredEvent | None, payloads: Payloads) -> Iterator[Wanted]:
+    """Yield what the plan wants of a cube; nothing where its key is gone."""
+    tenant, cube_id = cube.name
+    waits, text = cube.waits, None
+    if cube.has_text and stored is not None:
         try:
-            text = _text(snapshot, sealer, tenant, cube, content)
+            text = _text(stored, tenant, payloads)
         except NotFoundError:
             return
         except CorruptionError:  # the payload is a finding of its own
             waits = True
-    yield Wanted(name, None if waits else index_entry(tenant, cube, content, governance, text))
+    entry = None if waits else index_entry(tenant, cube_id, cube.content, cube.governance, text)
+    yield Wanted(cube.name, entry)
 
 
-def _text(
-    snapshot: Snapshot, sealer: Sealer, tenant: str, cube: str, content: ContentFacts
-) -> str | None:
-    stored = snapshot.content_event(tenant, cube, content.event_index)
-    if stored is None or stored.sealed is None or stored.key_id is None:
-        return None
-    return sealer.open_content(stored, tenant).content
+def _text(stored: StoredEvent, tenant: str, payloads: Payloads) -> str | None:
+    raw = payloads.open_stored(stored, tenant)
+    return None if raw is None else msgspec.json.decode(raw, type=CubeContent).content
+
+
+def _contents(tables: Tables, cubes: Sequence[Cube]) -> dict[Name, StoredEvent]:
+    """Return the events of those cubes' newest content that the index keeps words of."""
+    with tables.snapshot() as snapshot:
+        found = {x.name: snapshot.content_event(*x.name, x.content.event_index) for x in cubes}
+    return {name: event for name, event in found.items() if event is not None}
 
 
 def _indexes_at(tables: Tables, position: int) -> dict[str, int]:

@@ -11,19 +11,19 @@ pool, or a process ended with them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from memos_gov.destroyer import read_followed
 from memos_gov.domain import ids
 from memos_gov.domain.codec import Envelope
 from memos_gov.domain.events import Event
-from memos_gov.domain.facts import GovernanceFacts, SubjectFacts
+from memos_gov.domain.facts import GovernanceFacts
 from memos_gov.errors import CorruptionError, NotFoundError
+from memos_gov.fsck.payloads import Payloads
 from memos_gov.fsck.report import DESTROY, REBUILD, RESTORE, Findings
-from memos_gov.fsck.streams import pages_of
 from memos_gov.fsck.walk import Seen
-from memos_gov.ports import EventLog, KeyStore, Snapshot, Tables
-from memos_gov.sealing import MONTH, Sealer, missing_names
+from memos_gov.ports import EventLog, KeyStore, Tables
+from memos_gov.sealing import MONTH
 
 
 def check_vault(keys: KeyStore, findings: Findings) -> None:
@@ -47,13 +47,13 @@ class KeyCheck:
         self._keys = keys
         self._tables = tables
         self._findings = findings
-        self._sealer = Sealer(keys)
         self._named = 0
         self._counts = Counter[str]()
 
     def see(self, batch: Sequence[Seen]) -> None:
         """Check the payloads of records in order of the log."""
         erased = self._erased(batch)
+        payloads = Payloads(self._keys, _named_by(batch))
         for seen in batch:
             record = seen.parsed.record
             if record is None or seen.state == "unreadable":
@@ -61,31 +61,12 @@ class KeyCheck:
             events = seen.parsed.events or [None] * len(record.data.events)
             for env, event in zip(record.data.events, events, strict=True):
                 if env.sealed is not None and env.key_id is not None:
-                    self._check(seen, env, event, erased)
+                    self._check(seen, env, event, erased, payloads)
 
     def end(self) -> None:
-        """Count the keys that nothing decided names, and compare the ages of vault and log."""
+        """Count the keys that nothing decided names."""
         self._findings.counts.update(self._counts)
         self._findings.counts["spare_keys"] = max(self._keys.count() - self._named, 0)
-        with self._findings.guarded("vault.db", "vault", RESTORE):
-            self._check_names()
-
-    def _check_names(self) -> None:
-        """Check that the vault knows whom history is about, and no longer whom it erased."""
-        for page in pages_of(self._tables):
-            for tenant in sorted({stream.partition("/")[0] for stream in page}):
-                mine = [stream for stream in page if stream.startswith(f"{tenant}/")]
-                with self._tables.snapshot() as snapshot:
-                    missing = list(missing_names(self._keys, snapshot, tenant, mine))
-                    erased = _erased_people(snapshot, mine)
-                for name in missing:
-                    place = f"vault.db name {name} of {tenant}"
-                    message = "is not there: the vault is older than the log"
-                    self._findings.add(place, "vault", message, RESTORE, tenant=tenant)
-                for name in sorted(self._keys.names(tenant, erased)):
-                    place = f"vault.db name {name} of {tenant}"
-                    message = "is still there, although the person was erased"
-                    self._findings.add(place, "name_alive", message, DESTROY, tenant=tenant)
 
     def _erased(self, batch: Sequence[Seen]) -> frozenset[str]:
         """Return the governance streams, of cubes named by a batch, that say `erased`."""
@@ -104,14 +85,20 @@ class KeyCheck:
         )
 
     def _check(
-        self, seen: Seen, env: Envelope, event: Event | None, erased: frozenset[str]
+        self,
+        seen: Seen,
+        env: Envelope,
+        event: Event | None,
+        erased: frozenset[str],
+        payloads: Payloads,
     ) -> None:
         """Compare one payload's key with what became of its record and its cube."""
         assert seen.parsed.record is not None
         assert env.key_id is not None
         tenant = seen.parsed.record.data.tenant
+        is_kept = not env.key_id.startswith(MONTH) and payloads.has_key(tenant, env.key_id)
         if _governance_of(env) in erased:
-            if self._is_kept(tenant, env.key_id):
+            if is_kept:
                 self._named += not seen.repeats
                 place, cube = f"vault.db key {env.key_id}", env.stream.split("/")[2]
                 message = f"a key of {cube}, which was erased, is still there"
@@ -119,30 +106,21 @@ class KeyCheck:
             else:
                 self._counts["erased_payloads"] += 1
         elif event is not None and seen.intact and seen.outcome is not None and seen.outcome.final:
-            self._open(seen, env, event)
-        elif not seen.repeats and self._is_kept(tenant, env.key_id):
+            self._named += is_kept
+            self._open(seen, env, event, payloads)
+        elif not seen.repeats and is_kept:
             self._named += 1
             self._counts["keys_of_rejected"] += 1
 
-    def _is_kept(self, tenant: str, key_id: str) -> bool:
-        """Whether the vault has a content key; one that does not open is there, too."""
-        if key_id.startswith(MONTH):
-            return False
-        try:
-            return key_id in self._keys.open(tenant, [key_id])
-        except CorruptionError:
-            return True
-
-    def _open(self, seen: Seen, env: Envelope, event: Event) -> None:
+    def _open(self, seen: Seen, env: Envelope, event: Event, payloads: Payloads) -> None:
         """Open a payload that counts."""
         assert seen.parsed.record is not None
         assert env.sealed is not None
         assert env.key_id is not None
         command_id, tenant = seen.parsed.record.id, seen.parsed.record.data.tenant
-        place = f"log offset {seen.parsed.at.offset}"
-        self._named += not env.key_id.startswith(MONTH)
+        place, message = f"log offset {seen.parsed.at.offset}", ""
         try:
-            self._sealer.open(
+            payloads.open(
                 event,
                 env.sealed,
                 env.key_id,
@@ -152,12 +130,19 @@ class KeyCheck:
             )
             self._counts["payloads"] += 1
         except NotFoundError:
-            self._named -= not env.key_id.startswith(MONTH)
             message = f"the key {env.key_id} of a payload is not in the vault"
-            self._findings.add(place, "key", message, RESTORE, tenant=tenant)
         except (CorruptionError, ValueError):
             message = f"a payload does not open with its key {env.key_id}"
+        if message:
             self._findings.add(place, "key", message, RESTORE, tenant=tenant)
+
+
+def _named_by(batch: Sequence[Seen]) -> Iterator[tuple[str, str]]:
+    """Yield tenant and key of every payload of a batch."""
+    for seen in batch:
+        if seen.parsed.record is not None:
+            data = seen.parsed.record.data
+            yield from ((data.tenant, env.key_id) for env in data.events if env.key_id is not None)
 
 
 def _governance_of(env: Envelope) -> str:
@@ -167,14 +152,3 @@ def _governance_of(env: Envelope) -> str:
             return ids.governance_stream(tenant, cube)
         case _:
             return ""
-
-
-def _erased_people(snapshot: Snapshot, streams: Sequence[str]) -> set[str]:
-    """Return the opaque ids of the people among streams who were erased."""
-    people = [stream for stream in streams if stream.split("/")[1:2] == ["subject"]]
-    facts = snapshot.facts(people)
-    return {
-        stream.rpartition("/")[2]
-        for stream, (_, found) in facts.items()
-        if isinstance(found, SubjectFacts) and found.erased
-    }

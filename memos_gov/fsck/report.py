@@ -12,6 +12,7 @@ from memos_gov.errors import CorruptionError, GovernanceError
 from memos_gov.projections.formats import MAKE_AGAIN
 
 FINDINGS_PER_KIND_MAX = 50
+LOG_KINDS = frozenset({"gap", "leaf", "tenant"})
 Progress = Callable[[str, int, int], None]
 
 KEEP = "Stop writing, keep the folder as it is, and compare it with a backup."
@@ -80,6 +81,11 @@ class Findings:
     def total(self) -> int:
         """How much was found so far."""
         return self.found.total()
+
+    @property
+    def log_is_changed(self) -> bool:
+        """Whether records are missing or others than were decided."""
+        return not LOG_KINDS.isdisjoint(self.found)
 
     def add(
         self, place: str, kind: str, message: str, remedy: str = KEEP, *, tenant: str = ""

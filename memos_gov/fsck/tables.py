@@ -8,18 +8,21 @@ the number 1 is neither 1.0 nor the text "1".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from memos_gov.domain.history import LogPosition
 from memos_gov.follow import Certifier, Follower
-from memos_gov.fsck.report import REBUILD, Findings
+from memos_gov.fsck.report import REBUILD, RESTORE, Findings
+from memos_gov.fsck.walk import Seen
 from memos_gov.ports import EventLog, KeyStore, Tables
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, Table
 
 PAGE_ROWS = 1000
+Row = tuple[Any, ...]
 
 
 def certify_again(
@@ -33,6 +36,37 @@ def certify_again(
         findings.progress("certify", batch[-1].position.offset + 1, end)
 
 
+class CertifyAgain:
+    """
+    Every record of a walk judged anew into empty tables, views too.
+
+    It stops where the log itself is found changed; `whole` is whether `tables`
+    have come to its end.
+    """
+
+    def __init__(self, log: EventLog, keys: KeyStore, tables: Tables, findings: Findings) -> None:
+        self._certifier = Certifier(log, tables, keys, obeys=False)
+        self._follower = Follower(log, tables)
+        self.tables = tables
+        self._findings = findings
+        self._stopped = False
+        self.whole = False
+
+    def see(self, batch: Sequence[Seen]) -> None:
+        """Certify the next records."""
+        if self._stopped or self._findings.log_is_changed:
+            return
+        self._stopped = True
+        with self._findings.guarded("log.db", "replay", RESTORE):
+            self._follower.apply(0, self._certifier.decide(0, [seen.parsed for seen in batch]))
+            self._stopped = False
+        self._findings.progress("certify", 1, 1)
+
+    def end(self) -> None:
+        """Note that nothing is left."""
+        self.whole = not self._stopped and not self._findings.log_is_changed
+
+
 def compare(live: Tables, fresh: Tables, findings: Findings) -> None:
     """Compare every table of two databases, row by row."""
     from memos_gov.projections.tables import TablesModel
@@ -43,7 +77,7 @@ def compare(live: Tables, fresh: Tables, findings: Findings) -> None:
             live.connection() as one,
             fresh.connection() as other,
         ):
-            _compare(table, _rows(table, one), _rows(table, other), findings)
+            _compare(table, _pages(table, one), _pages(table, other), findings)
         findings.progress(f"table {table.name}", 1, 1)
 
 
@@ -53,26 +87,35 @@ def _columns(table: Table) -> list[Column[Any]]:
     return [*keys, *(column for column in table.columns if column not in set(keys))]
 
 
-def _rows(table: Table, connection: Connection) -> Iterator[tuple[Any, ...]]:
-    from sqlalchemy import select, type_coerce
-    from sqlalchemy.types import NullType
+def _pages(table: Table, connection: Connection) -> Iterator[Sequence[Row]]:
+    """Yield the rows of a table as the driver reads them, in order of the primary key."""
+    from sqlalchemy import select
 
-    stored = (type_coerce(column, NullType()) for column in _columns(table))
-    query = select(*stored).order_by(*table.primary_key.columns)
-    for row in connection.execute(query.execution_options(yield_per=PAGE_ROWS)):
-        yield tuple(row)
+    query = select(*_columns(table)).order_by(*table.primary_key.columns)
+    cursor = connection.connection.cursor()
+    cursor.execute(str(query.compile(dialect=connection.dialect)))
+    while page := cursor.fetchmany(PAGE_ROWS):
+        yield page
 
 
 def _compare(
-    table: Table,
-    live: Iterator[tuple[Any, ...]],
-    fresh: Iterator[tuple[Any, ...]],
-    findings: Findings,
+    table: Table, live: Iterator[Sequence[Row]], fresh: Iterator[Sequence[Row]], findings: Findings
 ) -> None:
+    """Compare whole pages as long as they are equal, and row by row from there on."""
+    one, other = next(live, ()), next(fresh, ())
+    while one and _same(one, other):
+        findings.counts["rows"] += len(one)
+        one, other = next(live, ()), next(fresh, ())
+    left, due = chain(one, chain.from_iterable(live)), chain(other, chain.from_iterable(fresh))
+    _merge(table, left, due, findings)
+
+
+def _merge(table: Table, live: Iterator[Row], fresh: Iterator[Row], findings: Findings) -> None:
+    """Compare rows in the order of their keys, and note each that differs."""
     width = len(table.primary_key.columns)
     one, other, count = next(live, None), next(fresh, None), 0
     while one is not None or other is not None:
-        if _same(one, other):
+        if one is not None and other is not None and _same([one], [other]):
             one, other, count = next(live, None), next(fresh, None), count + 1
         elif other is None or (one is not None and one[:width] < other[:width]):
             assert one is not None
@@ -83,19 +126,20 @@ def _compare(
             other = next(fresh, None)
         else:
             named = zip(_columns(table), one, other, strict=True)
-            changed = ", ".join(column.name for column, a, b in named if not _same((a,), (b,)))
+            changed = ", ".join(column.name for column, a, b in named if not _same([(a,)], [(b,)]))
             message = f"another value than the log gives: {changed}"
             _note(table, one, "row_changed", message, findings)
             one, other = next(live, None), next(fresh, None)
     findings.counts["rows"] += count
 
 
-def _same(one: tuple[Any, ...] | None, other: tuple[Any, ...] | None) -> bool:
-    """Whether two rows are equal, and their values of one type."""
-    return one == other and (one is None or [*map(type, one)] == [*map(type, other or ())])
+def _same(one: Sequence[Row], other: Sequence[Row]) -> bool:
+    """Whether rows are equal, and their values of one type."""
+    types, due = (map(type, chain.from_iterable(rows)) for rows in (one, other))
+    return one == other and [*types] == [*due]
 
 
-def _note(table: Table, row: tuple[Any, ...], kind: str, message: str, findings: Findings) -> None:
+def _note(table: Table, row: Row, kind: str, message: str, findings: Findings) -> None:
     """Note a row by its table and primary key."""
     key = ", ".join(str(value) for value in row[: len(table.primary_key.columns)])
     findings.add(f"{table.name} ({key})", kind, message, REBUILD)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import uuid
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -144,7 +143,7 @@ def _of_record(stored: LogRecord) -> dict[str, Any]:
         if event["sealed"] is not None:
             event["sealed"] = digest.hexdigest()
     return {
-        "command_id": uuid.UUID(record["id"]).bytes,
+        "command_id": bytes.fromhex(record["id"].replace("-", "")),
         "time_ms": round(datetime.fromisoformat(record["time"]).timestamp() * 1000),
         "header": hashlib.sha256(_canonical(record)).digest(),
         "sealed": hashlib.sha256(b"".join(digests)).digest(),

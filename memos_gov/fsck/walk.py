@@ -16,7 +16,7 @@ import msgspec
 
 from memos_gov.certify import parse
 from memos_gov.domain.history import REPEATED, LogRecord, Outcome, Parsed
-from memos_gov.follow import BATCH_RECORDS_MAX
+from memos_gov.follow import BATCH_RECORDS_MAX, within_bytes
 from memos_gov.fsck.report import REBUILD, Findings
 from memos_gov.fsck.tree import leaf_of
 from memos_gov.ports import EventLog, Tables
@@ -68,7 +68,8 @@ def walk(
 def batches(log: EventLog, end: int, start: int = 0) -> Iterator[list[LogRecord]]:
     """Yield the records from `start` to below `end` in order."""
     while start < end:
-        batch = [r for r in log.read(0, start, BATCH_RECORDS_MAX) if r.offset < end]
+        found = [r for r in log.read(0, start, BATCH_RECORDS_MAX) if r.offset < end]
+        batch = within_bytes(found)
         if not batch:
             return
         yield batch

@@ -177,6 +177,9 @@ class KeyStore(Protocol):
     def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
         """Return opaque id -> name of those that are known."""
 
+    def known(self, tenant: str, opaque: Iterable[str]) -> set[str]:
+        """Return which opaque ids have an entry, be it one that does not open."""
+
     def forget_opened(self) -> None:
         """Drop every key, secret and name that was opened; the next use opens it again."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -24,7 +25,7 @@ def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
         _upsert_arrays(connection, table, rows)
         return
     statement, order = _statement(table, connection.dialect)
-    plain: Any = [tuple(row[name] for name in order) for row in rows] if order else list(rows)
+    plain: Any = [*map(itemgetter(*order), rows)] if order else list(rows)
     connection.exec_driver_sql(statement, plain)
 
 

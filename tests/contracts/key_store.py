@@ -89,6 +89,15 @@ class KeyStoreContract:
         assert entered == keys.refer(TENANT, "subject", ["anna", "bert"])
         assert {"s_one": "anna"} == keys.names(TENANT, ["s_one"])
 
+    def test_name_entered_is_known_without_being_opened(self, keys: KeyStore) -> None:
+        """Whether it is there is an answer of its own; a tenant knows no other's."""
+        keys.enter(TENANT, "subject", {"anna": "s_one", "bert": "s_two"})
+        with keys.destroying() as vault:
+            vault.forget_names(TENANT, ["s_two"])
+
+        assert {"s_one"} == keys.known(TENANT, ["s_one", "s_two", "s_none"])
+        assert set() == keys.known(OTHER, ["s_one"])
+
     def test_name_that_is_known_keeps_its_id(self, keys: KeyStore) -> None:
         """Whoever comes second learns the id of the first."""
         keys.enter(TENANT, "subject", {"anna": "s_one"})

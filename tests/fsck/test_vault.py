@@ -1,5 +1,6 @@
 """Every key, secret and name is opened, and keys end when their cubes do, not before."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import memos_gov
 from memos_gov.bootstrap import fsck
 from memos_gov.domain import codec
 from memos_gov.domain import commands as c
-from memos_gov.fsck.report import DESTROY
+from memos_gov.domain.ids import PREFIXES
+from memos_gov.fsck import FsckReport
+from memos_gov.fsck.report import DESTROY, RESTORE
 from memos_gov.naming import Names
 from memos_gov.proposer import new_command_id
 from memos_gov.service import Service
@@ -48,6 +51,11 @@ VAULT_TAMPERS = {
     "names swapped": (
         "UPDATE directory SET lookup = zeroblob(32) WHERE rowid = 1",
         "vault.db name ",
+        "vault",
+    ),
+    "names deleted": (
+        "DELETE FROM directory WHERE kind = 'subject'",
+        "vault.db name s_",
         "vault",
     ),
     "instance renamed": (
@@ -235,6 +243,79 @@ def test_fsck_of_an_erased_person_whose_name_is_back_finds_it(folder: Path, tmp_
     assert {"key_alive": 2, "name_alive": 1} == fsck(folder, parts=["vault"]).found
     memos_gov.open(folder).close()
     assert fsck(folder).clean
+
+
+def with_every_kind_of_name(folder: Path) -> None:
+    """Have the history name an author, a conversation, a matter, a person on hold and a refused."""
+    with memos_gov.open(folder) as gov:
+        owner = gov.acting_as("owner", purpose=PURPOSE)
+        owner.remember("Said so.", subjects=["customer-50"], author="Anna", conversation="call-1")
+        owner.hold(matter="M-9", subject="customer-51")
+        with pytest.raises(memos_gov.DeniedError):
+            gov.acting_as("aud", purpose=PURPOSE).remember("No.", subjects=["customer-52"])
+
+
+def without(folder: Path, table: str, rowid: int) -> FsckReport:
+    """Return what is found of the vault once a row of it is deleted; it is put back."""
+    vault, kept = folder / "vault.db", (folder / "vault.db").read_bytes()
+    sql(vault, f"DELETE FROM {table} WHERE rowid = {rowid}")
+    report = fsck(folder, parts=["vault"])
+    vault.write_bytes(kept)
+    return report
+
+
+def test_fsck_of_a_directory_without_any_one_name_finds_it(folder: Path) -> None:
+    """The log says who and what must be there: people, principals, authors, talks, matters."""
+    with_every_kind_of_name(folder)
+    rows = "SELECT json_group_array(json_array(rowid, kind, opaque, tenant)) FROM directory"
+    assert fsck(folder).clean
+    kinds = set()
+
+    for rowid, kind, opaque, tenant in json.loads(asked(folder / "vault.db", rows)):
+        report = without(folder, "directory", rowid)
+
+        assert {(f"vault.db name {opaque} of {tenant}", "vault")} == found(report)
+        assert RESTORE == report.findings[0].remedy
+        kinds.add(kind)
+
+    assert PREFIXES.keys() == kinds
+
+
+def test_fsck_of_a_vault_without_any_one_secret_finds_it(folder: Path) -> None:
+    """Months, erasures, proposers, the operator, and what the directory is read with."""
+    with_every_kind_of_name(folder)
+    rows = "SELECT json_group_array(json_array(rowid, name)) FROM secrets"
+    names = set()
+
+    for rowid, name in json.loads(asked(folder / "vault.db", rows)):
+        assert not without(folder, "secrets", rowid).clean, name
+        names.add(name.partition(":")[0])
+
+    assert {"mac", "operator", "month", "erasure", "directory", "names"} == names
+
+
+def test_fsck_of_a_month_in_which_nothing_was_sealed_finds_its_deleted_key(tmp_path: Path) -> None:
+    """Commands are recognised by a digest under it, so the log needs it without a payload."""
+    with memos_gov.init(tmp_path / "data") as gov:
+        owner = gov.acting_as("owner")
+        owner.add_principal("ann", roles=["analyst"])
+    month = asked(tmp_path / "data" / "vault.db", "SELECT name FROM secrets WHERE name LIKE 'mo%'")
+    sql(tmp_path / "data" / "vault.db", f"DELETE FROM secrets WHERE name = '{month}'")
+
+    assert {(f"vault.db secret {month} of default", "vault")} == found(fsck(tmp_path / "data"))
+
+
+def test_fsck_of_a_deleted_name_finds_it_without_the_tables_too(folder: Path) -> None:
+    """Who was erased is then known from what is made again of the log."""
+    name = asked(folder / "vault.db", "SELECT min(opaque) FROM directory WHERE kind = 'subject'")
+    sql(folder / "vault.db", f"DELETE FROM directory WHERE opaque = '{name}'")
+    for path in folder.glob("tables*.db"):
+        path.unlink()
+
+    report = fsck(folder, parts=["vault"])
+
+    assert (f"vault.db name {name} of default", "vault") in found(report)
+    assert 1 == report.found["vault"]
 
 
 def key_row(key: str) -> str:

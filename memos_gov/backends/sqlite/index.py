@@ -59,6 +59,7 @@ CREATE TABLE posting (
     PRIMARY KEY (tenant, term, cube)) WITHOUT ROWID;
 INSERT INTO state VALUES (-1, 0, 0);
 """
+CACHE_READ_KIB = 32_768
 _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",  # a lost tail is applied again from the log
@@ -257,6 +258,7 @@ def _opened_to_read(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
     uri = f"file:{quote(str(path.absolute()))}?{mode}"
     db = sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, check_same_thread=False)
+    db.execute(f"PRAGMA cache_size = -{CACHE_READ_KIB}")  # postings lie all over the file
     if _format(db) != FORMAT:
         db.close()
         message = "the index has another format than this program's"

@@ -9,58 +9,57 @@ entry accounts for, such as a posting of a cube that is gone, is found by
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from memos_gov.ports import IndexedCube, IndexEntry
 
 PAGE_CUBES = 500
 
+# How often each stem of an entry stands in it, as long as every posting agrees
+# with the entry. CROSS JOIN keeps the order of the stems.
 _ENTRIES = """
 SELECT e.tenant, e.cube, e.revision, e.terms, e.words, e.author, e.conversation, e.position,
-    e.facts, f.tenant, f.body
-FROM entry e LEFT JOIN facts f ON f.id = e.facts
-WHERE (e.tenant, e.cube) > (?, ?) ORDER BY e.tenant, e.cube LIMIT ?
-"""
-_POSTINGS = """
-SELECT term, tf, words, facts FROM posting
-WHERE tenant = ? AND cube = ? AND term IN (SELECT value FROM json_each(?)) ORDER BY term
+    f.body, (
+        SELECT group_concat(p.tf) FROM json_each(CASE WHEN json_valid(e.stems) THEN e.stems END) t
+        CROSS JOIN posting p ON p.tenant = e.tenant AND p.term = t.value AND p.cube = e.cube
+        WHERE p.words = e.words AND p.facts = e.facts
+        AND typeof(p.tf) = 'integer' AND typeof(p.words) = 'integer'
+        AND typeof(p.facts) = 'integer')
+FROM (SELECT *, '["' || replace(terms, ' ', '","') || '"]' stems FROM entry
+    WHERE (tenant, cube) > (?, ?) ORDER BY tenant, cube LIMIT ?) e
+LEFT JOIN facts f ON f.id = e.facts AND f.tenant = e.tenant
+ORDER BY e.tenant, e.cube
 """
 _FACTS = "SELECT id, tenant, entries, texts, words FROM facts"
+_ENTERED = (
+    "SELECT facts, tenant, count(*), count(terms), sum(words) FROM entry GROUP BY facts, tenant"
+)
+_STEMS = (
+    "SELECT coalesce(sum(length(terms) - length(replace(terms, ' ', '')) + 1), 0)"
+    " FROM entry WHERE terms <> ''"
+)
 
 
 def digest_of(entry: IndexEntry, counts: Counter[str] | None, facts: str) -> bytes:
     """Return the digest of an entry, of its words by stem and of its facts."""
     stems = counts or Counter[str]()
-    words = stems.total()
     return _digest(
-        (entry.tenant, entry.cube_id, entry.revision, None if counts is None else " ".join(counts)),
-        (words, entry.author, entry.conversation, entry.position),
-        facts,
-        [(stem, tf, words) for stem, tf in sorted(stems.items())],
+        (entry.tenant, entry.cube_id, entry.revision, None if counts is None else " ".join(stems)),
+        (stems.total(), entry.author, entry.conversation, entry.position),
+        (facts, ",".join(map(str, stems.values())) or None),
     )
 
 
 def kept_after(db: sqlite3.Connection, after: tuple[str, str], limit: int) -> Iterator[IndexedCube]:
     """Yield at most `limit` cubes after a tenant and cube, in order."""
     for row in db.execute(_ENTRIES, (*after, limit)).fetchall():
-        tenant, cube, revision, terms, words, author, conversation, position = row[:8]
-        facts, facts_tenant, body = row[8:]
-        stems = json.dumps(terms.split()) if isinstance(terms, str) else "[]"
-        postings = db.execute(_POSTINGS, (tenant, cube, stems)).fetchall()
-        digest = _digest(
-            (tenant, cube, revision, terms),
-            (words, author, conversation, position),
-            body if facts_tenant == tenant else None,
-            [posting[:3] for posting in postings if posting[3] == facts],
-        )
-        yield IndexedCube(tenant, cube, revision, terms is not None, digest)
+        digest = _digest(row[:4], row[4:8], row[8:])
+        yield IndexedCube(row[0], row[1], row[2], row[3] is not None, digest)
 
 
-def _digest(*kept: Any) -> bytes:
+def _digest(*kept: tuple[object, ...]) -> bytes:
     return hashlib.sha256(repr(kept).encode(errors="surrogatepass")).digest()
 
 
@@ -71,16 +70,7 @@ def contradictions(db: sqlite3.Connection) -> Iterator[str]:
         yield "position"
     elif state[1] != state[2]:
         yield "sweep"
-    stems, entered = 0, defaultdict[object, Counter[str]](Counter)
-    for facts, tenant, terms, words in db.execute("SELECT facts, tenant, terms, words FROM entry"):
-        stems += len((terms or "").split())
-        texts = terms is not None
-        entered[facts, tenant].update({"entries": 1, "texts": texts, "words": words})
-    if (stems,) != db.execute("SELECT count(*) FROM posting").fetchone():
+    if db.execute(_STEMS).fetchone() != db.execute("SELECT count(*) FROM posting").fetchone():
         yield "postings"
-    counted = {
-        (facts, tenant): Counter(entries=entries, texts=texts, words=words)
-        for facts, tenant, entries, texts, words in db.execute(_FACTS)
-    }
-    if counted != entered:
+    if {*db.execute(_ENTERED)} != {*db.execute(_FACTS)}:
         yield "facts"
