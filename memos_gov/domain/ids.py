@@ -11,6 +11,7 @@ import base64
 import hashlib
 import re
 import uuid
+from functools import lru_cache
 
 from memos_gov.errors import InvalidCommandError
 
@@ -122,8 +123,13 @@ def lineage_stream(tenant: str, cube: str) -> str:
     return f"{tenant}/cube/{cube}/lineage"
 
 
+@lru_cache(maxsize=1024)
 def correlation_stream(tenant: str, actor: str, correlation: str) -> str:
-    """Return the stream of what an actor read in a session, whose own name may be anything."""
+    """
+    Return the stream of what an actor read in a session, whose own name may be anything.
+
+    A record's session is asked for several times on its way, so answers are kept.
+    """
     raw = hashlib.sha256(f"{actor}\0{correlation}".encode()).digest()
     return f"{tenant}/correlation/k_{short(raw[:_CORRELATION_BYTES])}"
 
