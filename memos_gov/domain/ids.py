@@ -128,7 +128,7 @@ def correlation_stream(tenant: str, actor: str, correlation: str) -> str:
     """
     Return the stream of what an actor read in a session, whose own name may be anything.
 
-    A record asks for it several times on its way, so answers are kept.
+    A record's session is asked for several times on its way, so answers are kept.
     """
     raw = hashlib.sha256(f"{actor}\0{correlation}".encode()).digest()
     return f"{tenant}/correlation/k_{short(raw[:_CORRELATION_BYTES])}"
