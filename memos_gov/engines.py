@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Address = Annotated[str, Field(pattern=r"^[\w.\-\[\]:]+:[0-9]{1,5}$")]
 Url = Annotated[str, Field(pattern=r"^https?://[\w.\-\[\]:]+(:[0-9]{1,5})?$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,62}$")]
 
 
 class _Engine(BaseModel):
@@ -67,7 +67,7 @@ class Weaviate(_Engine):
 
     url: Url
     grpc_port: Port = 50051
-    collection: Name = "MemosGovCube"
+    collection: Name = "MemosGovCubes"
     key: SecretStr | None = None
 
 

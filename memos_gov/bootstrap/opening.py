@@ -66,7 +66,8 @@ def open_service(
     """
     settings = settings_module.load(data, **overrides)
     folder = settings.data
-    if not (folder / LOG).exists():
+    marks = LOG if settings.engines is None else "keys"
+    if not (folder / marks).exists():
         msg = f"{folder} is no data folder of memos-gov"
         raise SettingsError(msg, remedy=f"Make one with `memos-gov --data {folder} init`.")
     return _build(settings, clock or SystemClock())
@@ -98,8 +99,21 @@ def _build(settings: Settings, clock: Clock) -> Service:
 
 
 def set_up(settings: Settings, clock: Clock, stack: ExitStack) -> SetUp:
-    """Return the stores that stand behind the ports of a folder; `stack` closes them."""
-    return Embedded(settings.data, clock, stack)
+    """
+    Return the stores that stand behind the ports of a folder; `stack` closes them.
+
+    Raises:
+        SettingsError: A client of an engine is not installed.
+    """
+    if settings.engines is None:
+        return Embedded(settings.data, clock, stack)
+    try:
+        from memos_gov.bootstrap.connected import Connected  # (clients are slow to import)
+    except ModuleNotFoundError as error:
+        msg = f"the connected set-up needs {error.name}, which is not installed"
+        raise SettingsError(msg, remedy="Install memos-gov[server].") from error
+
+    return Connected(settings, settings.engines, clock, stack)
 
 
 class Stores(NamedTuple):

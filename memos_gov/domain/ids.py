@@ -16,6 +16,7 @@ from functools import lru_cache
 from memos_gov.errors import InvalidCommandError
 
 INSTANCE = "_instance"
+_CONTROL = re.compile(rf"{INSTANCE}(-[1-9][0-9]{{0,6}})?")
 NOTARY, SCHEDULER, ERASER = "w_notary", "w_scheduler", "w_eraser"
 WORKERS = frozenset({NOTARY, SCHEDULER, ERASER})
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -35,6 +36,27 @@ PREFIXES = {
     "conversation": "v",
     "matter": "m",
 }
+
+
+def control_of(partition: int) -> str:
+    """Return who the control records of a partition, and what is not trusted there, belong to."""
+    return f"{INSTANCE}-{partition}" if partition else INSTANCE
+
+
+def is_control(name: str) -> bool:
+    """Whether `name` is no tenant but a partition's own, as `control_of` names it."""
+    return _CONTROL.fullmatch(name) is not None
+
+
+def partition_of(tenant: str, partitions: int) -> int:
+    """
+    Return the partition of a tenant: SHA-256 of its name mod the count.
+
+    What belongs to a partition itself (`control_of`) stands in that one, if there is one.
+    """
+    if is_control(tenant):
+        return int(tenant.removeprefix(INSTANCE).removeprefix("-") or "0")
+    return int.from_bytes(hashlib.sha256(tenant.encode()).digest()) % partitions
 
 
 def is_tenant(name: str) -> bool:

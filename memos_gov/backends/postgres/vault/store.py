@@ -203,6 +203,10 @@ class PostgresKeyStore:
         """See `KeyStore.names`."""
         return self._directory.names(tenant, opaque)
 
+    def known(self, tenant: str, opaque: Iterable[str]) -> set[str]:
+        """See `KeyStore.known`."""
+        return self._directory.known(tenant, opaque)
+
     def forget_opened(self) -> None:
         """See `KeyStore.forget_opened`."""
         self._opened.clear()

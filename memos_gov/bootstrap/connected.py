@@ -1,0 +1,151 @@
+"""
+The connected set-up: Kafka, Postgres, OPA and Weaviate behind the same ports.
+
+Kafka holds the log, Postgres the tables, operations and the vault, OPA decides,
+Weaviate finds. What hosts share besides lies in the data folder that they
+mount: `keys/ policies/ tiles/ memos-gov.toml`.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from functools import cached_property
+from typing import Protocol
+
+from memos_gov.backends.kafka import KafkaConnection, KafkaEventLog, create_topic, require_topic
+from memos_gov.backends.keyfiles import FileKeyring
+from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
+from memos_gov.backends.postgres import migrate
+from memos_gov.backends.postgres.connection import another_database, drop_database
+from memos_gov.backends.postgres.leases import PostgresLeases
+from memos_gov.backends.postgres.operations import PostgresPointers
+from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
+from memos_gov.backends.postgres.vault import PostgresKeyStore
+from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
+from memos_gov.bootstrap.embedded import TABLES_POINTER
+from memos_gov.engines import Engines
+from memos_gov.errors import SettingsError
+from memos_gov.ports import Clock, PolicyBundles
+from memos_gov.settings import Settings
+
+DATABASES = ("vault", "operations", "tables")
+
+
+class _Secret(Protocol):
+    def get_secret_value(self) -> str:
+        """Return what it hides."""
+
+
+class Connected:
+    """The stores of one data folder that are engines; see `SetUp`."""
+
+    def __init__(
+        self, settings: Settings, engines: Engines, clock: Clock, stack: ExitStack
+    ) -> None:
+        self._folder = settings.data
+        self._engines = engines
+        self._clock = clock
+        self._stack = stack
+
+    def lay_out(self) -> None:
+        """
+        Make topic, databases and formats.
+
+        What an `init` that was killed left is made anew: databases whose topic
+        has no record yet belong to nobody.
+
+        Raises:
+            SettingsError: The topic has records, so it is somebody's log.
+        """
+        create_topic(self._kafka)
+        with closing(KafkaEventLog(self._kafka, self._clock)) as log:
+            if any(log.end(partition) for partition in range(log.partitions)):
+                msg = f"topic {self._kafka.topic} holds a log already"
+                remedy = "Name another topic, or use the data folder that belongs to this log."
+                raise SettingsError(msg, remedy=remedy)
+        for branch in DATABASES:
+            drop_database(self._database(branch))
+            migrate.upgrade(self._database(branch), branch, schema=_schema(branch))
+        with closing(self._index()) as index:
+            index.clear()
+
+    def require_whole(self) -> None:
+        """Look for topic, vault and operations."""
+        require_topic(self._kafka)
+        for branch in ("vault", "operations"):
+            migrate.check(self._database(branch), branch)
+
+    def found_vault(self, instance: str, now_ms: int) -> None:
+        """Write the vault's first rows."""
+        with closing(self._vault()) as vault:
+            vault.found(instance, now_ms=now_ms)
+
+    def log(self) -> KafkaEventLog:
+        """Open the topic."""
+        return self._stack.enter_context(closing(KafkaEventLog(self._kafka, self._clock)))
+
+    def keyring(self) -> FileKeyring:
+        """Return the folder's key files."""
+        return FileKeyring(self._folder / "keys")
+
+    def vault(self) -> PostgresKeyStore:
+        """Open the vault's database."""
+        return self._stack.enter_context(closing(self._vault()))
+
+    def leases(self) -> PostgresLeases:
+        """Open the leases."""
+        leases = PostgresLeases(self._database("operations"))
+        return self._stack.enter_context(closing(leases))
+
+    def tables(self) -> PostgresTables:
+        """Open the schema of tables that the pointer names."""
+        with closing(PostgresPointers(self._database("operations"))) as pointers:
+            schema = pointers.get(TABLES_POINTER, FIRST_SCHEMA)
+        url = self._database("tables")
+        migrate.check(url, "tables", schema=schema)
+        return self._stack.enter_context(closing(PostgresTables(url, schema=schema)))
+
+    def index(self) -> WeaviateCubeIndex:
+        """Open the collection."""
+        return self._stack.enter_context(closing(self._index()))
+
+    def engine(self, bundles: PolicyBundles, deadline_s: float) -> OpaPolicyEngine:
+        """Return the OPA server."""
+        opa = self._engines.opa
+        server = OpaServer(url=opa.url, token=_revealed(opa.token), ca_file=opa.ca_file)
+        engine = OpaPolicyEngine(bundles, server, deadline_s)
+        return self._stack.enter_context(closing(engine))
+
+    @cached_property
+    def _kafka(self) -> KafkaConnection:
+        said = self._engines.kafka.model_dump(exclude={"key_password", "password"})
+        return KafkaConnection(
+            **said,
+            key_password=_revealed(self._engines.kafka.key_password),
+            password=_revealed(self._engines.kafka.password),
+        )
+
+    def _database(self, branch: str) -> str:
+        postgres = self._engines.postgres
+        return another_database(postgres.url.get_secret_value(), f"{postgres.prefix}_{branch}")
+
+    def _vault(self) -> PostgresKeyStore:
+        return PostgresKeyStore(self._database("vault"), self.keyring().master)
+
+    def _index(self) -> WeaviateCubeIndex:
+        said = self._engines.weaviate
+        server = WeaviateServer(
+            url=said.url,
+            grpc_port=said.grpc_port,
+            api_key=_revealed(said.key),
+            collection=said.collection,
+        )
+        return WeaviateCubeIndex(server)
+
+
+def _revealed(secret: _Secret | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _schema(branch: str) -> str:
+    return FIRST_SCHEMA if branch == "tables" else "public"
