@@ -64,8 +64,8 @@ class Connected:
                 remedy = "Name another topic, or use the data folder that belongs to this log."
                 raise SettingsError(msg, remedy=remedy)
         for branch in DATABASES:
-            drop_database(self._database(branch))
-            migrate.upgrade(self._database(branch), branch, schema=_schema(branch))
+            drop_database(self.database(branch))
+            migrate.upgrade(self.database(branch), branch, schema=_schema(branch))
         with closing(self._index()) as index:
             index.clear()
 
@@ -73,7 +73,7 @@ class Connected:
         """Look for topic, vault and operations."""
         require_topic(self._kafka)
         for branch in ("vault", "operations"):
-            migrate.check(self._database(branch), branch)
+            migrate.check(self.database(branch), branch)
 
     def found_vault(self, instance: str, now_ms: int) -> None:
         """Write the vault's first rows."""
@@ -94,14 +94,14 @@ class Connected:
 
     def leases(self) -> PostgresLeases:
         """Open the leases."""
-        leases = PostgresLeases(self._database("operations"))
+        leases = PostgresLeases(self.database("operations"))
         return self._stack.enter_context(closing(leases))
 
     def tables(self) -> PostgresTables:
         """Open the schema of tables that the pointer names."""
-        with closing(PostgresPointers(self._database("operations"))) as pointers:
+        with closing(PostgresPointers(self.database("operations"))) as pointers:
             schema = pointers.get(TABLES_POINTER, FIRST_SCHEMA)
-        url = self._database("tables")
+        url = self.database("tables")
         migrate.check(url, "tables", schema=schema)
         return self._stack.enter_context(closing(PostgresTables(url, schema=schema)))
 
@@ -125,12 +125,13 @@ class Connected:
             password=_revealed(self._engines.kafka.password),
         )
 
-    def _database(self, branch: str) -> str:
+    def database(self, branch: str) -> str:
+        """Return the address of one of DATABASES."""
         postgres = self._engines.postgres
         return another_database(postgres.url.get_secret_value(), f"{postgres.prefix}_{branch}")
 
     def _vault(self) -> PostgresKeyStore:
-        return PostgresKeyStore(self._database("vault"), self.keyring().master)
+        return PostgresKeyStore(self.database("vault"), self.keyring().master)
 
     def _index(self) -> WeaviateCubeIndex:
         said = self._engines.weaviate
