@@ -11,7 +11,7 @@ measured, and that is said.
   since it is its log; our tables do not, since the log is elsewhere and makes
   them again. Its save of 500 aggregates at once is told beside it.
 - Rebuild: certification by COPY and every view, into fresh tables.
-- SQLite's figures for the very same records are told, so that a busy machine shows.
+- SQLite's figures for the very same records are told beside, so that a busy machine shows.
 """
 
 from __future__ import annotations
