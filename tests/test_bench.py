@@ -87,6 +87,7 @@ def test_list_of_subjects_is_printed_and_measures_nothing(
         "erasing",
         "ingest",
         "process",
+        "postgres",
     ] == capsys.readouterr().out.split()
 
 
