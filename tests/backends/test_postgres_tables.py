@@ -3,6 +3,7 @@
 import itertools
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import pytest
 from psycopg import sql
@@ -134,3 +135,29 @@ def test_watch_whose_connection_is_ended_says_so_and_the_next_one_hears(
     with tables.watch() as watch:
         put(open_tables(), a_history())
         assert watch.wait(10)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_bulk_stretch_leaves_every_index_whether_it_ends_well_or_not(
+    open_tables: Open, url: str, schema: str, *, fails: bool
+) -> None:
+    """Those that were put off are made at its end, the unique one too."""
+    tables, history = open_tables(), a_history()
+
+    def stretch() -> None:
+        with tables.bulk():
+            put(tables, history)
+            if fails:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        stretch()
+
+    with connect(url, schema=schema) as connection:
+        rows = connection.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = %s", (schema,)
+        ).fetchall()
+    found = dict(rows)
+    wanted = [index for t in TablesModel.metadata.sorted_tables for index in t.indexes]
+    assert {index.name for index in wanted} <= found.keys()
+    assert "UNIQUE" in found["outcomes_by_index"]

@@ -96,8 +96,7 @@ class PostgresTables:
         self._copies = True
         with PAUSE:
             try:
-                for index in _waiting():
-                    self._run(f"DROP INDEX IF EXISTS {index.name}")
+                self._run(f"DROP INDEX IF EXISTS {', '.join(str(x.name) for x in _waiting())}")
                 yield
             finally:
                 self._copies = False
@@ -105,8 +104,7 @@ class PostgresTables:
 
     def _settle(self) -> None:
         """Make what waited, tell the planner, and let one more commit bring all onto the disk."""
-        for index in _waiting():
-            self._run(str(CreateIndex(index, if_not_exists=True)))
+        self._run("; ".join(str(CreateIndex(x, if_not_exists=True)) for x in _waiting()))
         with self._pool.transaction("BEGIN; SET LOCAL default_statistics_target = 10") as rough:
             rough.execute(_ANALYZE.encode())
         with self._pool.transaction("BEGIN; SET LOCAL synchronous_commit = on") as connection:
