@@ -22,6 +22,7 @@ from bench import (
     ingest,
     past,
     policy,
+    postgres,
     process,
     proofs,
     recall,
@@ -40,6 +41,7 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "erasing": erasing.measure,
     "ingest": ingest.measure,
     "process": process.measure,
+    "postgres": postgres.measure,
 }
 RESULTS = Path(__file__).resolve().parent / "results"
 

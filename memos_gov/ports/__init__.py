@@ -277,10 +277,6 @@ class Tables(Protocol):
     """
 
     @property
-    def supports_two_writers(self) -> bool:
-        """Whether views can be written while a certification is under way."""
-
-    @property
     def supports_tenant_wall(self) -> bool:
         """Whether who reads for a `tenant` sees nothing of another, whatever is asked."""
 

@@ -50,7 +50,6 @@ _CERTIFIER = "certifier"
 class SqliteTables:
     """One `tables.db`; see `Tables` for what it keeps."""
 
-    supports_two_writers = False
     supports_tenant_wall = False
     supports_watching = False
 
