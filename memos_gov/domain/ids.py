@@ -17,6 +17,7 @@ from memos_gov.errors import InvalidCommandError
 INSTANCE = "_instance"
 NOTARY, SCHEDULER, ERASER = "w_notary", "w_scheduler", "w_eraser"
 WORKERS = frozenset({NOTARY, SCHEDULER, ERASER})
+_CONTROL = re.compile(rf"{INSTANCE}(-[1-9][0-9]{{0,6}})?")
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 COMMAND_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 OPAQUE = re.compile(r"[a-z]_[a-z0-9]{1,40}")
@@ -39,6 +40,27 @@ PREFIXES = {
 def is_tenant(name: str) -> bool:
     """Whether `name` may be a tenant of a customer (`_instance` may not)."""
     return TENANT.fullmatch(name) is not None
+
+
+def control_of(partition: int) -> str:
+    """Return who the control records of a partition, and what is not trusted there, belong to."""
+    return f"{INSTANCE}-{partition}" if partition else INSTANCE
+
+
+def is_control(name: str) -> bool:
+    """Whether `name` is no tenant but a partition's own, as `control_of` names it."""
+    return _CONTROL.fullmatch(name) is not None
+
+
+def partition_of(tenant: str, partitions: int) -> int:
+    """
+    Return the partition of a tenant: SHA-256 of its name mod the count.
+
+    What belongs to a partition itself (`control_of`) stands in that one, if there is one.
+    """
+    if is_control(tenant):
+        return int(tenant.removeprefix(INSTANCE).removeprefix("-") or "0")
+    return int.from_bytes(hashlib.sha256(tenant.encode()).digest()) % partitions
 
 
 def is_opaque(text: str) -> bool:

@@ -91,12 +91,21 @@ class EventLog(Protocol):
     def partitions(self) -> int:
         """How many partitions the log has; fixed at its founding."""
 
+    @property
+    def appends_together(self) -> bool:
+        """
+        Whether the proposals of one call stand all or none, and nobody's record between them.
+
+        Where not, each of them stands or not by itself once a call failed as
+        `UnavailableError`, and others' records may stand between.
+        """
+
     def partition_of(self, tenant: str) -> int:
-        """Return SHA-256(tenant) mod the partition count."""
+        """Return the partition that a tenant's records stand in (`domain.ids.partition_of`)."""
 
     def append(self, proposals: Sequence[Proposal]) -> list[LogPosition]:
         """
-        Append proposals, durably and in order, all of them or none.
+        Append proposals, each to its tenant's partition, durably and there in order.
 
         Appending the same command id twice gives two records and one outcome.
 
@@ -105,7 +114,7 @@ class EventLog(Protocol):
                 is not within -60 to +5 seconds of the log's clock; nothing was
                 written.
             UnavailableError: No confirmation; the outcome is unknown, so
-                append the same record again.
+                append the same records again.
         """
 
     def read(self, partition: int, start: int, limit: int) -> list[LogRecord]:

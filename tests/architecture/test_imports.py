@@ -18,6 +18,8 @@ HEAVY = {
     "wasmtime",
     "weaviate",
 }
+# Whole files of one technology, imported only where a set-up names it.
+OF_ENGINES = ("memos_gov/backends/kafka",)
 NOT_AT_START = ("numpy", "pydantic", "pydantic_settings", "sqlalchemy", "sqlmodel", "wasmtime")
 IMPURE_MODULES = {
     "io",
@@ -90,6 +92,21 @@ def test_heavy_library_of_any_backend_is_imported_when_first_used() -> None:
         for file in files()
         for found in file.imports
         if found.name.split(".")[0] in HEAVY and not (found.lazy and file.under("backends"))
+        if not file.place.startswith(OF_ENGINES)
+    ]
+
+    assert [] == early
+
+
+def test_engine_of_the_connected_set_up_is_imported_when_it_is_chosen() -> None:
+    """So a file of an engine may import its client at once."""
+    early = [
+        f"{file.place}:{found.line} imports {found.name}"
+        for file in files()
+        for found in file.imports
+        for engine in (place.replace("/", ".").removesuffix(".py") for place in OF_ENGINES)
+        if found.name.startswith(engine) and not found.lazy
+        if not file.module.startswith(engine)
     ]
 
     assert [] == early
