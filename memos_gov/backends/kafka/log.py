@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as ke
@@ -31,7 +31,7 @@ from memos_gov.backends.kafka.topic import (
 from memos_gov.domain import ids
 from memos_gov.domain.codec import RECORD_BYTES_MAX
 from memos_gov.domain.history import LogPosition, LogRecord
-from memos_gov.errors import CorruptionError, InvalidCommandError
+from memos_gov.errors import CorruptionError, InvalidCommandError, UnavailableError
 from memos_gov.ports import Clock, Proposal
 
 _BATCH_BYTES = 256 * 1024
@@ -49,6 +49,7 @@ class KafkaEventLog:
     """
 
     appends_together = False
+    gapless = False
 
     def __init__(self, connection: KafkaConnection, clock: Clock) -> None:
         """Prepare the log; many threads may use it at once."""
@@ -58,6 +59,8 @@ class KafkaEventLog:
         self._lock = threading.Lock()
         self._checked = False
         self._producer: KafkaProducer | None = None
+        self._failure: tuple[float, str] | None = None
+        self._closing: list[threading.Thread] = []
         self._idle: list[KafkaConsumer] = []
 
     @property
@@ -115,22 +118,32 @@ class KafkaEventLog:
         return [LogPosition(each.partition, each.offset) for each in found]
 
     def _open_producer(self) -> KafkaProducer:
+        """Return the producer that all threads share; who waited for one that failed fails too."""
+        began = time.monotonic()
         with self._lock, translated(self._connection):
-            self._require_topic()
-            if self._producer is None:
-                timeout_ms = round(self._connection.timeout_s * 1000)
-                self._producer = KafkaProducer(
-                    **self._connection.client(),
-                    enable_idempotence=True,
-                    acks="all",
-                    allow_auto_create_topics=False,
-                    batch_size=_BATCH_BYTES,
-                    delivery_timeout_ms=timeout_ms,
-                    max_block_ms=timeout_ms,
-                    max_request_size=MESSAGE_BYTES_MAX,
-                    metrics_enabled=False,
-                )
+            if self._failure is not None and self._failure[0] > began:
+                raise ke.KafkaConnectionError(self._failure[1])
+            try:
+                self._require_topic()
+                self._producer = self._producer or self._make_producer()
+            except (ke.KafkaError, UnavailableError) as error:
+                self._failure = (time.monotonic(), str(error))
+                raise
             return self._producer
+
+    def _make_producer(self) -> KafkaProducer:
+        timeout_ms = round(self._connection.timeout_s * 1000)
+        return KafkaProducer(
+            **self._connection.client(),
+            enable_idempotence=True,
+            acks="all",
+            allow_auto_create_topics=False,
+            batch_size=_BATCH_BYTES,
+            delivery_timeout_ms=timeout_ms,
+            max_block_ms=timeout_ms,
+            max_request_size=MESSAGE_BYTES_MAX,
+            metrics_enabled=False,
+        )
 
     def _require_topic(self) -> None:
         if not self._checked:
@@ -138,11 +151,20 @@ class KafkaEventLog:
             self._checked = True
 
     def _drop(self, producer: KafkaProducer) -> None:
-        """Let go of a producer that failed; the next append makes another."""
+        """
+        Let go of a producer that failed; the next append makes another.
+
+        It ends beside, since closing waits for what is still under way: others
+        may have their answers yet.
+        """
         with self._lock:
-            if self._producer is producer:
-                self._producer = None
-        producer.close(timeout=0)
+            if self._producer is not producer:
+                return
+            self._producer = None
+            self._closing = [thread for thread in self._closing if thread.is_alive()]
+            told = (producer, self._connection.timeout_s)
+            self._closing.append(threading.Thread(target=_close, args=told, daemon=True))
+            self._closing[-1].start()
 
     def read(self, partition: int, start: int, limit: int) -> list[LogRecord]:
         """
@@ -152,7 +174,7 @@ class KafkaEventLog:
             CorruptionError: Records were removed from the topic, or changed in it.
         """
         with self._consumer(partition) as (consumer, place):
-            end = self._end_of(consumer, place)
+            start, end = max(start, 0), self._end_of(consumer, place)
             found: list[LogRecord] = []
             if limit <= 0 or start >= end:
                 return found
@@ -242,9 +264,22 @@ class KafkaEventLog:
             producer, self._producer = self._producer, None
             consumers, self._idle = self._idle, []
         if producer is not None:
-            producer.close(timeout=self._connection.timeout_s)
+            _close(producer, self._connection.timeout_s)
+        for thread in self._closing:
+            thread.join(2 * self._connection.timeout_s)
         for consumer in consumers:
             consumer.close()
+
+
+def _close(producer: KafkaProducer, timeout_s: float) -> None:
+    """Close a producer once what it holds was confirmed or is given up."""
+    with suppress(ke.KafkaError):
+        producer.close(timeout=timeout_s)
+        return
+    # close() only waits, and raises, for batches that the driver itself never ends.
+    producer._sender.force_close()  # noqa: SLF001
+    with suppress(ke.KafkaError):
+        producer.close(timeout=timeout_s)
 
 
 def _record(found: object) -> LogRecord:
