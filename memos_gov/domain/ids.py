@@ -195,9 +195,9 @@ def checkpoint_stream(tenant: str) -> str:
     return f"{tenant}/checkpoint"
 
 
-def log_stream() -> str:
-    """Return the stream of the log itself."""
-    return f"{INSTANCE}/log"
+def log_stream(control: str = INSTANCE) -> str:
+    """Return the stream of the log itself, as a partition's own records tell it."""
+    return f"{control if is_control(control) else INSTANCE}/log"
 
 
 GUARDS = ("policy", "holds", "restrictions")

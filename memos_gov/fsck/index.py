@@ -15,8 +15,10 @@ import msgspec
 
 from memos_gov.domain import ids
 from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, facts_type
+from memos_gov.domain.history import LogPosition
 from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.fsck.report import REBUILD, Findings
+from memos_gov.fsck.walk import Ends
 from memos_gov.materializers.plan import has_entry, index_entry, is_indexed
 from memos_gov.ports import CubeIndex, IndexedCube, IndexEntry, Snapshot, Tables
 from memos_gov.sealing import Sealer
@@ -33,18 +35,19 @@ class Wanted(NamedTuple):
 
 
 def check_index(
-    tables: Tables, sealer: Sealer, index: CubeIndex, end: int, findings: Findings
+    tables: Tables, sealer: Sealer, index: CubeIndex, ends: Ends, findings: Findings
 ) -> None:
-    """Compare an index with what `tables`, which have come to `end`, say it should hold."""
+    """Compare an index with what `tables`, which have come to the ends, say it should hold."""
     for place in index.damaged():
         message = "contradicts the rest of the index"
         findings.add(f"index.db {place}", "index", message, REBUILD)
-    position = index.position()
-    if position >= end:
-        message = f"has come to {position}, but the log ends at {end - 1}"
-        findings.add("index.db position", "index", message, REBUILD)
-        return
-    wanted, kept = _wanted(tables, sealer, position), iter(index.entries())
+    positions = [index.position(partition) for partition in range(len(ends))]
+    for position, end in zip(positions, ends, strict=True):
+        if position >= end:
+            message = f"has come to {position}, but the log ends at {end - 1}"
+            findings.add("index.db position", "index", message, REBUILD)
+            return
+    wanted, kept = _wanted(tables, sealer, positions), iter(index.entries())
     one, other = next(wanted, None), next(kept, None)
     while one is not None or other is not None:
         name = min(x for x in (one and one.name, other and _name(other)) if x is not None)
@@ -80,9 +83,11 @@ def _compare(
         findings.counts["indexed"] += 1
 
 
-def _wanted(tables: Tables, sealer: Sealer, position: int) -> Iterator[Wanted]:
+def _wanted(tables: Tables, sealer: Sealer, positions: Sequence[int]) -> Iterator[Wanted]:
     """Yield every cube that the plan wants an entry of, in order of tenant and cube."""
-    reached = _indexes_at(tables, position)
+    reached: dict[str, int] = {}
+    for partition, position in enumerate(positions):
+        reached |= _indexes_at(tables, LogPosition(partition, position))
     for page in _cubes(tables):
         facts = _newest(tables, page)
         with tables.snapshot() as snapshot:
@@ -128,14 +133,15 @@ def _text(
     return sealer.open_content(stored, tenant).content
 
 
-def _indexes_at(tables: Tables, position: int) -> dict[str, int]:
-    """Return the newest index of each tenant at an offset of the log."""
+def _indexes_at(tables: Tables, position: LogPosition) -> dict[str, int]:
+    """Return the newest index of each tenant of a partition at an offset of it."""
     from sqlalchemy import func, select
 
     from memos_gov.projections.tables import OutcomeRow, table_of
 
     table = table_of(OutcomeRow)
-    query = select(table.c.tenant, func.max(table.c.idx)).where(table.c.log_offset <= position)
+    below = (table.c.partition == position.partition, table.c.log_offset <= position.offset)
+    query = select(table.c.tenant, func.max(table.c.idx)).where(*below)
     with tables.connection() as connection:
         rows = connection.execute(query.group_by(table.c.tenant))
         return {tenant: -1 if idx is None else idx for tenant, idx in rows}

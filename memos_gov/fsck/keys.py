@@ -139,7 +139,7 @@ class KeyCheck:
         assert env.sealed is not None
         assert env.key_id is not None
         command_id, tenant = seen.parsed.record.id, seen.parsed.record.data.tenant
-        place = f"log offset {seen.parsed.at.offset}"
+        place = seen.parsed.at.position.place
         self._named += not env.key_id.startswith(MONTH)
         try:
             self._sealer.open(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from memos_gov.domain.history import LogPosition
 from memos_gov.follow import Certifier, Follower
 from memos_gov.fsck.report import REBUILD, Findings
+from memos_gov.fsck.walk import Ends
 from memos_gov.ports import EventLog, KeyStore, Tables
 
 if TYPE_CHECKING:
@@ -23,14 +24,17 @@ PAGE_ROWS = 1000
 
 
 def certify_again(
-    log: EventLog, end: int, keys: KeyStore, tables: Tables, findings: Findings
+    log: EventLog, ends: Ends, keys: KeyStore, tables: Tables, findings: Findings
 ) -> None:
-    """Bring tables to `end` of the log, every record judged anew, views too."""
+    """Bring tables to the ends of the log, every record judged anew, views too."""
     certifier, follower = Certifier(log, tables, keys, obeys=False), Follower(log, tables)
     follower.catch_up()
-    for batch in certifier.batches(LogPosition(0, end - 1)):
-        follower.apply(0, batch)
-        findings.progress("certify", batch[-1].position.offset + 1, end)
+    before = 0
+    for partition, end in enumerate(ends):
+        for batch in certifier.batches(LogPosition(partition, end - 1)):
+            follower.apply(batch)
+            findings.progress("certify", before + batch[-1].position.offset + 1, sum(ends))
+        before += end
 
 
 def compare(live: Tables, fresh: Tables, findings: Findings) -> None:

@@ -100,6 +100,10 @@ class EventLog(Protocol):
         `UnavailableError`, and others' records may stand between.
         """
 
+    @property
+    def gapless(self) -> bool:
+        """Whether offsets go up by one, so that where one is missing a record is missing."""
+
     def partition_of(self, tenant: str) -> int:
         """Return the partition that a tenant's records stand in (`domain.ids.partition_of`)."""
 
@@ -167,7 +171,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
 
 
 class Unusual(msgspec.Struct, frozen=True):
-    """A record not plainly accepted; under `_instance`, without an id, where it is not trusted."""
+    """A record not plainly accepted; without an id, in its partition's tree, where not trusted."""
 
     offset: int
     tenant: str
@@ -180,7 +184,7 @@ class Snapshot(Protocol):
     """One consistent view of the decided history; nothing in it moves."""
 
     def tree(self, tenant: str) -> Tree:
-        """Return a tenant's tree; an empty one before it was founded."""
+        """Return the tree of a tenant, or of a partition (`ids.control_of`); empty before it."""
 
     def leaf_entries(self, tenant: str, start: int, limit: int) -> list[bytes]:
         """Return at most `limit` leaf entries of a tenant from index `start` on, in order."""
@@ -205,7 +209,7 @@ class Snapshot(Protocol):
         """Return the newest index of a tenant; -1 for a tenant that was never founded."""
 
     def tenants(self) -> list[str]:
-        """Return every tenant with a tree, `_instance` too, sorted."""
+        """Return every tenant with a tree, a partition's own ones too, sorted."""
 
     def log_time_ms(self) -> int:
         """Return the highest time of any certified record; 0 before the first."""
@@ -400,18 +404,23 @@ class CubeIndex(Protocol):
     """
 
     def apply(
-        self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
     ) -> None:
         """
-        Replace and remove entries and advance to `position`, in one transaction.
+        Replace and remove entries and advance to `position` in `partition`, in one transaction.
 
         An entry replaces the one of the same tenant and cube; `remove` names
-        (tenant, cube id). A call whose `position` is at or below the one
-        reached is skipped whole, so applying twice equals applying once.
+        (tenant, cube id). A call whose `position` is at or below the one reached
+        in that partition is skipped whole, so applying twice equals applying once.
         """
 
-    def position(self) -> int:
-        """Return how far this index has come in the log; -1 before the first `apply`."""
+    def position(self, partition: int = 0) -> int:
+        """Return how far this index has come in a partition; -1 before the first `apply`."""
 
     def search(self, tenant: str, query: str, scope: Scope) -> Iterator[str]:
         """

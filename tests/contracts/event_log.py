@@ -101,6 +101,17 @@ class EventLogContract:
         assert positions == sorted(set(positions))
         assert bodies == [record.body for record in whole(log)]
 
+    def test_offsets_grow_and_by_one_where_the_log_says_so(self, log: EventLog) -> None:
+        """Where they do, an offset that is missing is a record that is missing."""
+        log.append([self.proposal()] * 5)
+        log.append([self.proposal()] * 5)
+
+        offsets = [record.offset for record in whole(log)]
+
+        assert sorted(set(offsets)) == offsets
+        if log.gapless:
+            assert list(range(10)) == offsets
+
     def test_record_appended_again_is_a_second_record(self, log: EventLog) -> None:
         """A log does not look for what repeats; certification does."""
         proposal = self.proposal(b"same")

@@ -71,6 +71,9 @@ def contradictions(db: sqlite3.Connection) -> Iterator[str]:
         yield "position"
     elif state[1] != state[2]:
         yield "sweep"
+    for partition, position in db.execute("SELECT partition, position FROM place"):
+        if partition <= 0 or not isinstance(position, int) or position < 0:
+            yield f"position in partition {partition}"
     stems, entered = 0, defaultdict[object, Counter[str]](Counter)
     for facts, tenant, terms, words in db.execute("SELECT facts, tenant, terms, words FROM entry"):
         stems += len((terms or "").split())
