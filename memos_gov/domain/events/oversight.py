@@ -8,7 +8,7 @@ from memos_gov.domain.verdicts import Integer
 
 
 class LogFounded(Event, frozen=True, kw_only=True):
-    """The control record at offset 0 of a partition: whose log this is, what may stand in it."""
+    """The control record at offset 0: whose log this is and what may stand in it."""
 
     instance: str
     partitions: Integer
@@ -22,7 +22,7 @@ class LogFounded(Event, frozen=True, kw_only=True):
 
 
 class LogExtended(Event, frozen=True, kw_only=True):
-    """A further control record: more event types may stand in the partition from here on."""
+    """A further control record: more event types may stand in the log from here on."""
 
     event_types: tuple[str, ...]
     rules: Integer
