@@ -182,12 +182,13 @@ def read_after(log: EventLog, partition: int, checkpoint: Checkpoint) -> list[Lo
     found = log.read(partition, start, BATCH_RECORDS_MAX + 1)
     if checkpoint.next_offset == 0:
         return within_bytes(found[:BATCH_RECORDS_MAX])
+    place = LogPosition(partition, start).place
     if not found or found[0].offset != start:
         msg = f"the log ends before offset {start}, which was certified"
-        raise CorruptionError(msg, place=f"log offset {start}")
+        raise CorruptionError(msg, place=place)
     if digest(found[0]) != checkpoint.digest:
         msg = f"the log holds another record at offset {start} than the one certified"
-        raise CorruptionError(msg, place=f"log offset {start}")
+        raise CorruptionError(msg, place=place)
     return within_bytes(found[1:])
 
 
@@ -215,10 +216,11 @@ class Follower:
             while self._apply_batch([known[name] for name in names or known], partition):
                 pass
 
-    def apply(self, partition: int, batch: Sequence[Decided]) -> None:
-        """Apply a batch to every view that has not seen it yet, in one transaction."""
+    def apply(self, batch: Sequence[Decided]) -> None:
+        """Apply a batch of one partition to every view that has not seen it, in one transaction."""
         views = list(_views().values())
         with self._tables.connection(write=True) as connection:
+            partition = batch[0].position.partition
             _apply(connection, views, partition, batch, _seen(connection, views, partition))
 
     def _apply_batch(self, views: Sequence[View], partition: int) -> bool:

@@ -76,9 +76,10 @@ class Proposer:
             return []
         positions = self._log.append(proposals)
         decided: dict[LogPosition, Outcome] = {}
-        for batch in self._certifier.batches(max(positions)):
-            decided |= {item.position: item.outcome for item in batch}
-            self._destroyer.follow(batch)
+        for last in {each.partition: each for each in sorted(positions)}.values():
+            for batch in self._certifier.batches(last):
+                decided |= {item.position: item.outcome for item in batch}
+                self._destroyer.follow(batch)
         if not all(position in decided for position in positions):
             self._destroyer.catch_up()  # whoever certified it may have been killed since
         return [decided.get(position) or self._outcome(position) for position in positions]
@@ -89,7 +90,7 @@ class Proposer:
             outcome = snapshot.outcome(position)
         if outcome is None:
             msg = "a certified record has no outcome"
-            raise CorruptionError(msg, place=f"log offset {position.offset}")
+            raise CorruptionError(msg, place=position.place)
         return outcome
 
     def submit_unjudged(

@@ -53,11 +53,11 @@ def replay(log: EventLog, keys: KeyStore, fresh: Tables, progress: Progress | No
     follower, certifier, records, events = Follower(log, fresh), Certifier(log, fresh, keys), 0, 0
     with fresh.bulk():
         for batch in certifier.batches():
-            follower.apply(0, batch)
+            follower.apply(batch)
             records += len(batch)
             events += sum(len(item.parsed.events) for item in batch)
             if progress is not None:
-                progress("replay", records, log.end(0))
+                progress("replay", records, sum(map(log.end, range(log.partitions))))
     certifier.require_signed({tenant: size for tenant, (size, _) in roots(fresh).items()})
     return Replayed(records, events)
 

@@ -27,6 +27,7 @@ from memos_gov.bootstrap.setups import SetUp
 from memos_gov.certify import parse
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.events import LogFounded
+from memos_gov.domain.history import LogPosition
 from memos_gov.erasure import Eraser
 from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.follow import Certifier, Follower, mac_secret
@@ -156,22 +157,35 @@ def known_proposer(log: EventLog, vault: KeyStore) -> tuple[str, bytes]:
 
 def control_record(log: EventLog) -> LogFounded:
     """
-    Return the control record of a log.
+    Return the control record of a log, which is the same in each of its partitions.
 
     Raises:
-        CorruptionError: Offset 0 holds something else.
+        CorruptionError: Offset 0 of a partition holds something else.
+        SettingsError: The log was founded with another count of partitions.
     """
-    found = log.read(0, 0, 1)
+    found = [_control_of(log, partition) for partition in range(log.partitions)]
+    if any(one != found[0] for one in found):
+        msg = "the partitions do not begin with one control record"
+        raise CorruptionError(msg, place="log offset 0")
+    if found[0].partitions != log.partitions:
+        msg = f"the log has {log.partitions} partitions, and was founded with {found[0].partitions}"
+        raise SettingsError(msg, remedy="A log keeps its count of partitions for ever.")
+    return found[0]
+
+
+def _control_of(log: EventLog, partition: int) -> LogFounded:
+    found = log.read(partition, 0, 1)
     events = parse(found[0]).events if found else ()
     if not events or not isinstance(events[0], LogFounded):
         msg = "the log does not begin with a control record"
-        raise CorruptionError(msg, place="log offset 0")
+        raise CorruptionError(msg, place=LogPosition(partition, 0).place)
     return events[0]
 
 
 def _check_clock(governor: Governor, clock: Clock) -> None:
     with governor.tables.certification() as transaction:
-        log_time_s = transaction.checkpoint(0).log_time_ms / 1000
+        checkpoints = map(transaction.checkpoint, range(governor.log.partitions))
+        log_time_s = max(each.log_time_ms for each in checkpoints) / 1000
     behind_s = log_time_s - clock.now().timestamp()
     if behind_s > CLOCK_BEHIND_MAX_S:
         msg = f"the clock is {behind_s:.0f} seconds behind the log's time"

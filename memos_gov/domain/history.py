@@ -36,12 +36,23 @@ class LogRecord(msgspec.Struct, frozen=True):
     tenant: str
     body: bytes
 
+    @property
+    def position(self) -> LogPosition:
+        """Return where it stands."""
+        return LogPosition(self.partition, self.offset)
+
 
 class LogPosition(msgspec.Struct, frozen=True, order=True):
     """Where a record stands."""
 
     partition: int
     offset: int
+
+    @property
+    def place(self) -> str:
+        """Return how messages name it; a log of one partition speaks of offsets alone."""
+        before = f"partition {self.partition} " if self.partition else ""
+        return f"log {before}offset {self.offset}"
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -142,11 +153,21 @@ class Known:
     trees: dict[str, Tree] = field(default_factory=dict)
     log_time_ms: int = 0
     recorded: Recorded = field(default_factory=Recorded)
+    partition: int = 0
+
+    @property
+    def control(self) -> str:
+        """Who the partition's own records, and those that are not trusted, belong to."""
+        return ids.control_of(self.partition)
+
+    def holds(self, tenant: str) -> bool:
+        """Whether a tenant's records stand in this partition; nothing is known before control."""
+        return self.log is None or ids.partition_of(tenant, self.log.partitions) == self.partition
 
     @property
     def log(self) -> LogFacts | None:
-        """What the control record says; None before it."""
-        facts = self.facts.get(ids.log_stream())
+        """What the partition's control record says; None before it."""
+        facts = self.facts.get(ids.log_stream(self.control))
         return facts if isinstance(facts, LogFacts) else None
 
     @property
@@ -183,12 +204,20 @@ class Rows:
 @dataclass(slots=True)
 class Needs:
     """
-    What must be loaded before a batch can be certified.
+    What must be loaded before a batch of one partition can be certified.
 
-    `narrowed` are (tenant, cube) whose live descendants must be known.
+    `narrowed` are (tenant, cube) whose live descendants must be known. What the
+    partition's control record says, and its own tree, are always among it.
     """
 
-    streams: set[str] = field(default_factory=lambda: {ids.log_stream()})
+    streams: set[str] = field(default_factory=set)
     narrowed: set[tuple[str, str]] = field(default_factory=set)
     commands: set[tuple[str, str]] = field(default_factory=set)
-    tenants: set[str] = field(default_factory=lambda: {ids.INSTANCE})
+    tenants: set[str] = field(default_factory=set)
+    partition: int = 0
+
+    def __post_init__(self) -> None:
+        """Add what every batch of the partition needs."""
+        control = ids.control_of(self.partition)
+        self.streams.add(ids.log_stream(control))
+        self.tenants.add(control)

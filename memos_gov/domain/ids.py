@@ -38,6 +38,11 @@ PREFIXES = {
 }
 
 
+def is_tenant(name: str) -> bool:
+    """Whether `name` may be a tenant of a customer (`_instance` may not)."""
+    return TENANT.fullmatch(name) is not None
+
+
 def control_of(partition: int) -> str:
     """Return who the control records of a partition, and what is not trusted there, belong to."""
     return f"{INSTANCE}-{partition}" if partition else INSTANCE
@@ -57,11 +62,6 @@ def partition_of(tenant: str, partitions: int) -> int:
     if is_control(tenant):
         return int(tenant.removeprefix(INSTANCE).removeprefix("-") or "0")
     return int.from_bytes(hashlib.sha256(tenant.encode()).digest()) % partitions
-
-
-def is_tenant(name: str) -> bool:
-    """Whether `name` may be a tenant of a customer (`_instance` may not)."""
-    return TENANT.fullmatch(name) is not None
 
 
 def is_opaque(text: str) -> bool:
@@ -201,9 +201,9 @@ def checkpoint_stream(tenant: str) -> str:
     return f"{tenant}/checkpoint"
 
 
-def log_stream() -> str:
-    """Return the stream of the log itself."""
-    return f"{INSTANCE}/log"
+def log_stream(control: str = INSTANCE) -> str:
+    """Return the stream of the log itself, as a partition's own records tell it."""
+    return f"{control if is_control(control) else INSTANCE}/log"
 
 
 GUARDS = ("policy", "holds", "restrictions")

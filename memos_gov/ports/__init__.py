@@ -93,12 +93,25 @@ class EventLog(Protocol):
     def partitions(self) -> int:
         """How many partitions the log has; fixed at its founding."""
 
+    @property
+    def appends_together(self) -> bool:
+        """
+        Whether the proposals of one call stand all or none, and nobody's record between them.
+
+        Where not, each of them stands or not by itself once a call failed as
+        `UnavailableError`, and others' records may stand between.
+        """
+
+    @property
+    def gapless(self) -> bool:
+        """Whether offsets go up by one, so that where one is missing a record is missing."""
+
     def partition_of(self, tenant: str) -> int:
-        """Return SHA-256(tenant) mod the partition count."""
+        """Return the partition that a tenant's records stand in (`domain.ids.partition_of`)."""
 
     def append(self, proposals: Sequence[Proposal]) -> list[LogPosition]:
         """
-        Append proposals, durably and in order, all of them or none.
+        Append proposals, each to its tenant's partition, durably and there in order.
 
         Appending the same command id twice gives two records and one outcome.
 
@@ -107,7 +120,7 @@ class EventLog(Protocol):
                 is not within -60 to +5 seconds of the log's clock; nothing was
                 written.
             UnavailableError: No confirmation; the outcome is unknown, so
-                append the same record again.
+                append the same records again.
         """
 
     def read(self, partition: int, start: int, limit: int) -> list[LogRecord]:
@@ -165,7 +178,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
 
 
 class Unusual(msgspec.Struct, frozen=True):
-    """A record not plainly accepted; under `_instance`, without an id, where it is not trusted."""
+    """A record not plainly accepted; without an id, in its partition's tree, where not trusted."""
 
     offset: int
     tenant: str
@@ -178,7 +191,7 @@ class Snapshot(Protocol):
     """One consistent view of the decided history; nothing in it moves."""
 
     def tree(self, tenant: str) -> Tree:
-        """Return a tenant's tree; an empty one before it was founded."""
+        """Return the tree of a tenant, or of a partition (`ids.control_of`); empty before it."""
 
     def leaf_entries(self, tenant: str, start: int, limit: int) -> list[bytes]:
         """Return at most `limit` leaf entries of a tenant from index `start` on, in order."""
@@ -203,7 +216,7 @@ class Snapshot(Protocol):
         """Return the newest index of a tenant; -1 for a tenant that was never founded."""
 
     def tenants(self) -> list[str]:
-        """Return every tenant with a tree, `_instance` too, sorted."""
+        """Return every tenant with a tree, a partition's own ones too, sorted."""
 
     def log_time_ms(self) -> int:
         """Return the highest time of any certified record; 0 before the first."""
@@ -448,19 +461,24 @@ class CubeIndex(Protocol):
         """
 
     def apply(
-        self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
     ) -> None:
         """
-        Replace and remove entries and advance to `position`.
+        Replace and remove entries and advance to `position` in `partition`.
 
         An entry replaces the one of the same tenant and cube; `remove` names
-        (tenant, cube id). A call whose `position` is at or below the one
-        reached is skipped whole, so applying twice equals applying once. The
-        position moves only when all else is written.
+        (tenant, cube id). A call whose `position` is at or below the one reached
+        in that partition is skipped whole, so applying twice equals applying
+        once. The position moves only when all else is written.
         """
 
-    def position(self) -> int:
-        """Return how far this index has come in the log; -1 before the first `apply`."""
+    def position(self, partition: int = 0) -> int:
+        """Return how far this index has come in a partition; -1 before the first `apply`."""
 
     def search(self, tenant: str, query: str, scope: Scope) -> Iterator[str]:
         """

@@ -18,6 +18,8 @@ HEAVY = {
     "wasmtime",
     "weaviate",
 }
+# Whole files of one technology, imported only where a set-up names it.
+OF_ENGINES = ("memos_gov/backends/kafka",)
 NOT_AT_START = ("numpy", "pydantic", "pydantic_settings", "sqlalchemy", "sqlmodel", "wasmtime")
 IMPURE_MODULES = {
     "io",

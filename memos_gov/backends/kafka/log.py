@@ -276,8 +276,10 @@ def _close(producer: KafkaProducer, timeout_s: float) -> None:
     with suppress(ke.KafkaError):
         producer.close(timeout=timeout_s)
         return
+    # close() only waits, and raises, for batches that the driver itself never ends.
+    producer._sender.force_close()  # noqa: SLF001
     with suppress(ke.KafkaError):
-        producer.close(timeout=1)
+        producer.close(timeout=timeout_s)
 
 
 def _record(found: object) -> LogRecord:

@@ -100,10 +100,15 @@ class WeaviateCubeIndex:
         self._totals = Totals()
 
     def apply(
-        self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
     ) -> None:
         """
-        Replace and remove entries, then advance to `position`.
+        Replace and remove entries, then advance to `position` in `partition`.
 
         What is both put and removed ends removed; of two entries of one cube
         the last counts.
@@ -117,18 +122,18 @@ class WeaviateCubeIndex:
         entries = {(e.tenant, e.cube_id): e for e in put}
         kept = [entry for key, entry in entries.items() if key not in gone]
         with self._opened() as opened:
-            if position <= opened.position():
+            if position <= opened.position(partition):
                 return
             for tenant in sorted({e.tenant for e in kept}):
                 opened.put(tenant, [e for e in kept if e.tenant == tenant])
             for tenant in sorted({tenant for tenant, _ in gone}):
                 opened.remove(tenant, [cube for of, cube in gone if of == tenant])
-            opened.advance(position)
+            opened.advance(partition, position)
 
-    def position(self) -> int:
-        """Return how far this index has come in the log; -1 before the first `apply`."""
+    def position(self, partition: int = 0) -> int:
+        """Return how far this index has come in a partition; -1 before the first `apply`."""
         with self._opened() as opened:
-            return opened.position()
+            return opened.position(partition)
 
     def search(self, tenant: str, query: str, scope: Scope) -> Iterator[str]:
         """

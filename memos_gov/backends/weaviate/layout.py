@@ -15,13 +15,17 @@ from memos_gov.errors import SettingsError
 from memos_gov.relevance import K1, B
 
 VECTOR = "content"
-_POSITION = {"position": schema.DataType.INT, "written": schema.DataType.TEXT}
+_POSITION = {
+    "partition": schema.DataType.INT,
+    "position": schema.DataType.INT,
+    "written": schema.DataType.TEXT,
+}
 _TEXTS = {schema.DataType.TEXT, schema.DataType.TEXT_ARRAY}
 
 
 def laid_out(client: WeaviateClient, name: str) -> tuple[Cubes, Cubes]:
     """
-    Return the collections of cubes and of the position, made where they are not there yet.
+    Return the collections of cubes and of the positions, made where they are not there yet.
 
     Raises:
         SettingsError: One of that name has another schema.
