@@ -160,7 +160,9 @@ class _Lags:
             for partition in range(rooms.governor.log.partitions):
                 end = rooms.governor.log.end(partition)
                 lag.add_metric([str(partition)], max(end - snapshot.certified(partition), 0))
-                waiting.add_metric([str(partition)], max(end - rooms.index.position(partition) - 1, 0))
+                waiting.add_metric(
+                    [str(partition)], max(end - rooms.index.position(partition) - 1, 0)
+                )
         yield lag
         yield waiting
 
