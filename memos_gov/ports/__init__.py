@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
-from memos_gov.domain.verdicts import Scope
 from memos_gov.ports.follower import Checkpoint
 from memos_gov.ports.index import CubeIndex, IndexedCube, IndexEntry
 from memos_gov.ports.operations import Leases, Pointers

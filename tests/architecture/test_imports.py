@@ -1,11 +1,10 @@
-"""Who may from functools import cache
-import whom, and when: layers, one door to the backends, a light start.
-"""
+"""Who may import whom, and when: layers, one door to the backends, a light start."""
 
 import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from tests.architecture.source import PACKAGE, ROOT, SourceFile, files, pyproject, rooms
