@@ -11,6 +11,8 @@ as `unjudged`.
 from __future__ import annotations
 
 import secrets
+import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -20,12 +22,13 @@ from memos_gov.certify import SALT_BYTES
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain import codec
 from memos_gov.domain import events as e
-from memos_gov.domain.history import LogPosition, Outcome
+from memos_gov.domain.history import Decided, LogPosition, Outcome
 from memos_gov.errors import CorruptionError
 from memos_gov.follow import Certifier
 from memos_gov.ports import Clock, EventLog, Proposal, Tables
 
 VIA = "operator-key"
+DECIDED_MAX = 2_000
 
 
 class Proposer:
@@ -49,6 +52,8 @@ class Proposer:
         self._clock = clock
         self.mac_key_id = mac_key_id
         self._mac_key = mac_key
+        self._turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._decided: defaultdict[int, dict[LogPosition, Outcome]] = defaultdict(dict)
 
     def sign(self, data: codec.RecordData, command_id: str, name: str, time: str) -> bytes:
         """Return a record's canonical bytes under this proposer's MAC."""
@@ -75,14 +80,39 @@ class Proposer:
         if not proposals:
             return []
         positions = self._log.append(proposals)
+        wanted: defaultdict[int, list[LogPosition]] = defaultdict(list)
+        for position in positions:
+            wanted[position.partition].append(position)
         decided: dict[LogPosition, Outcome] = {}
-        for last in {each.partition: each for each in sorted(positions)}.values():
-            for batch in self._certifier.batches(last):
-                decided |= {item.position: item.outcome for item in batch}
-                self._destroyer.follow(batch)
-        if not all(position in decided for position in positions):
+        for partition, mine in wanted.items():
+            with self._turns[partition]:
+                decided |= self._certified(mine)
+        return [decided[position] for position in positions]
+
+    def _certified(self, positions: Sequence[LogPosition]) -> dict[LogPosition, Outcome]:
+        """Return the outcomes of records of one partition, in whose turn the caller is."""
+        found = self._taken(positions)
+        if len(found) == len(positions):
+            return found  # who had the turn before certified them, and ended what they ended
+        for batch in self._certifier.batches(max(positions)):
+            self._destroyer.follow(batch)
+            self._keep(batch)
+        found |= self._taken(positions)
+        others = [position for position in positions if position not in found]
+        if others:
             self._destroyer.catch_up()  # whoever certified it may have been killed since
-        return [decided.get(position) or self._outcome(position) for position in positions]
+        return found | {position: self._outcome(position) for position in others}
+
+    def _taken(self, positions: Sequence[LogPosition]) -> dict[LogPosition, Outcome]:
+        kept = self._decided[positions[0].partition]
+        return {position: kept.pop(position) for position in positions if position in kept}
+
+    def _keep(self, batch: Sequence[Decided]) -> None:
+        """Keep outcomes for those who wait, the newest ones: some are of other processes."""
+        kept = self._decided[batch[0].position.partition]
+        kept |= {item.position: item.outcome for item in batch}
+        for position in list(kept)[: max(len(kept) - DECIDED_MAX, 0)]:
+            del kept[position]
 
     def _outcome(self, position: LogPosition) -> Outcome:
         """Return the outcome of a record that somebody else certified."""
