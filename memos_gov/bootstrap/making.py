@@ -131,7 +131,10 @@ def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) 
     keys = KeyFiles(folder / "keys")
     keys.make()
     FilePolicyBundles(folder / "policies").put(bundle)
-    instance, made = secrets.token_hex(16), settings.model_copy(update={"data": folder})
+    instance, made = (
+        secrets.token_hex(16),
+        settings.model_copy(update={"data": folder, "certifies": True}),
+    )
     with ExitStack() as stack:
         setup = set_up(made, clock, stack)
         setup.lay_out()
