@@ -20,6 +20,7 @@ from memos_gov.errors import SettingsError
 
 FILE_NAME = "memos-gov.toml"
 POLICY_DEADLINE_S_MAX = 60
+DECISION_DEADLINE_S_MAX = 600
 CHECKPOINT_S_MAX = 1_000_000_000
 WRITTEN = ("tenant", "principal", "purpose", "label", "basis", "retention_class", "region")
 
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
     checkpoint_s: float = Field(60.0, gt=0, le=CHECKPOINT_S_MAX, allow_inf_nan=False)
     witness: Path | None = None
     policy_deadline_s: float = Field(1.0, gt=0, le=POLICY_DEADLINE_S_MAX, allow_inf_nan=False)
+    certifies: bool = True
+    decision_deadline_s: float = Field(10.0, gt=0, le=DECISION_DEADLINE_S_MAX, allow_inf_nan=False)
     opa: Path | None = None
     engines: Engines | None = None
 

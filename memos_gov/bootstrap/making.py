@@ -146,7 +146,7 @@ def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) 
     keys = KeyFiles(folder / "keys")
     keys.make()
     FilePolicyBundles(folder / "policies").put(bundle)
-    made = settings.model_copy(update={"data": folder})
+    made = settings.model_copy(update={"data": folder, "certifies": True})
     with ExitStack() as stack:
         setup = set_up(made, clock, stack)
         setup.lay_out()
