@@ -12,7 +12,13 @@ from contextlib import ExitStack, closing
 from functools import cached_property
 from typing import Protocol
 
-from memos_gov.backends.kafka import KafkaConnection, KafkaEventLog, create_topic, require_topic
+from memos_gov.backends.kafka import (
+    KafkaConnection,
+    KafkaEventLog,
+    create_topic,
+    delete_topic,
+    require_topic,
+)
 from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
 from memos_gov.backends.postgres import migrate
@@ -86,6 +92,14 @@ class Connected:
                     " and its positions where that folder is gone."
                 )
                 raise SettingsError(msg, remedy=remedy)
+
+    def remove(self) -> None:
+        """Remove topic, databases and collection."""
+        delete_topic(self._kafka)
+        for branch in DATABASES:
+            drop_database(self.database(branch))
+        with closing(self._index()) as index:
+            index.drop()
 
     def require_whole(self) -> None:
         """Look for topic, vault and operations."""

@@ -8,6 +8,7 @@ says `full`; a cube that was erased, or whose key is gone, is removed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 from memos_gov.certify import parse
@@ -51,12 +52,20 @@ class IndexFollower:
                 msg = f"the index has followed the {place}, where this log holds none"
                 raise CorruptionError(msg, place="index, log", remedy=_OLDER)
 
-    def catch_up(self) -> int:
-        """Bring the index to the end of the decided history; return how many records that took."""
+    def catch_up(self, *, batches_max: int | None = None) -> int:
+        """
+        Bring the index to the end of the decided history; return how many records that took.
+
+        Args:
+            batches_max: How many batches of each partition to apply; all of them when None.
+        """
         total = 0
         for partition in range(self._log.partitions):
-            while applied := self._apply_batch(partition):
+            for _ in itertools.count() if batches_max is None else range(batches_max):
+                applied = self._apply_batch(partition)
                 total += applied
+                if not applied:
+                    break
         return total
 
     def _apply_batch(self, partition: int) -> int:

@@ -9,7 +9,7 @@ so that no codec is needed to read what somebody else put there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from kafka import KafkaAdminClient
 from kafka import errors as ke
@@ -64,6 +64,17 @@ def create_topic(connection: KafkaConnection) -> None:
             remedy = "Add brokers, or say `dev` where the loss of one disk may lose the log."
             raise SettingsError(msg, remedy=remedy) from error
         _check_topic(connection, admin)
+
+
+def delete_topic(connection: KafkaConnection) -> None:
+    """
+    Remove the topic with all its records, if it is there.
+
+    Raises:
+        UnavailableError: The cluster did not answer.
+    """
+    with _administration(connection) as admin, suppress(ke.UnknownTopicOrPartitionError):
+        admin.delete_topics([connection.topic])
 
 
 def require_topic(connection: KafkaConnection) -> None:

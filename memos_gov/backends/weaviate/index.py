@@ -201,6 +201,12 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             opened.clear()
 
+    def drop(self) -> None:
+        """Remove the collection with everything in it; the next call makes it anew."""
+        with self._opened() as opened:
+            opened.drop()
+        self.close()
+
     def close(self) -> None:
         """Release the connections; nothing is lost, and the next call opens them again."""
         with self._lock:
