@@ -106,7 +106,11 @@ def _check_topic(connection: KafkaConnection, admin: KafkaAdminClient) -> None:
     (found,) = admin.describe_topics([topic])
     if found["error_code"] == ke.UnknownTopicOrPartitionError.errno:
         msg = f"there is no topic {topic}"
-        raise SettingsError(msg, remedy="Make it with the function that founds a log.")
+        remedy = (
+            "Name the topic of this data folder (engines.kafka.topic); `memos-gov init` makes"
+            " the topic of a new one."
+        )
+        raise SettingsError(msg, remedy=remedy)
     if found["error_code"]:
         error = ke.for_code(found["error_code"])
         raise error
@@ -123,7 +127,10 @@ def _refuse_layout(connection: KafkaConnection, partitions: Sequence[Mapping[str
             f"topic {connection.topic} has {len(partitions)} partitions"
             f" and the log {connection.partitions}"
         )
-        remedy = "A log keeps its count for ever: name its own topic, or its own count."
+        remedy = (
+            "A log keeps its count for ever: name its own count (engines.kafka.partitions),"
+            " or its own topic (engines.kafka.topic)."
+        )
         raise SettingsError(msg, remedy=remedy)
     replicas = min(len(each["replica_nodes"]) for each in partitions)  # type: ignore[arg-type]
     if replicas < REPLICAS_MIN and not connection.dev:

@@ -111,5 +111,8 @@ def _require(found: Any, properties: Mapping[str, schema.DataType], *, tenants: 
     wrong = sorted(n for n in expected.keys() | actual.keys() if expected.get(n) != actual.get(n))
     if wrong:
         msg = f"weaviate: the collection {found.name} has another schema: {', '.join(wrong[:5])}"
-        remedy = "Name another collection, or delete this one and make the index again."
+        remedy = (
+            "Name another collection (engines.weaviate.collection), or delete this one and run"
+            " `memos-gov rebuild`."
+        )
         raise SettingsError(msg, remedy=remedy)
