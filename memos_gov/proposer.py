@@ -11,24 +11,21 @@ as `unjudged`.
 from __future__ import annotations
 
 import secrets
-import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import uuid_utils
 
 from memos_gov.certify import SALT_BYTES
+from memos_gov.deciding import Deciding
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain import codec
 from memos_gov.domain import events as e
-from memos_gov.domain.history import Decided, LogPosition, Outcome
-from memos_gov.errors import CorruptionError
-from memos_gov.follow import Certifier
-from memos_gov.ports import Clock, EventLog, Proposal, Tables
+from memos_gov.domain.history import Outcome
+from memos_gov.ports import Clock, EventLog, Proposal
 
 VIA = "operator-key"
-DECIDED_MAX = 2_000
+_ENDS = tuple(f'"type":"{kind.__name__}"'.encode() for kind in (e.CubeErased, e.SubjectErased))
 
 
 class Proposer:
@@ -38,22 +35,18 @@ class Proposer:
         self,
         *,
         log: EventLog,
-        tables: Tables,
-        certifier: Certifier,
+        deciding: Deciding,
         destroyer: Destroyer,
         clock: Clock,
         mac_key_id: str,
         mac_key: bytes,
     ) -> None:
         self._log = log
-        self._tables = tables
-        self._certifier = certifier
+        self._deciding = deciding
         self._destroyer = destroyer
         self._clock = clock
         self.mac_key_id = mac_key_id
         self._mac_key = mac_key
-        self._turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
-        self._decided: defaultdict[int, dict[LogPosition, Outcome]] = defaultdict(dict)
 
     def sign(self, data: codec.RecordData, command_id: str, name: str, time: str) -> bytes:
         """Return a record's canonical bytes under this proposer's MAC."""
@@ -74,54 +67,20 @@ class Proposer:
         Append records durably and return their outcomes, each once it is decided.
 
         Raises:
-            UnavailableError: A backend did not answer. A record that ends
-                something may stand with its keys still there: see `Destroyer`.
+            UnavailableError: A backend did not answer, or no certifier decided
+                in time: the outcome is unknown, so send the same command id
+                again. A record that ends something may stand with its keys
+                still there: see `Destroyer`.
         """
         if not proposals:
             return []
         positions = self._log.append(proposals)
-        wanted: defaultdict[int, list[LogPosition]] = defaultdict(list)
-        for position in positions:
-            wanted[position.partition].append(position)
-        decided: dict[LogPosition, Outcome] = {}
-        for partition, mine in wanted.items():
-            with self._turns[partition]:
-                decided |= self._certified(mine)
-        return [decided[position] for position in positions]
-
-    def _certified(self, positions: Sequence[LogPosition]) -> dict[LogPosition, Outcome]:
-        """Return the outcomes of records of one partition, in whose turn the caller is."""
-        found = self._taken(positions)
-        if len(found) == len(positions):
-            return found  # who had the turn before certified them, and ended what they ended
-        for batch in self._certifier.batches(max(positions)):
-            self._destroyer.follow(batch)
-            self._keep(batch)
-        found |= self._taken(positions)
-        others = [position for position in positions if position not in found]
-        if others:
-            self._destroyer.catch_up()  # whoever certified it may have been killed since
-        return found | {position: self._outcome(position) for position in others}
-
-    def _taken(self, positions: Sequence[LogPosition]) -> dict[LogPosition, Outcome]:
-        kept = self._decided[positions[0].partition]
-        return {position: kept.pop(position) for position in positions if position in kept}
-
-    def _keep(self, batch: Sequence[Decided]) -> None:
-        """Keep outcomes for those who wait, the newest ones: some are of other processes."""
-        kept = self._decided[batch[0].position.partition]
-        kept |= {item.position: item.outcome for item in batch}
-        for position in list(kept)[: max(len(kept) - DECIDED_MAX, 0)]:
-            del kept[position]
-
-    def _outcome(self, position: LogPosition) -> Outcome:
-        """Return the outcome of a record that somebody else certified."""
-        with self._tables.snapshot() as snapshot:
-            outcome = snapshot.outcome(position)
-        if outcome is None:
-            msg = "a certified record has no outcome"
-            raise CorruptionError(msg, place=position.place)
-        return outcome
+        outcomes = self._deciding.outcomes(positions)
+        for position, proposal in zip(positions, proposals, strict=True):
+            # A substring costs nothing; what certifies may have been killed before it destroyed.
+            if any(mark in proposal.body for mark in _ENDS):
+                self._destroyer.reach(position)
+        return outcomes
 
     def submit_unjudged(
         self,

@@ -4,10 +4,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 import memos_gov
-from memos_gov import proposer
 from memos_gov.domain import commands as c
 from memos_gov.proposer import new_command_id
 
@@ -50,18 +47,3 @@ def test_threads_that_wait_together_get_each_its_own_receipt(tmp_path: Path) -> 
 
     assert 60 == len(receipts)
     assert {1} == set(Counter(receipt.index for receipt in receipts).values())
-
-
-def test_outcomes_beyond_those_kept_are_read_from_the_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A batch larger than what is kept for waiting threads still gets every receipt."""
-    monkeypatch.setattr(proposer, "DECIDED_MAX", 3)
-    with memos_gov.init(tmp_path / "data", purpose="complaint-handling") as gov:
-        owner = gov.acting_as("owner")
-        named = [(new_command_id(), a_complaint(f"no {n}")) for n in range(10)]
-
-        receipts = gov.rooms.governor.handle_many(owner.caller, named)
-
-        told = [(r.command_id, r.code) for r in receipts if isinstance(r, memos_gov.Receipt)]
-        assert [(command_id, "accepted") for command_id, _ in named] == told

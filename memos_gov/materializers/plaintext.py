@@ -8,6 +8,7 @@ says `full`; a cube that was erased, or whose key is gone, is removed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 from memos_gov.certify import parse
@@ -22,8 +23,9 @@ from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500
 _OLDER = (
-    "Bring back the newest log.db, vault.db and tables.db together;"
-    " `memos-gov rebuild` makes the index again where this log is the right one."
+    "Bring back the newest log, vault and tables together, or name this log's own collection"
+    " (engines.weaviate.collection); `memos-gov rebuild` makes the index again where this log is"
+    " the right one."
 )
 
 
@@ -47,15 +49,23 @@ class IndexFollower:
             seen, end = self._index.position(partition), self._log.end(partition)
             if seen >= end:
                 place = LogPosition(partition, seen).place
-                msg = f"index.db has followed the {place}, where this log.db holds none"
-                raise CorruptionError(msg, place="index.db, log.db", remedy=_OLDER)
+                msg = f"the index has followed the {place}, where this log holds none"
+                raise CorruptionError(msg, place="index, log", remedy=_OLDER)
 
-    def catch_up(self) -> int:
-        """Bring the index to the end of the decided history; return how many records that took."""
+    def catch_up(self, *, batches_max: int | None = None) -> int:
+        """
+        Bring the index to the end of the decided history; return how many records that took.
+
+        Args:
+            batches_max: How many batches of each partition to apply; all of them when None.
+        """
         total = 0
         for partition in range(self._log.partitions):
-            while applied := self._apply_batch(partition):
+            for _ in itertools.count() if batches_max is None else range(batches_max):
+                applied = self._apply_batch(partition)
                 total += applied
+                if not applied:
+                    break
         return total
 
     def _apply_batch(self, partition: int) -> int:
