@@ -36,6 +36,7 @@ from memos_gov.domain.verdicts import Scope, Verdict
 from memos_gov.domain.vocabulary import check_words
 from memos_gov.errors import OvertakenError, UnavailableError
 from memos_gov.governor import Governor, retried
+from memos_gov.leasing import AHEAD_S
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.naming import Names
 from memos_gov.past import Past, then_of
@@ -135,6 +136,7 @@ class Reader:
     def _read_once(self, caller: Caller, command: ReadCommand, command_id: str) -> Reading:
         governor = self._governor
         self._catch_up(command)
+        governor.leasing.hold(ahead_s=AHEAD_S)
         with governor.tables.snapshot(tenant=caller.tenant) as snapshot:
             attempt = governor.attempt(snapshot, caller)
             digest = governor.command_digest(caller.tenant, command)
