@@ -52,12 +52,11 @@ from memos_gov.domain.reliance import (
     required_streams,
     session_streams,
 )
-from memos_gov.errors import SettingsError
+from memos_gov.domain.rules_version import require_rules, unknown_here
 from memos_gov.heads import checkpoint_problem, require_signed_root
 from memos_gov.transparency import merkle
 from memos_gov.transparency.leaf import entry_of
 
-RULES_VERSION = 1
 SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
 _UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned, *REPORTS)
@@ -127,12 +126,14 @@ def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]
         mac_keys: Key id -> MAC key of each enrolled proposer.
 
     Raises:
-        SettingsError: The log permits an event type that this program lacks.
+        SettingsError: The log permits an event type that this program lacks, or
+            is decided by rules of a newer one.
         CorruptionError: A tree has another root than the one that was signed.
     """
     rows = Rows()
     for item in batch:
         known.partition = item.at.partition
+        require_rules(known.log)
         _decide(item, known, mac_keys, rows)
     return rows
 
@@ -183,7 +184,7 @@ def _obeyed(
         return earlier is not None
     final = told.code in {ACCEPTED, "refused"}
     if final and item.problem == "unknown_type":
-        raise _unknown_here()
+        raise unknown_here()
     if final and item.problem:
         return False
     _tell_time(record, known)
@@ -195,18 +196,14 @@ def _tell_time(record: codec.Record, known: Known) -> None:
     known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
 
 
-def _unknown_here() -> SettingsError:
-    msg = "the log permits event types that this program does not know"
-    return SettingsError(msg, remedy="Upgrade memos-gov to the version that wrote this log.")
-
-
 def _trusted(item: Parsed, known: Known, mac_keys: Mapping[str, bytes]) -> codec.Record:
     """Return the record if an enrolled proposer made it for a tenant of this log."""
     record = item.record
     if record is None:
         raise Rejected(item.problem, why=[item.why])
     key = mac_keys.get(record.data.mac_key)
-    if known.log and record.data.mac_key not in known.log.mac_keys:
+    log = known.log
+    if log and record.data.mac_key not in log.mac_keys:
         key = None
     if key is None or not codec.has_valid_mac(record, item.at.body, key):
         raise Rejected("forged")
@@ -262,12 +259,10 @@ def _judge(
 def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
     """Known types, permitted by the log, each on its own stream and with its payload."""
     types = {f"{env.type}.v{env.version}" for env in record.data.events}
-    permitted = set(known.log.event_types) if known.log else {e.type_name(e.LogFounded)}
-    permitted.add(e.type_name(e.LogExtended))
-    if not types <= permitted:
-        raise Rejected("unknown_type", types=types - permitted)
+    if unknown := types - known.permitted:
+        raise Rejected("unknown_type", types=unknown)
     if item.problem == "unknown_type":
-        raise _unknown_here()
+        raise unknown_here()
     if item.problem or not item.events:
         raise Rejected("invalid", why=[item.why or "events"])
     for env, event in zip(record.data.events, item.events, strict=True):

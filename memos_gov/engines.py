@@ -80,6 +80,25 @@ class Engines(_Engine):
     weaviate: Weaviate
 
 
+def local(name: str) -> Engines:
+    """
+    Return throw-away stores on the engines that `make services-up` starts on this machine.
+
+    Args:
+        name: Of small letters and digits: what topic, databases and collection are called.
+    """
+    return Engines(
+        kafka=Kafka(brokers=("127.0.0.1:19092",), topic=name, dev=True),
+        postgres=Postgres(
+            url=SecretStr("postgresql://memos_gov@127.0.0.1:15432/postgres"), prefix=name
+        ),
+        opa=Opa(url="http://127.0.0.1:18181"),
+        weaviate=Weaviate(
+            url="http://127.0.0.1:18080", grpc_port=15051, collection=name.capitalize()
+        ),
+    )
+
+
 def without(tables: Mapping[str, Any], named: set[str], prefix: str) -> dict[str, Any]:
     """Return nested tables without what the environment names, as `<prefix>__<name>...`."""
     kept: dict[str, Any] = {}

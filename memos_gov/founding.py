@@ -9,11 +9,11 @@ checkpoints, and the recovery key, which may only bring a former policy back.
 
 from __future__ import annotations
 
-from memos_gov.certify import RULES_VERSION
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.facts import LogFacts
 from memos_gov.domain.recovery import private_key_of, recovery_text, sign_recovery
+from memos_gov.domain.rules_version import RULES_VERSION, require_rules
 from memos_gov.errors import ConflictError, InvalidCommandError
 from memos_gov.governor import Governor
 from memos_gov.naming import opaque
@@ -105,6 +105,9 @@ def extend_log(governor: Governor) -> None:
 
     Its own control record says so in each partition, at the place from which they
     may stand: a certifier that lacks them stops there, and not before.
+
+    Raises:
+        SettingsError: A newer program has extended the log to rules of its own.
     """
     known = event_types()
     extended = e.LogExtended(event_types=known, rules=RULES_VERSION)
@@ -112,7 +115,10 @@ def extend_log(governor: Governor) -> None:
         stream = ids.log_stream(control)
         with governor.tables.snapshot() as snapshot:
             _, facts = snapshot.facts([stream]).get(stream, (0, None))
-        if isinstance(facts, LogFacts) and not set(known) <= set(facts.event_types):
+        if not isinstance(facts, LogFacts):
+            continue
+        require_rules(facts)
+        if not set(known) <= set(facts.event_types):
             _found(governor, control, "instance", extended)
 
 

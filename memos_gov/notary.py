@@ -19,11 +19,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from memos_gov.certify import RULES_VERSION
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import CheckpointFacts, PolicyFacts
 from memos_gov.domain.history import ACCEPTED, REPEATED, Outcome, Tree
+from memos_gov.domain.rules_version import RULES_VERSION
 from memos_gov.errors import (
     CorruptionError,
     NotVerifiedError,

@@ -101,6 +101,20 @@ def folder_of(data: Path | str | None = None) -> Path:
         raise SettingsError(f"setting data: {error}") from None
 
 
+def engines_in(path: Path) -> dict[str, Any]:
+    """
+    Return the engines that a TOML file names, as tables `[engines.kafka]` or `[kafka]`, unchecked.
+
+    Raises:
+        SettingsError: There is no such file, or it cannot be read as TOML.
+    """
+    if not path.is_file():
+        raise SettingsError(f"{path} is no file of engines")
+    known = _from_file(path)
+    found = known.get("engines", known)
+    return found if isinstance(found, dict) else {}
+
+
 def defaults_of(folder: Path) -> dict[str, str]:
     """
     Return what a command in a folder stands for when nothing else says it.

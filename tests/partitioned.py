@@ -15,7 +15,7 @@ import pytest
 
 from memos_gov.backends.sqlite import log as log_module
 from memos_gov.backends.sqlite.log import SqliteEventLog
-from memos_gov.bootstrap import opening, upkeep
+from memos_gov.bootstrap import embedded, upkeep
 from memos_gov.domain import ids
 from memos_gov.domain.history import LogPosition, LogRecord
 from memos_gov.ports import Clock, Proposal
@@ -86,5 +86,5 @@ class PartitionedEventLog:
 
 def put_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let data folders have this log where they have the embedded one."""
-    for module in (log_module, opening, upkeep):
+    for module in (log_module, embedded, upkeep):
         monkeypatch.setattr(module, "SqliteEventLog", PartitionedEventLog)

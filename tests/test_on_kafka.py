@@ -15,7 +15,7 @@ import memos_gov
 from memos_gov.backends.kafka import KafkaConnection, KafkaEventLog, create_topic
 from memos_gov.backends.sqlite import log as log_module
 from memos_gov.backends.sqlite.log import SqliteEventLog
-from memos_gov.bootstrap import fsck, opening, rebuild, upkeep
+from memos_gov.bootstrap import embedded, fsck, rebuild, upkeep
 from memos_gov.domain import ids
 from memos_gov.ports import Clock
 from tests import engines
@@ -43,7 +43,7 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> Iterator[KafkaConnection]:
             SqliteEventLog(path, clock).close()
         return KafkaEventLog(connection, clock)
 
-    for module in (log_module, opening, upkeep):
+    for module in (log_module, embedded, upkeep):
         monkeypatch.setattr(module, "SqliteEventLog", opened)
     yield connection
     admin = KafkaAdminClient(bootstrap_servers=engines.KAFKA)

@@ -12,15 +12,21 @@ from contextlib import ExitStack, closing
 from functools import cached_property
 from typing import Protocol
 
-from memos_gov.backends.kafka import KafkaConnection, KafkaEventLog, create_topic, require_topic
+from memos_gov.backends.kafka import (
+    KafkaConnection,
+    KafkaEventLog,
+    create_topic,
+    delete_topic,
+    require_topic,
+)
 from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
 from memos_gov.backends.postgres import migrate
-from memos_gov.backends.postgres.connection import another_database, drop_database
+from memos_gov.backends.postgres.connection import another_database, drop_database, place_of
 from memos_gov.backends.postgres.leases import PostgresLeases
 from memos_gov.backends.postgres.operations import PostgresPointers
 from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
-from memos_gov.backends.postgres.vault import PostgresKeyStore
+from memos_gov.backends.postgres.vault import PostgresKeyStore, is_in_use
 from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
 from memos_gov.bootstrap.embedded import TABLES_POINTER
 from memos_gov.engines import Engines
@@ -52,28 +58,58 @@ class Connected:
         Make topic, databases and formats.
 
         What an `init` that was killed left is made anew: databases whose topic
-        has no record yet belong to nobody.
+        has no record yet, and whose vault knows nobody, belong to nobody.
 
         Raises:
-            SettingsError: The topic has records, so it is somebody's log.
+            SettingsError: Topic, vault or index are somebody's: nothing of them was touched.
         """
+        self._refuse_owned()
         create_topic(self._kafka)
         with closing(KafkaEventLog(self._kafka, self._clock)) as log:
             if any(log.end(partition) for partition in range(log.partitions)):
                 msg = f"topic {self._kafka.topic} holds a log already"
-                remedy = "Name another topic, or use the data folder that belongs to this log."
+                remedy = (
+                    "Name another topic (engines.kafka.topic), or use the data folder that"
+                    " belongs to this log."
+                )
                 raise SettingsError(msg, remedy=remedy)
         for branch in DATABASES:
             drop_database(self.database(branch))
             migrate.upgrade(self.database(branch), branch, schema=_schema(branch))
+
+    def _refuse_owned(self) -> None:
+        """Refuse a vault and an index that another data folder uses, before anything is made."""
+        if is_in_use(self.database("vault")):
+            msg = f"the vault {place_of(self.database('vault'))} is in use by another data folder"
+            remedy = "Name another prefix (engines.postgres.prefix), or use that folder."
+            raise SettingsError(msg, remedy=remedy)
         with closing(self._index()) as index:
-            index.clear()
+            if any(index.position(each) >= 0 for each in range(self._kafka.partitions)):
+                name = self._engines.weaviate.collection
+                msg = f"the collection {name} holds the cubes of another data folder"
+                remedy = (
+                    "Name another collection (engines.weaviate.collection), or delete this one"
+                    " and its positions where that folder is gone."
+                )
+                raise SettingsError(msg, remedy=remedy)
+
+    def remove(self) -> None:
+        """Remove topic, databases and collection."""
+        delete_topic(self._kafka)
+        for branch in DATABASES:
+            drop_database(self.database(branch))
+        with closing(self._index()) as index:
+            index.drop()
 
     def require_whole(self) -> None:
         """Look for topic, vault and operations."""
-        require_topic(self._kafka)
+        self.require_topic()
         for branch in ("vault", "operations"):
             migrate.check(self.database(branch), branch)
+
+    def require_topic(self) -> None:
+        """Refuse a topic that is not as a log needs it."""
+        require_topic(self._kafka)
 
     def found_vault(self, instance: str, now_ms: int) -> None:
         """Write the vault's first rows."""

@@ -53,6 +53,10 @@ from memos_gov.transparency.notes import Signer
 
 TILES = "tiles"
 CLOCK_BEHIND_MAX_S = 60
+_TOGETHER = (
+    "Bring log and vault of one instance together: two files of one backup, or"
+    " engines.kafka.topic and engines.postgres.prefix as this folder was made with."
+)
 
 
 def open_service(
@@ -70,10 +74,21 @@ def open_service(
     settings = settings_module.load(data, **overrides)
     folder = settings.data
     marks = LOG if settings.engines is None else "keys"
+    if settings.engines and (folder / settings_module.FILE_NAME).exists():
+        _require_keys(folder)
     if not (folder / marks).exists():
         msg = f"{folder} is no data folder of memos-gov"
         raise SettingsError(msg, remedy=f"Make one with `memos-gov --data {folder} init`.")
     return _build(settings, clock or SystemClock())
+
+
+def _require_keys(folder: Path) -> None:
+    if not (folder / "keys").exists():
+        msg = f"{folder / 'keys'} is missing: without it nothing sealed can be read"
+        remedy = (
+            "Bring it back from where the keys are kept, or mount it; `init` would make others."
+        )
+        raise SettingsError(msg, remedy=remedy)
 
 
 def _build(settings: Settings, clock: Clock) -> Service:
@@ -149,7 +164,7 @@ def known_proposer(log: EventLog, vault: KeyStore) -> tuple[str, bytes]:
     control = control_record(log)
     if vault.instance != control.instance:
         msg = "the vault belongs to another log"
-        raise CorruptionError(msg, place="vault")
+        raise CorruptionError(msg, place="vault", remedy=_TOGETHER)
     vault.check_epochs()
     mac_key = vault.secret("_instance", mac_secret(control.mac_key))
     if mac_key is None:
@@ -171,7 +186,10 @@ def control_record(log: EventLog) -> LogFounded:
         raise CorruptionError(msg, place="log offset 0")
     if found[0].partitions != log.partitions:
         msg = f"the log has {log.partitions} partitions, and was founded with {found[0].partitions}"
-        raise SettingsError(msg, remedy="A log keeps its count of partitions for ever.")
+        remedy = (
+            "A log keeps its count of partitions for ever: name it in engines.kafka.partitions."
+        )
+        raise SettingsError(msg, remedy=remedy)
     return found[0]
 
 

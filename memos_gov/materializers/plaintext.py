@@ -23,8 +23,9 @@ from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500
 _OLDER = (
-    "Bring back the newest log.db, vault.db and tables.db together;"
-    " `memos-gov rebuild` makes the index again where this log is the right one."
+    "Bring back the newest log, vault and tables together, or name this log's own collection"
+    " (engines.weaviate.collection); `memos-gov rebuild` makes the index again where this log is"
+    " the right one."
 )
 
 
@@ -48,8 +49,8 @@ class IndexFollower:
             seen, end = self._index.position(partition), self._log.end(partition)
             if seen >= end:
                 place = LogPosition(partition, seen).place
-                msg = f"index.db has followed the {place}, where this log.db holds none"
-                raise CorruptionError(msg, place="index.db, log.db", remedy=_OLDER)
+                msg = f"the index has followed the {place}, where this log holds none"
+                raise CorruptionError(msg, place="index, log", remedy=_OLDER)
 
     def catch_up(self, *, batches_max: int | None = None) -> int:
         """

@@ -564,7 +564,7 @@ class TablesContract:
         with tables.certification() as transaction:
             known = transaction.load(wanted)
 
-        assert {TENANT} == known.trees.keys()
+        assert {TENANT, ids.INSTANCE} == known.trees.keys()
         assert GOVERNANCE in known.facts
         assert odd not in known.facts
 

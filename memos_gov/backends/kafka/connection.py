@@ -6,6 +6,7 @@ Secrets stay in the struct: no text of it, no message and no trace shows them.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +94,9 @@ def check_connection(connection: KafkaConnection) -> None:
     for name in ("ca_file", "certificate_file", "key_file"):
         path = getattr(connection, name)
         if path is not None and not path.is_file():
-            raise SettingsError(f"kafka {name}: there is no file {path}")
+            msg = f"kafka {name}: there is no file {path}"
+            raise SettingsError(msg, remedy=f"Name a file (engines.kafka.{name}).")
+    _check_authorities(connection.ca_file)
     if connection.security_protocol not in _PROTOCOLS:
         msg = f"kafka security_protocol: {connection.security_protocol!r} is none of the driver's"
         raise SettingsError(msg, remedy=f"Name one of {', '.join(_PROTOCOLS)}.")
@@ -105,6 +108,16 @@ def check_connection(connection: KafkaConnection) -> None:
             raise SettingsError(f"kafka brokers: {broker!r} is no host:port")
     if connection.sasl_mechanism and not (connection.user and connection.password):
         raise SettingsError("kafka user, password: SASL needs both")
+
+
+def _check_authorities(path: Path | None) -> None:
+    """Refuse a file that holds no certificate of an authority."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        msg = f"kafka ca_file: {path} holds no certificate (PEM)"
+        remedy = "Name the file of the authority that signed the brokers' (engines.kafka.ca_file)."
+        raise SettingsError(msg, remedy=remedy) from error
 
 
 @contextmanager
@@ -126,7 +139,8 @@ def translated(connection: KafkaConnection, place: str = "log", told: str = "") 
         )
         remedy = (
             "Retry later; a command keeps its id, so a retry cannot act twice. If it never"
-            " answers, check the addresses, the security protocol and the credentials."
+            " answers, check that Kafka runs, the addresses (engines.kafka.brokers), the security"
+            " protocol, the certificates and the credentials."
         )
         raise UnavailableError(msg, backend="kafka", remedy=remedy) from error
 

@@ -9,7 +9,7 @@ so that no codec is needed to read what somebody else put there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from kafka import KafkaAdminClient
 from kafka import errors as ke
@@ -66,6 +66,17 @@ def create_topic(connection: KafkaConnection) -> None:
         _check_topic(connection, admin)
 
 
+def delete_topic(connection: KafkaConnection) -> None:
+    """
+    Remove the topic with all its records, if it is there.
+
+    Raises:
+        UnavailableError: The cluster did not answer.
+    """
+    with _administration(connection) as admin, suppress(ke.UnknownTopicOrPartitionError):
+        admin.delete_topics([connection.topic])
+
+
 def require_topic(connection: KafkaConnection) -> None:
     """
     Refuse a topic that is not as a log needs it.
@@ -95,7 +106,11 @@ def _check_topic(connection: KafkaConnection, admin: KafkaAdminClient) -> None:
     (found,) = admin.describe_topics([topic])
     if found["error_code"] == ke.UnknownTopicOrPartitionError.errno:
         msg = f"there is no topic {topic}"
-        raise SettingsError(msg, remedy="Make it with the function that founds a log.")
+        remedy = (
+            "Name the topic of this data folder (engines.kafka.topic); `memos-gov init` makes"
+            " the topic of a new one."
+        )
+        raise SettingsError(msg, remedy=remedy)
     if found["error_code"]:
         error = ke.for_code(found["error_code"])
         raise error
@@ -112,7 +127,10 @@ def _refuse_layout(connection: KafkaConnection, partitions: Sequence[Mapping[str
             f"topic {connection.topic} has {len(partitions)} partitions"
             f" and the log {connection.partitions}"
         )
-        remedy = "A log keeps its count for ever: name its own topic, or its own count."
+        remedy = (
+            "A log keeps its count for ever: name its own count (engines.kafka.partitions),"
+            " or its own topic (engines.kafka.topic)."
+        )
         raise SettingsError(msg, remedy=remedy)
     replicas = min(len(each["replica_nodes"]) for each in partitions)  # type: ignore[arg-type]
     if replicas < REPLICAS_MIN and not connection.dev:

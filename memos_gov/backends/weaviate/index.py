@@ -49,6 +49,10 @@ from memos_gov.ports import IndexedCube, IndexEntry
 from memos_gov.relevance import stems
 
 CANDIDATES_MAX = 1_000
+_AWAY = (
+    "Retry later; what is not in the index is put there then. If it never answers, check that"
+    " Weaviate runs, and engines.weaviate.url and grpc_port."
+)
 _CONNECT_S_MAX = 2
 _COLLECTION = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
@@ -197,6 +201,12 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             opened.clear()
 
+    def drop(self) -> None:
+        """Remove the collection with everything in it; the next call makes it anew."""
+        with self._opened() as opened:
+            opened.drop()
+        self.close()
+
     def close(self) -> None:
         """Release the connections; nothing is lost, and the next call opens them again."""
         with self._lock:
@@ -206,7 +216,7 @@ class WeaviateCubeIndex:
 
     @contextmanager
     def _opened(self) -> Iterator[OpenedStore]:
-        with _translated():
+        with _translated(self._server.url):
             with self._lock:
                 if self._open is None:
                     self._open = self._connected()
@@ -265,10 +275,10 @@ def _knock(host: str, port: int) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(place: str) -> Iterator[None]:
     try:
         yield
     except (WeaviateBaseError, grpc.RpcError, httpx.HTTPError, OSError) as error:
         # Its text may hold what was asked or written.
-        message = f"the index did not answer ({type(error).__name__})"
-        raise UnavailableError(message, backend="index") from error
+        message = f"the index at {place} did not answer ({type(error).__name__})"
+        raise UnavailableError(message, backend="index", remedy=_AWAY) from error
