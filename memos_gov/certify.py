@@ -202,7 +202,8 @@ def _trusted(item: Parsed, known: Known, mac_keys: Mapping[str, bytes]) -> codec
     if record is None:
         raise Rejected(item.problem, why=[item.why])
     key = mac_keys.get(record.data.mac_key)
-    if known.log and record.data.mac_key not in known.log.mac_keys:
+    log = known.log
+    if log and record.data.mac_key not in log.mac_keys:
         key = None
     if key is None or not codec.has_valid_mac(record, item.at.body, key):
         raise Rejected("forged")
@@ -258,10 +259,8 @@ def _judge(
 def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
     """Known types, permitted by the log, each on its own stream and with its payload."""
     types = {f"{env.type}.v{env.version}" for env in record.data.events}
-    permitted = set(known.log.event_types) if known.log else {e.type_name(e.LogFounded)}
-    permitted.add(e.type_name(e.LogExtended))
-    if not types <= permitted:
-        raise Rejected("unknown_type", types=types - permitted)
+    if unknown := types - known.permitted:
+        raise Rejected("unknown_type", types=unknown)
     if item.problem == "unknown_type":
         raise unknown_here()
     if item.problem or not item.events:

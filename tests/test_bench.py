@@ -14,7 +14,7 @@ from bench.measure import Figure, Spread, against, at_least, at_most, beside, in
 
 ROOT = Path(__file__).resolve().parents[1]
 SUBJECTS = bench.SUBJECTS
-NEED_AN_ENGINE = {"postgres"}
+NEED_AN_ENGINE = bench.NEED_ENGINES
 FIELDS = {"name", "value", "unit", "peer", "ratio", "floor"}
 
 
@@ -88,6 +88,8 @@ def test_list_of_subjects_is_printed_and_measures_nothing(
         "ingest",
         "process",
         "postgres",
+        "connected",
+        "weaviate",
     ] == capsys.readouterr().out.split()
 
 

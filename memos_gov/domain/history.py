@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import cache
 
 import msgspec
 
@@ -19,6 +20,8 @@ from memos_gov.domain.events import (
     CubeRemembered,
     CubeRevised,
     Event,
+    LogExtended,
+    LogFounded,
     type_name,
 )
 from memos_gov.domain.facts import Facts, LogFacts
@@ -26,6 +29,10 @@ from memos_gov.domain.verdicts import INTEGER_MAX
 
 ACCEPTED = "accepted"
 REPEATED = "duplicate"
+_DERIVED = type_name(CubeDerived)
+_LINKED = type_name(CubeLinked)
+_FOUNDED = type_name(LogFounded)
+_EXTENDED = type_name(LogExtended)
 
 
 class LogRecord(msgspec.Struct, frozen=True):
@@ -154,6 +161,8 @@ class Known:
     log_time_ms: int = 0
     recorded: Recorded = field(default_factory=Recorded)
     partition: int = 0
+    _told: LogFacts | None = None
+    _permitted: frozenset[str] = frozenset((_FOUNDED, _EXTENDED))
 
     @property
     def control(self) -> str:
@@ -167,24 +176,38 @@ class Known:
     @property
     def log(self) -> LogFacts | None:
         """What the partition's control record says; None before it."""
-        facts = self.facts.get(ids.log_stream(self.control))
+        facts = self.facts.get(_log_stream(self.partition))
         return facts if isinstance(facts, LogFacts) else None
+
+    @property
+    def permitted(self) -> frozenset[str]:
+        """The types of events that the log permits; made anew when the control records change."""
+        log = self.log
+        if log is not self._told:
+            types = (_FOUNDED,) if log is None else log.event_types
+            self._told, self._permitted = log, frozenset((*types, _EXTENDED))
+        return self._permitted
 
     @property
     def derives(self) -> bool:
         """Whether the log knows what cubes are made of, so that records must say it."""
-        return self.log is not None and type_name(CubeDerived) in self.log.event_types
+        return _DERIVED in self.permitted
 
     @property
     def links(self) -> bool:
         """Whether the log knows revisions that have sources, so that records must say them."""
-        return self.log is not None and type_name(CubeLinked) in self.log.event_types
+        return _LINKED in self.permitted
 
     @property
     def says(self) -> tuple[type[Event], ...]:
         """The events of new content that has what was read in its session as sources."""
         new = (CubeRemembered,) if self.derives else ()
         return (*new, CubeRevised) if self.links else new
+
+
+@cache
+def _log_stream(partition: int) -> str:
+    return ids.log_stream(ids.control_of(partition))
 
 
 @dataclass(slots=True)
