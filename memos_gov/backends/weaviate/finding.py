@@ -8,7 +8,6 @@ that choice, and nothing else of the order, depends on cubes out of scope.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -71,7 +70,7 @@ class Finding:
         """Return the best cubes, ranked by statistics over the scope alone."""
         texts = {
             str(each.properties["cube"]): (
-                Counter(str(each.properties["terms"]).split()),
+                _counted_in(str(each.properties["terms"]), self._asked.terms),
                 int(each.properties["words"]),
             )
             for each in self._candidates()
@@ -127,6 +126,12 @@ class Finding:
         )
         words = getattr(found.properties["words"], "sum_", None) or 0
         return found.total_count or 0, int(words)
+
+
+def _counted_in(text: str, terms: Sequence[str]) -> dict[str, int]:
+    """Return how often each term stands in a text of stems."""
+    words = text.split()
+    return {term: words.count(term) for term in terms}
 
 
 def inside(scope: Scope) -> Any | None:

@@ -222,7 +222,7 @@ class WeaviateCubeIndex:
                     self._open = self._connected()
                 opened = self._open
             # The client would wait a minute for gRPC; this fails at once where nobody listens.
-            opened.client.get_meta()
+            _knock(self._address[1], self._server.grpc_port)
             yield opened
 
     def _connected(self) -> OpenedStore:
