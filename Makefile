@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test simulate test-connected services-up services-down services-status services-reset bench docs schemas policies
+.PHONY: help setup demo check test simulate test-connected services-up services-down services-status services-reset bench bench-connected docs schemas policies
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,6 +62,10 @@ services-reset: ## stop them and remove their data, after a question
 
 bench: $(VENV)/.dev ## measure, print the figures and write bench/results/
 	$(BIN)/python -m bench
+
+bench-connected: $(VENV)/.dev ## measure the set-up on Kafka, Postgres, OPA and Weaviate; start them where they are not up
+	@$(SERVICES) up --use-existing
+	$(BIN)/python -m bench postgres connected weaviate
 
 docs: $(VENV)/.dev ## draw docs/demo.svg from a real run of the demo
 	$(BIN)/python scripts/picture.py docs/demo.svg

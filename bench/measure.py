@@ -67,8 +67,12 @@ class Spread:
     @property
     def p95(self) -> float:
         """What 95 of 100 stay within."""
+        return self.within(0.95)
+
+    def within(self, share: float) -> float:
+        """Return what this share of them stays within."""
         ordered = sorted(self.seconds)
-        return ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
+        return ordered[min(len(ordered) - 1, round(share * len(ordered)))]
 
 
 def seconds(action: Callable[[], object]) -> float:

@@ -46,7 +46,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     """Yield p50 and p95 of plain questions, and of those whose best answers are refused."""
     total = bench.size(CUBES, 600)
     with folders.founded(bench.folder / "data") as gov:
-        _people(gov)
+        people(gov)
         _fill(gov, total)
         ann = gov.acting_as("ann", purpose=folders.PURPOSE)
         gov.rooms.index_follower.catch_up()
@@ -58,7 +58,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
         yield at_most(f"{refused}, p95", hidden.p95 * 1000, "ms", LIMIT_MS, judged=False)
 
 
-def _people(gov: memos_gov.Service) -> None:
+def people(gov: memos_gov.Service) -> None:
+    """Add the owners of cubes, and ann, who recalls."""
     owner = gov.acting_as("owner", purpose=folders.PURPOSE)
     purposes = (folders.PURPOSE, "research", "marketing")
     for name in OWNERS:
@@ -72,14 +73,15 @@ def _fill(gov: memos_gov.Service, total: int) -> None:
     texts = complaints(total)
     special = len(HIDDEN_WORDS) * HOLDERS
     made = [_hiding(next(texts), n) for n in range(special)]
-    made += [_plain_cube(next(texts), n, chance) for n in range(special, total)]
+    made += [plain_cube(next(texts), n, chance) for n in range(special, total)]
     chance.shuffle(made)
     for place, name in enumerate(OWNERS):
         actor = gov.acting_as(name, purpose=folders.PURPOSE)
         folders.fill(gov, actor, made[place :: len(OWNERS)])
 
 
-def _plain_cube(text: str, number: int, chance: random.Random) -> c.RememberCube:
+def plain_cube(text: str, number: int, chance: random.Random) -> c.RememberCube:
+    """Return the command that keeps a cube with a label, purposes and consents of chance."""
     consents = (_consent(given=False),) if chance.random() < 0.1 else ()
     return folders.remember(
         text,

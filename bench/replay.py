@@ -24,6 +24,7 @@ from memos_gov.certify import parse
 from memos_gov.domain import codec, ids
 from memos_gov.domain.history import LogRecord
 from memos_gov.follow import BATCH_RECORDS_MAX, Certifier, mac_secret
+from memos_gov.ports import Tables
 from memos_gov.projections.tables import CheckpointRow, CubeRow, CubeWordRow, table_of
 from memos_gov.rebuild import replay
 from memos_gov.transparency import merkle
@@ -35,13 +36,21 @@ VIEW = "cubes"
 class Replay:
     """Certifies, projects and rebuilds the log of `gov` as often as asked."""
 
-    def __init__(self, gov: memos_gov.Service, folder: Path) -> None:
+    def __init__(
+        self,
+        gov: memos_gov.Service,
+        folder: Path,
+        *,
+        fresh: Callable[[], Tables] | None = None,
+    ) -> None:
+        """Make a folder for the tables; `fresh` gives empty ones that lie elsewhere."""
         folder.mkdir()
+        self._given = fresh
         self._rooms = gov.rooms
         self._governor = gov.rooms.governor
         self._empty = folder / "empty.db"
         self._numbers = count()
-        self._open: list[SqliteTables] = []
+        self._open: list[Tables] = []
         migrate.upgrade(self._empty, "tables")
         self.records = self._governor.log.end(0)
 
@@ -50,11 +59,14 @@ class Replay:
         for tables in self._open:
             tables.close()
 
-    def _fresh(self) -> SqliteTables:
+    def _fresh(self) -> Tables:
+        self._open.append(self._given() if self._given else self._file())
+        return self._open[-1]
+
+    def _file(self) -> SqliteTables:
         path = self._empty.with_name(f"tables-{next(self._numbers)}.db")
         copyfile(self._empty, path)
-        self._open.append(SqliteTables(path))
-        return self._open[-1]
+        return SqliteTables(path)
 
     def certify(self) -> None:
         """Decide every record anew: everything the certifier does, and nothing after it."""

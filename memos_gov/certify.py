@@ -4,8 +4,8 @@ Records in, decided history out: the deterministic heart.
 `certify` is pure. It takes records in log order and what is known at the
 checkpoint, and gives every record one outcome: accepted, refused, rejected
 with a code, or a duplicate of an earlier final one. The same records and the
-same state give the same rows on every machine and at every time. A record
-never stops it; what cannot be trusted is evidence in the tree of `_instance`.
+same state give the same rows on every machine and at every time. A record never
+stops it; what cannot be trusted is evidence in the partition's own tree.
 
 Rejections (log order of the checks): `invalid`, `forged`, `unknown_type`,
 `id_reused`, `late`, `incomplete`, `stale`. Only accepted and refused are
@@ -52,12 +52,11 @@ from memos_gov.domain.reliance import (
     required_streams,
     session_streams,
 )
-from memos_gov.errors import SettingsError
+from memos_gov.domain.rules_version import require_rules, unknown_here
 from memos_gov.heads import checkpoint_problem, require_signed_root
 from memos_gov.transparency import merkle
 from memos_gov.transparency.leaf import entry_of
 
-RULES_VERSION = 1
 SALT_BYTES = 16
 SALT = re.compile(rf"[0-9a-f]{{{2 * SALT_BYTES}}}")
 _UNJUDGED = (e.LogFounded, e.LogExtended, e.TenantFounded, e.CheckpointSigned, *REPORTS)
@@ -98,7 +97,7 @@ def _check_form(record: codec.Record) -> None:
 
 def needs(batch: Sequence[Parsed]) -> Needs:
     """Return what `certify` will look at."""
-    wanted = Needs()
+    wanted = Needs(partition=batch[0].at.partition if batch else 0)
     for item in batch:
         if item.record is None:
             continue
@@ -127,13 +126,15 @@ def certify(batch: Sequence[Parsed], known: Known, mac_keys: Mapping[str, bytes]
         mac_keys: Key id -> MAC key of each enrolled proposer.
 
     Raises:
-        SettingsError: The log permits an event type that this program lacks.
+        SettingsError: The log permits an event type that this program lacks, or
+            is decided by rules of a newer one.
         CorruptionError: A tree has another root than the one that was signed.
     """
     rows = Rows()
     for item in batch:
+        known.partition = item.at.partition
+        require_rules(known.log)
         _decide(item, known, mac_keys, rows)
-    rows.trees = dict(known.trees)
     return rows
 
 
@@ -144,7 +145,7 @@ def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Row
     try:
         record = _trusted(item, known, mac_keys)
     except Rejected as rejected:
-        _close(item, None, ids.INSTANCE, rejected.code, rejected.detail, known, rows)
+        _close(item, None, known.control, rejected.code, rejected.detail, known, rows)
         return
     _tell_time(record, known)
     tenant = record.data.tenant
@@ -158,7 +159,7 @@ def _decide(item: Parsed, known: Known, mac_keys: Mapping[str, bytes], rows: Row
     except Rejected as rejected:
         code, detail = rejected.code, rejected.detail
         if tenant not in known.trees:  # index 0 of a tenant is its genesis, nothing else
-            _close(item, None, ids.INSTANCE, code, detail, known, rows)
+            _close(item, None, known.control, code, detail, known, rows)
             return
     _close(item, record, tenant, code, detail, known, rows)
 
@@ -170,7 +171,7 @@ def _obeyed(
     if told.apart:
         with suppress(Rejected):  # (a genesis that was rejected still told the time)
             _tell_time(_trusted(item, known, mac_keys), known)
-        _close(item, None, ids.INSTANCE, told.code, told.detail, known, rows)
+        _close(item, None, known.control, told.code, told.detail, known, rows)
         return True
     record = item.record
     if record is None or record.data.tenant != item.at.tenant:
@@ -183,7 +184,7 @@ def _obeyed(
         return earlier is not None
     final = told.code in {ACCEPTED, "refused"}
     if final and item.problem == "unknown_type":
-        raise _unknown_here()
+        raise unknown_here()
     if final and item.problem:
         return False
     _tell_time(record, known)
@@ -195,34 +196,30 @@ def _tell_time(record: codec.Record, known: Known) -> None:
     known.log_time_ms = max(known.log_time_ms, codec.milliseconds(record.time))
 
 
-def _unknown_here() -> SettingsError:
-    msg = "the log permits event types that this program does not know"
-    return SettingsError(msg, remedy="Upgrade memos-gov to the version that wrote this log.")
-
-
 def _trusted(item: Parsed, known: Known, mac_keys: Mapping[str, bytes]) -> codec.Record:
     """Return the record if an enrolled proposer made it for a tenant of this log."""
     record = item.record
     if record is None:
         raise Rejected(item.problem, why=[item.why])
     key = mac_keys.get(record.data.mac_key)
-    if known.log and record.data.mac_key not in known.log.mac_keys:
+    log = known.log
+    if log and record.data.mac_key not in log.mac_keys:
         key = None
     if key is None or not codec.has_valid_mac(record, item.at.body, key):
         raise Rejected("forged")
     tenant = record.data.tenant
-    if tenant != item.at.tenant:
+    if tenant != item.at.tenant or not known.holds(tenant):
         raise Rejected("invalid", why=["tenant"])
-    if tenant not in known.trees and not _founds(item, record):
+    if tenant not in known.trees and not _founds(item, record, known):
         raise Rejected("invalid", why=["tenant"])
     return record
 
 
-def _founds(item: Parsed, record: codec.Record) -> bool:
+def _founds(item: Parsed, record: codec.Record, known: Known) -> bool:
     """Whether a record may be the first of its tenant's tree."""
     match item.events:
         case (e.LogFounded(),):
-            return record.data.tenant == ids.INSTANCE and item.at.offset == 0
+            return record.data.tenant == known.control and item.at.offset == 0
         case (e.TenantFounded(),):
             return ids.is_tenant(record.data.tenant) and record.data.verdict is None
         case _:
@@ -262,12 +259,10 @@ def _judge(
 def _check_events(item: Parsed, record: codec.Record, known: Known) -> None:
     """Known types, permitted by the log, each on its own stream and with its payload."""
     types = {f"{env.type}.v{env.version}" for env in record.data.events}
-    permitted = set(known.log.event_types) if known.log else {e.type_name(e.LogFounded)}
-    permitted.add(e.type_name(e.LogExtended))
-    if not types <= permitted:
-        raise Rejected("unknown_type", types=types - permitted)
+    if unknown := types - known.permitted:
+        raise Rejected("unknown_type", types=unknown)
     if item.problem == "unknown_type":
-        raise _unknown_here()
+        raise unknown_here()
     if item.problem or not item.events:
         raise Rejected("invalid", why=[item.why or "events"])
     for env, event in zip(record.data.events, item.events, strict=True):
@@ -287,7 +282,7 @@ def _check_unjudged(item: Parsed, record: codec.Record, known: Known) -> None:
     match item.events:
         case (e.LogFounded() | e.TenantFounded(),) if tenant not in known.trees:
             return
-        case (e.LogExtended(),) if tenant == ids.INSTANCE:
+        case (e.LogExtended(),) if ids.is_control(tenant):
             return
         case (e.OnErasure() as event,) if is_report(event, tenant, record.data.actor, known.facts):
             return
@@ -415,7 +410,7 @@ def _close(
     outcome = _outcome(record, tenant, tree.size, code, detail, merkle.leaf_hash(entry))
     grown = Tree(tree.size + 1, merkle.append(tree.frontier, tree.size, outcome.leaf))
     require_signed_root(tenant, grown, item.at, known.recorded)
-    known.trees[tenant] = grown
+    known.trees[tenant] = rows.trees[tenant] = grown
     rows.by_offset[item.at.offset] = outcome
     time_ms = codec.milliseconds(record.time) if record else None
     rows.outcomes.append(

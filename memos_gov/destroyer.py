@@ -58,6 +58,7 @@ class Destroyer:
         """
         with self._lock:
             for partition in range(self._log.partitions):
+                self._skip(partition)
                 self._catch_up(partition)
 
     def follow(self, batch: Sequence[Decided]) -> None:
@@ -87,6 +88,18 @@ class Destroyer:
         if self._urgent:
             self._catch_up(partition)
 
+    def reach(self, position: LogPosition) -> None:
+        """
+        Return once what a decided record ended is destroyed, by whichever process.
+
+        Raises:
+            CorruptionError, UnavailableError: As `catch_up`.
+        """
+        with self._lock:
+            self._skip(position.partition)
+            if self._urgent or self._at(position.partition).next_offset <= position.offset:
+                self._catch_up(position.partition)
+
     def settle(self) -> None:
         """
         Catch up, let no copy of anything destroyed remain in a file, and move the checkpoint.
@@ -106,6 +119,12 @@ class Destroyer:
             found = self._keys.checkpoint(partition)
             self._seen[partition], self._written[partition] = found, found.next_offset
         return self._seen[partition]
+
+    def _skip(self, partition: int) -> None:
+        """Go on from where others have brought the vault, if that is further."""
+        reached = self._keys.checkpoint(partition)
+        if reached.next_offset > self._at(partition).next_offset:
+            self._seen[partition], self._written[partition] = reached, reached.next_offset
 
     def _is_far(self, partition: int, batch: Sequence[Decided]) -> bool:
         return batch[-1].position.offset - self._seen[partition].next_offset >= STEP_RECORDS

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Address = Annotated[str, Field(pattern=r"^[\w.\-\[\]:]+:[0-9]{1,5}$")]
 Url = Annotated[str, Field(pattern=r"^https?://[\w.\-\[\]:]+(:[0-9]{1,5})?$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,62}$")]
 
 
 class _Engine(BaseModel):
@@ -67,7 +67,7 @@ class Weaviate(_Engine):
 
     url: Url
     grpc_port: Port = 50051
-    collection: Name = "MemosGovCube"
+    collection: Name = "MemosGovCubes"
     key: SecretStr | None = None
 
 
@@ -78,6 +78,25 @@ class Engines(_Engine):
     postgres: Postgres
     opa: Opa
     weaviate: Weaviate
+
+
+def local(name: str) -> Engines:
+    """
+    Return throw-away stores on the engines that `make services-up` starts on this machine.
+
+    Args:
+        name: Of small letters and digits: what topic, databases and collection are called.
+    """
+    return Engines(
+        kafka=Kafka(brokers=("127.0.0.1:19092",), topic=name, dev=True),
+        postgres=Postgres(
+            url=SecretStr("postgresql://memos_gov@127.0.0.1:15432/postgres"), prefix=name
+        ),
+        opa=Opa(url="http://127.0.0.1:18181"),
+        weaviate=Weaviate(
+            url="http://127.0.0.1:18080", grpc_port=15051, collection=name.capitalize()
+        ),
+    )
 
 
 def without(tables: Mapping[str, Any], named: set[str], prefix: str) -> dict[str, Any]:

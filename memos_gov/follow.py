@@ -11,6 +11,7 @@ everything before anything is served.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -66,15 +67,21 @@ class Certifier:
         for _ in self.batches(through):
             pass
 
-    def batches(self, through: LogPosition | None = None) -> Iterator[list[Decided]]:
+    def batches(
+        self, through: LogPosition | None = None, *, partition: int | None = None
+    ) -> Iterator[list[Decided]]:
         """
         Certify like `catch_up`, and yield each batch once it is committed.
 
         A record that somebody else certified meanwhile is not among them.
+
+        Args:
+            partition: The one to certify; all of them when None.
         """
-        partitions = [through.partition] if through else range(self._log.partitions)
-        for partition in partitions:
-            while batch := self._certify_batch(partition, through):
+        if through is not None:
+            partition = through.partition
+        for each in range(self._log.partitions) if partition is None else [partition]:
+            while batch := self._certify_batch(each, through):
                 yield batch
                 if through is not None and batch[-1].position >= through:
                     break
@@ -182,12 +189,13 @@ def read_after(log: EventLog, partition: int, checkpoint: Checkpoint) -> list[Lo
     found = log.read(partition, start, BATCH_RECORDS_MAX + 1)
     if checkpoint.next_offset == 0:
         return within_bytes(found[:BATCH_RECORDS_MAX])
+    place = LogPosition(partition, start).place
     if not found or found[0].offset != start:
         msg = f"the log ends before offset {start}, which was certified"
-        raise CorruptionError(msg, place=f"log offset {start}")
+        raise CorruptionError(msg, place=place)
     if digest(found[0]) != checkpoint.digest:
         msg = f"the log holds another record at offset {start} than the one certified"
-        raise CorruptionError(msg, place=f"log offset {start}")
+        raise CorruptionError(msg, place=place)
     return within_bytes(found[1:])
 
 
@@ -208,17 +216,25 @@ class Follower:
         self._log = log
         self._tables = tables
 
-    def catch_up(self, *names: str) -> None:
-        """Bring the named views, or all, to where the certifier is."""
-        known = _views()
-        for partition in range(self._log.partitions):
-            while self._apply_batch([known[name] for name in names or known], partition):
-                pass
+    def catch_up(self, *names: str, batches_max: int | None = None) -> bool:
+        """
+        Bring the named views, or all, to where the certifier is; return whether they are there.
 
-    def apply(self, partition: int, batch: Sequence[Decided]) -> None:
-        """Apply a batch to every view that has not seen it yet, in one transaction."""
+        Args:
+            batches_max: How many batches of each partition to apply; all of them when None.
+        """
+        known, is_there = _views(), True
+        chosen = [known[name] for name in names or known]
+        for partition in range(self._log.partitions):
+            turns = itertools.count() if batches_max is None else range(batches_max)
+            is_there &= any(not self._apply_batch(chosen, partition) for _ in turns)
+        return is_there
+
+    def apply(self, batch: Sequence[Decided]) -> None:
+        """Apply a batch of one partition to every view that has not seen it, in one transaction."""
         views = list(_views().values())
         with self._tables.connection(write=True) as connection:
+            partition = batch[0].position.partition
             _apply(connection, views, partition, batch, _seen(connection, views, partition))
 
     def _apply_batch(self, views: Sequence[View], partition: int) -> bool:

@@ -1,5 +1,5 @@
 """
-Beginnings: the control record of a log, and index 0 of a tenant.
+Beginnings: the control records of a log, and index 0 of a tenant.
 
 The control record names the instance, the first enrolled proposer and the
 event types permitted. A tenant is founded by the one command record without
@@ -9,11 +9,11 @@ checkpoints, and the recovery key, which may only bring a former policy back.
 
 from __future__ import annotations
 
-from memos_gov.certify import RULES_VERSION
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.facts import LogFacts
 from memos_gov.domain.recovery import private_key_of, recovery_text, sign_recovery
+from memos_gov.domain.rules_version import RULES_VERSION, require_rules
 from memos_gov.errors import ConflictError, InvalidCommandError
 from memos_gov.governor import Governor
 from memos_gov.naming import opaque
@@ -27,7 +27,12 @@ _REMEDIES: dict[type[e.Event], str] = {
 
 
 def found_log(governor: Governor, instance: str, mac_key_id: str) -> None:
-    """Write the control record at offset 0 of an empty log."""
+    """
+    Write the control record at offset 0 of every partition of an empty log.
+
+    Raises:
+        ConflictError: Something stands at offset 0 of a partition already.
+    """
     founded = e.LogFounded(
         instance=instance,
         partitions=governor.log.partitions,
@@ -35,7 +40,8 @@ def found_log(governor: Governor, instance: str, mac_key_id: str) -> None:
         event_types=event_types(),
         rules=RULES_VERSION,
     )
-    _found(governor, ids.INSTANCE, "instance", founded)
+    for partition in range(governor.log.partitions):
+        _found(governor, ids.control_of(partition), "instance", founded)
 
 
 def found_tenant(
@@ -97,16 +103,23 @@ def extend_log(governor: Governor) -> None:
     """
     Permit the event types of this program that the log does not permit yet.
 
-    Its own control record says so, at the place from which they may stand: a
-    certifier that lacks them stops there, and not before.
+    Its own control record says so in each partition, at the place from which they
+    may stand: a certifier that lacks them stops there, and not before.
+
+    Raises:
+        SettingsError: A newer program has extended the log to rules of its own.
     """
-    with governor.tables.snapshot() as snapshot:
-        _, facts = snapshot.facts([ids.log_stream()]).get(ids.log_stream(), (0, None))
     known = event_types()
-    if not isinstance(facts, LogFacts) or set(known) <= set(facts.event_types):
-        return
     extended = e.LogExtended(event_types=known, rules=RULES_VERSION)
-    _found(governor, ids.INSTANCE, "instance", extended)
+    for control in map(ids.control_of, range(governor.log.partitions)):
+        stream = ids.log_stream(control)
+        with governor.tables.snapshot() as snapshot:
+            _, facts = snapshot.facts([stream]).get(stream, (0, None))
+        if not isinstance(facts, LogFacts):
+            continue
+        require_rules(facts)
+        if not set(known) <= set(facts.event_types):
+            _found(governor, control, "instance", extended)
 
 
 def event_types() -> tuple[str, ...]:

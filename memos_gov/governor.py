@@ -95,10 +95,16 @@ class Governor:
         clock: Clock,
         proposer: Proposer,
         leasing: Leasing,
-        notary: Notary,
+        notary: Notary | None,
         peers: Sequence[PolicyEngine] = (),
     ) -> None:
-        """Take the rooms; a bundle decides only where `peers` answer its golden questions alike."""
+        """
+        Take the rooms.
+
+        Args:
+            notary: Signs what a command made due; None where workers do that.
+            peers: A bundle decides only where they answer its golden questions alike.
+        """
         self.log = log
         self.tables = tables
         self.keys = keys
@@ -362,7 +368,8 @@ class Governor:
                 one before; what was accepted stands.
         """
         outcomes = self.proposer.submit([p.proposal for p in prepared])
-        self._notary.after(outcomes)
+        if self._notary is not None:
+            self._notary.after(outcomes)
         return outcomes
 
     def conclude(

@@ -60,7 +60,7 @@ def require_signed_root(tenant: str, tree: Tree, at: LogRecord, recorded: Record
     signed = recorded.heads.get(tenant, {}).get(tree.size)
     if signed is not None and signed != merkle.root(tree.frontier):
         msg = f"the log no longer gives the root signed for {tenant} at {tree.size} records"
-        raise CorruptionError(msg, place=f"log offset {at.offset}")
+        raise CorruptionError(msg, place=at.position.place)
 
 
 def check_head(

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from memos_gov.certify import RULES_VERSION
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import CheckpointFacts, PolicyFacts
 from memos_gov.domain.history import ACCEPTED, REPEATED, Outcome, Tree
+from memos_gov.domain.rules_version import RULES_VERSION
 from memos_gov.errors import (
     CorruptionError,
     NotVerifiedError,
@@ -109,10 +109,14 @@ class Notary:
             return
         try:
             with contextlib.suppress(UnavailableError):
-                for tenant in sorted(due | {ids.INSTANCE}):
+                for tenant in sorted(due | {self._control_of(tenant) for tenant in due}):
                     self._sign_if_due(tenant)
         finally:
             self._signing.release()
+
+    def _control_of(self, tenant: str) -> str:
+        """Return whose tree holds what could not be trusted in a tenant's partition."""
+        return ids.control_of(self._log.partition_of(tenant))
 
     def checkpoint(self, tenant: str) -> CheckpointFacts:
         """
@@ -226,7 +230,7 @@ class Notary:
         since = 0 if before is None else before.last_offset + 1
         found = snapshot.unusual(partition, tenant, since, OUTCOMES_MAX)
         for each in found:
-            apart = each.tenant == ids.INSTANCE and not each.command_id
+            apart = ids.is_control(each.tenant) and not each.command_id
             if apart and not self._is_of(tenant, partition, each.offset):
                 continue
             outcome = _recorded(each, apart=apart)
@@ -240,7 +244,7 @@ class Notary:
 
     def _is_of(self, tenant: str, partition: int, offset: int) -> bool:
         """Whether a record that could not be trusted stands under a tenant's key in the log."""
-        if tenant == ids.INSTANCE:
+        if ids.is_control(tenant):
             return True
         return self._log.read(partition, offset, 1)[0].tenant == tenant
 

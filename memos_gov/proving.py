@@ -124,7 +124,7 @@ class Prover:
         position, outcome = found
         record = parse(self._log.read(position.partition, position.offset, 1)[0]).record
         if record is None:
-            place = f"log offset {position.offset}"
+            place = position.place
             raise CorruptionError("a decided record does not decode", place=place)
         signer = self._notary.signer(tenant)
         document = build_certificate(

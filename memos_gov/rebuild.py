@@ -10,14 +10,8 @@ cleared and filled again, which is no effect outside the folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
-
 import msgspec
 
-from memos_gov.domain.history import Decided
 from memos_gov.errors import CorruptionError
 from memos_gov.follow import Certifier, Follower
 from memos_gov.fsck.report import Progress
@@ -57,34 +51,15 @@ def replay(log: EventLog, keys: KeyStore, fresh: Tables, progress: Progress | No
         SettingsError: The log was written by a newer program.
     """
     follower, certifier, records, events = Follower(log, fresh), Certifier(log, fresh, keys), 0, 0
-    with fresh.bulk(), _applying(follower, beside=fresh.supports_two_writers) as apply:
+    with fresh.bulk():
         for batch in certifier.batches():
-            apply(batch)
+            follower.apply(batch)
             records += len(batch)
             events += sum(len(item.parsed.events) for item in batch)
             if progress is not None:
-                progress("replay", records, log.end(0))
+                progress("replay", records, sum(map(log.end, range(log.partitions))))
     certifier.require_signed({tenant: size for tenant, (size, _) in roots(fresh).items()})
     return Replayed(records, events)
-
-
-@contextmanager
-def _applying(follower: Follower, *, beside: bool) -> Iterator[Callable[[list[Decided]], object]]:
-    """Show batches to the views: at once, or each while the next one is being certified."""
-    if not beside:
-        yield partial(follower.apply, 0)
-        return
-    with ThreadPoolExecutor(1) as thread:
-        before: list[Future[None]] = []
-
-        def apply(batch: list[Decided]) -> None:
-            while before:
-                before.pop().result()
-            before.append(thread.submit(follower.apply, 0, batch))
-
-        yield apply
-        for last in before:
-            last.result()
 
 
 def roots(tables: Tables) -> dict[str, tuple[int, str]]:

@@ -33,6 +33,10 @@ from memos_gov.errors import ConflictError, DeniedError, NotFoundError, PolicyUn
 from memos_gov.ports import Proposal
 
 NOT_WRITTEN = -1
+_ASK_AGAIN = (
+    "Retry later; a command keeps its id, so a retry cannot act twice. What keeps the policy"
+    " engine from answering: `memos-gov doctor`."
+)
 _NEW_CONTENT = CubeRemembered | CubeRevised | CubeRolledBack
 NOTHING_TO_DO = "Nothing is left to do: it is so already."
 REMEDIES = {
@@ -173,7 +177,7 @@ def raise_refusal(prepared: Prepared, index: int) -> None:
     failed = sorted(FAILED_CLOSED & reasons)
     if failed:
         msg = f"policy gave no answer ({failed[0]}), so the answer is no"
-        raise PolicyUnavailableError(msg, reason=failed[0])
+        raise PolicyUnavailableError(msg, reason=failed[0], remedy=_ASK_AGAIN)
     if not verdict.allows and verdict.public_reasons:
         msg = f"refused: {', '.join(verdict.public_reasons)}"
         public = msgspec.structs.replace(

@@ -50,6 +50,7 @@ def recorded_outcomes(log: EventLog, partition: int, mac_key: MacKey) -> Recorde
 @dataclass(slots=True)
 class _Reading:
     instance: str = ""
+    partitions: int = 1
     keys: dict[str, str] = field(default_factory=dict)
     heads: dict[str, CheckpointFacts] = field(default_factory=dict)
     recorded: Recorded = field(default_factory=Recorded)
@@ -72,7 +73,7 @@ def _read(item: Parsed, reading: _Reading, mac_key: MacKey) -> None:
         return
     match item.events:
         case (e.LogFounded() as founded,) if item.at.offset == 0:
-            reading.instance = founded.instance
+            reading.instance, reading.partitions = founded.instance, founded.partitions
         case (e.TenantFounded() as founded,):
             reading.keys.setdefault(record.data.tenant, founded.verifier_key)
         case (e.CheckpointSigned() as event,) if record.data.actor == ids.NOTARY:
@@ -81,7 +82,9 @@ def _read(item: Parsed, reading: _Reading, mac_key: MacKey) -> None:
 
 def _obey(event: e.CheckpointSigned, at: LogRecord, reading: _Reading) -> None:
     tenant = at.tenant
-    if tenant != ids.INSTANCE and tenant not in reading.keys:
+    if ids.partition_of(tenant, reading.partitions) != at.partition:
+        return  # (one that was copied from where it belongs says nothing here)
+    if not ids.is_control(tenant) and tenant not in reading.keys:
         return
     before, origin = reading.heads.get(tenant), origin_of(reading.instance, tenant)
     try:

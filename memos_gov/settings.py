@@ -20,6 +20,7 @@ from memos_gov.errors import SettingsError
 
 FILE_NAME = "memos-gov.toml"
 POLICY_DEADLINE_S_MAX = 60
+DECISION_DEADLINE_S_MAX = 600
 CHECKPOINT_S_MAX = 1_000_000_000
 WRITTEN = ("tenant", "principal", "purpose", "label", "basis", "retention_class", "region")
 
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
     checkpoint_s: float = Field(60.0, gt=0, le=CHECKPOINT_S_MAX, allow_inf_nan=False)
     witness: Path | None = None
     policy_deadline_s: float = Field(1.0, gt=0, le=POLICY_DEADLINE_S_MAX, allow_inf_nan=False)
+    certifies: bool = True
+    decision_deadline_s: float = Field(10.0, gt=0, le=DECISION_DEADLINE_S_MAX, allow_inf_nan=False)
     opa: Path | None = None
     engines: Engines | None = None
 
@@ -96,6 +99,20 @@ def folder_of(data: Path | str | None = None) -> Path:
         return _required_sayable(Path(data))
     except ValueError as error:
         raise SettingsError(f"setting data: {error}") from None
+
+
+def engines_in(path: Path) -> dict[str, Any]:
+    """
+    Return the engines that a TOML file names, as tables `[engines.kafka]` or `[kafka]`, unchecked.
+
+    Raises:
+        SettingsError: There is no such file, or it cannot be read as TOML.
+    """
+    if not path.is_file():
+        raise SettingsError(f"{path} is no file of engines")
+    known = _from_file(path)
+    found = known.get("engines", known)
+    return found if isinstance(found, dict) else {}
 
 
 def defaults_of(folder: Path) -> dict[str, str]:

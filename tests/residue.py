@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from memos_gov.backends.sqlite.index import SqliteCubeIndex
+from memos_gov.relevance import stems
 
 
 def every_byte(folder: Path) -> dict[str, bytes]:
@@ -45,9 +45,7 @@ def _base64(body: bytes, shift: int) -> bytes:
 
 def tokens_of(text: str) -> Iterator[str]:
     """Yield the words of a text as an index keeps them."""
-    with_stems = SqliteCubeIndex(None)
-    yield from sorted(set(with_stems._terms(text)))
-    with_stems.close()
+    yield from sorted(set(stems(text)))
 
 
 def places_of(text: str, folder: Path) -> list[str]:

@@ -20,16 +20,19 @@ from unittest.mock import patch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
-class Ticking:
-    """A clock that begins where it is told and goes on by a millisecond each time it is read."""
+class Stepped:
+    """A clock that stands, however often it is read, until a test lets time pass."""
 
     def __init__(self, begins_ms: int) -> None:
         self.now_ms = begins_ms
 
     def now(self) -> datetime:
-        """Return the next millisecond."""
-        self.now_ms += 1
+        """Return the time it stands at."""
         return datetime.fromtimestamp(self.now_ms / 1000, UTC)
+
+    def turn(self, by_ms: int) -> None:
+        """Let time pass."""
+        self.now_ms += by_ms
 
 
 class _Streams:
@@ -41,7 +44,7 @@ class _Streams:
 
     def bytes(self, count: int, depth: int = 1) -> bytes:
         """Return the next bytes of whoever asks, `depth` calls above."""
-        name = sys._getframe(depth).f_code.co_qualname.rpartition(".<locals>")[2]
+        name = sys._getframe(depth).f_code.co_qualname.split(".<locals>")[0].rpartition(".")[2]
         if name not in self._streams:
             self._streams[name].seed(f"{self._seed}/{name}")
         return self._streams[name].randbytes(count)

@@ -20,8 +20,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import memos_gov
+from memos_gov import founding
 from memos_gov.cli.program import command_line
+from memos_gov.domain import events, ids
 from memos_gov.domain.commands import CONTENT_BYTES_MAX
+from memos_gov.founding import event_types
 
 CARD = "4111 1111 1111 1111"
 HEADER = "id,text,when\n"
@@ -372,3 +375,21 @@ def test_open_of_a_folder_that_is_none_names_init() -> None:
 
     assert 8 == done.exit_code
     assert "init" in done.stderr
+
+
+def test_log_under_rules_of_a_newer_program_is_refused_before_anything_is_judged(
+    folder: Path,
+) -> None:
+    """Two programs that judge by different rules would give two histories."""
+    with memos_gov.open(folder) as gov:
+        newer = events.LogExtended(event_types=event_types(), rules=2)
+        found = (gov.rooms.governor, ids.control_of(0), "instance", newer)
+        founding._found(*found)
+    before = records(folder)
+
+    done = run(folder, "remember", "by rules of before")
+
+    assert 8 == done.exit_code, done.stderr
+    assert "decided by rules 2" in done.stderr
+    assert "Upgrade memos-gov" in done.stderr
+    assert before == records(folder)

@@ -13,6 +13,8 @@ from bench import report
 from bench.measure import Figure, Spread, against, at_least, at_most, beside, interleaved, told
 
 ROOT = Path(__file__).resolve().parents[1]
+SUBJECTS = bench.SUBJECTS
+NEED_AN_ENGINE = bench.NEED_ENGINES
 FIELDS = {"name", "value", "unit", "peer", "ratio", "floor"}
 
 
@@ -28,7 +30,10 @@ def a_figure(**more: Any) -> Figure:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("subject", bench.SUBJECTS)
+@pytest.mark.parametrize(
+    "subject",
+    [pytest.param(s, marks=pytest.mark.connected if s in NEED_AN_ENGINE else ()) for s in SUBJECTS],
+)
 def test_quick_run_of_a_subject_keeps_figures_of_the_shape(subject: str, tmp_path: Path) -> None:
     """A quick run goes through every measure and writes one well-formed list."""
     done = run("--quick", "--results", str(tmp_path), subject)
@@ -82,6 +87,9 @@ def test_list_of_subjects_is_printed_and_measures_nothing(
         "erasing",
         "ingest",
         "process",
+        "postgres",
+        "connected",
+        "weaviate",
     ] == capsys.readouterr().out.split()
 
 

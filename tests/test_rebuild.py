@@ -260,7 +260,7 @@ elif point == "after the switch":
     progress, upkeep._remove_database = None, lambda path: (
         kill() if path.name == "tables.db" else None)
 else:
-    progress, upkeep._refilled = None, kill
+    progress, upkeep.refilled = None, kill
 upkeep.rebuild(sys.argv[1], progress=progress)
 """
 

@@ -6,7 +6,6 @@ import io
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -17,12 +16,15 @@ from pathlib import Path
 import pytest
 
 import memos_gov
-from memos_gov.errors import CorruptionError, UnavailableError
+from memos_gov import follow
+from memos_gov.errors import CorruptionError, InvalidCommandError, UnavailableError
+from memos_gov.ports import Proposal
 from memos_gov.service import Service
 from memos_gov.worker import Journal, Telemetry, Worker, duties_of
+from memos_gov.worker import telemetry as telemetry_module
+from tests.workers import PROGRAM, WAIT_S, Process, until
 
-WAIT_S = 30.0
-PROGRAM = (sys.executable, "-c", "from memos_gov.cli import main; main()")
+CANARY = "Ann's card is blue"
 
 
 class Duty:
@@ -39,14 +41,6 @@ class Duty:
         if isinstance(found, Exception):
             raise found
         return found
-
-
-def until(reached: Callable[[], object]) -> None:
-    """Wait until something is so, and fail when it never is."""
-    end = time.monotonic() + WAIT_S
-    while not reached():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def lines(text: str) -> list[dict[str, object]]:
@@ -116,7 +110,7 @@ def test_duties_of_names_each_once(gov: Service) -> None:
     """In the order of the log's way: decided, found, due."""
     named = duties_of(gov, ["schedule", "certifier", "certifier"], schedule_s=1)
 
-    assert ["certifier", "schedule"] == [duty.name for duty in named]
+    assert ["certifier", "schedule", "presence"] == [duty.name for duty in named]
 
 
 def test_metrics_tell_lags_and_latency_and_name_nobody(gov: Service) -> None:
@@ -126,8 +120,8 @@ def test_metrics_tell_lags_and_latency_and_name_nobody(gov: Service) -> None:
 
     page = telemetry.page("/metrics")[2].decode()
 
-    assert 'memos_gov_certifier_lag{partition="0"} 0.0' in page
-    assert 'memos_gov_decided{tenant="default"} 2.0' in page
+    assert 'memos_gov_certifier_lag_records{partition="0"} 0.0' in page
+    assert 'memos_gov_decided_records{tenant="default"} 2.0' in page
     assert 'memos_gov_verdict_seconds_count{entrypoint="memos_gov/admission/verdict"}' in page
     assert not [word for word in ("blue", "Ann", "customer-17", "owner") if word in page]
 
@@ -138,12 +132,14 @@ def test_index_that_lags_shows_as_effects_waiting(gov: Service) -> None:
     gov.acting_as("owner").remember("a note")
 
     assert (
-        'memos_gov_effects_waiting{partition="0"} 0.0' not in telemetry.page("/metrics")[2].decode()
+        'memos_gov_effects_waiting{tenant="default"} 2.0' in telemetry.page("/metrics")[2].decode()
     )
-    (duty,) = duties_of(gov, ["plaintext"], schedule_s=1)
+    duty, _ = duties_of(gov, ["plaintext"], schedule_s=1)
 
     assert duty.step() > 0
-    assert 'memos_gov_effects_waiting{partition="0"} 0.0' in telemetry.page("/metrics")[2].decode()
+    assert (
+        'memos_gov_effects_waiting{tenant="default"} 0.0' in telemetry.page("/metrics")[2].decode()
+    )
 
 
 def test_address_that_is_taken_is_said(gov: Service) -> None:
@@ -154,40 +150,6 @@ def test_address_that_is_taken_is_said(gov: Service) -> None:
         port = int(address.rpartition(":")[2])
         with pytest.raises(UnavailableError, match=str(port)), telemetry.served("127.0.0.1", port):
             pass
-
-
-class Process:
-    """A worker in a process of its own."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        command = [*PROGRAM, "--data", str(folder), "worker", *arguments]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.lines: list[dict[str, object]] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        self.lines.extend(json.loads(line) for line in self.process.stderr)
-
-    def until(self, happened: str) -> dict[str, object]:
-        """Wait for a line and return it."""
-        until(lambda: self._found(happened) or self.process.poll() is not None)
-        found = self._found(happened)
-        assert found is not None, self.lines
-        return found
-
-    def _found(self, happened: str) -> dict[str, object] | None:
-        return next((line for line in list(self.lines) if line["happened"] == happened), None)
-
-    def end(self, how: signal.Signals) -> int:
-        """End the process and return its exit code."""
-        self.process.send_signal(how)
-        code = self.process.wait(WAIT_S)
-        self._reader.join(WAIT_S)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
 
 
 def test_worker_process_keeps_the_index_up_and_ends_gently(folder: Path) -> None:
@@ -236,3 +198,68 @@ def test_address_that_is_none_is_refused(folder: Path, at: str) -> None:
 
     assert 2 == done.returncode
     assert "HOST:PORT" in done.stderr
+
+
+def test_lines_hold_no_word_of_an_error(
+    running: Callable[..., tuple[Worker, Telemetry, io.StringIO]],
+) -> None:
+    """What a driver says may quote what it was given; a line has the code alone."""
+    _, telemetry, out = running(Duty(UnavailableError(CANARY, backend="tables"), 1))
+
+    until(lambda: "done" in out.getvalue())
+
+    assert "unavailable" in out.getvalue()
+    assert CANARY not in out.getvalue() + telemetry.page("/metrics")[2].decode()
+
+
+def test_certifier_before_which_records_stand_is_unwell(
+    gov: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps that succeed and decide nothing are no health; deciding makes it well."""
+    telemetry = Telemetry(gov.rooms, ["certifier"])
+    monkeypatch.setattr(telemetry_module, "STALE_S", 0.1)
+    append_a_stranger(gov)
+
+    assert telemetry.health()[0]
+    time.sleep(0.2)
+    telemetry.stepped("certifier", 0)
+    assert "behind" == telemetry.health()[1]["certifier"]["state"]
+
+    duties_of(gov, ["certifier"], schedule_s=1)[0].step()
+    telemetry.stepped("certifier", 1)
+    assert telemetry.health()[0]
+
+
+def append_a_stranger(gov: Service, times: int = 1) -> None:
+    """Put records into the log that no certifier has seen."""
+    log = gov.rooms.governor.log
+    now_ms = round(gov.rooms.governor.clock.now().timestamp() * 1000)
+    log.append([Proposal("default", now_ms, b"not a record")] * times)
+
+
+def test_step_of_a_certifier_is_bounded(gov: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops a worker waits for a few batches, not for the backlog."""
+    monkeypatch.setattr(follow, "BATCH_RECORDS_MAX", 5)
+    append_a_stranger(gov, 100)
+    duty, _ = duties_of(gov, ["certifier"], schedule_s=1)
+
+    assert [20, 20, 20, 20, 20, 0] == [duty.step() for _ in range(6)]
+
+
+def test_partition_that_there_is_not_is_refused(gov: Service) -> None:
+    """A worker that certifies nothing would look well for ever."""
+    with pytest.raises(InvalidCommandError, match="partitions"):
+        duties_of(gov, ["certifier"], schedule_s=1, partitions=[1])
+
+
+def test_schedule_writes_nothing_while_nothing_is_due(gov: Service) -> None:
+    """It looks first; a run is a record."""
+    gov.acting_as("owner").remember("a note")
+    end = gov.rooms.governor.log.end(0)
+    duty, _ = duties_of(gov, ["schedule"], schedule_s=0.001)
+
+    for _ in range(3):
+        assert 0 == duty.step()
+        time.sleep(0.01)
+
+    assert end == gov.rooms.governor.log.end(0)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,14 @@ from memos_gov.errors import PolicyUnavailableError, SettingsError
 from memos_gov.ports import PolicyBundles
 
 ROOT = "memos_gov"
+_AWAY = (
+    "Retry later; a command keeps its id, so a retry cannot act twice. If it never answers,"
+    " check that OPA runs and that engines.opa.url names it."
+)
+_TRUST = (
+    "Name the authority that signed OPA's certificate (engines.opa.ca_file), or http:// in"
+    " engines.opa.url where it has none."
+)
 _UPLOAD_S_MAX = 30.0
 _WORDS_MAX = 300  # of an error of OPA that is passed on
 _PORTS = {"http": 80, "https": 443}
@@ -87,6 +96,7 @@ class OpaPolicyEngine:
 
     def __init__(self, bundles: PolicyBundles, server: OpaServer, deadline_s: float = 1.0) -> None:
         self._bundles = bundles
+        self._place = server.url
         self._client = _client(server, deadline_s)
         self._uploader = _client(server, _UPLOAD_S_MAX)
         self._uploading = threading.Lock()
@@ -99,7 +109,7 @@ class OpaPolicyEngine:
         if path is None:
             raise PolicyUnavailableError(f"no entrypoint {entrypoint}", reason=UNDEFINED)
         body = orjson.dumps({"input": question})
-        with _translated():
+        with _translated(self._place):
             found = self._client.answer(path, body)
             if found.result.revision != digest:
                 self._upload(digest, hosted)
@@ -121,7 +131,7 @@ class OpaPolicyEngine:
             PolicyUnavailableError: The server did not do it; a part may be gone.
         """
         hosted = self._hosted.get(digest) or self._prepared(digest)
-        with _translated():
+        with _translated(self._place):
             kept = {*self._uploader.get_policies_list()}
             # The answers go first, so that nothing answers in part.
             places = [place for place in reversed(hosted.modules) if place in kept]
@@ -255,7 +265,8 @@ def _client(server: OpaServer, timeout_s: float) -> _Client:
     pair = server.client_certificate
     for file in (*([server.ca_file] if server.ca_file else []), *(pair or ())):
         if not file.is_file():
-            raise SettingsError(f"opa: there is no file {file}")
+            raise SettingsError(f"opa: there is no file {file}", remedy=_TRUST)
+    _check_authorities(server.ca_file)
     return _Client(
         host=host,
         port=port,
@@ -265,6 +276,15 @@ def _client(server: OpaServer, timeout_s: float) -> _Client:
         retries=0,
         timeout=timeout_s,
     )
+
+
+def _check_authorities(path: Path | None) -> None:
+    """Refuse a file that holds no certificate of an authority."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        msg = f"opa: {path} holds no certificate (PEM)"
+        raise SettingsError(msg, remedy=_TRUST) from error
 
 
 def _address(url: str) -> tuple[str, str, int]:
@@ -412,12 +432,16 @@ def _place(location: Mapping[str, object] | None) -> str:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(place: str) -> Iterator[None]:
     try:
         yield
     except requests.Timeout as error:
         raise PolicyUnavailableError("OPA took too long", reason=TIMED_OUT) from error
+    except requests.exceptions.SSLError as error:
+        msg = f"OPA at {place} and ca_file do not fit each other"
+        raise PolicyUnavailableError(msg, reason=ERROR, remedy=_TRUST) from error
     except requests.ConnectionError as error:
-        raise PolicyUnavailableError("OPA does not answer", reason=ERROR) from error
+        msg = f"OPA at {place} does not answer"
+        raise PolicyUnavailableError(msg, reason=ERROR, remedy=_AWAY) from error
     except _DRIVER_ERRORS as error:
         raise PolicyUnavailableError(f"OPA refused: {error}"[:_WORDS_MAX], reason=ERROR) from error

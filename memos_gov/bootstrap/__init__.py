@@ -9,7 +9,7 @@ them with their log, `upkeep.py` rebuilds them while nobody has them open, and
 
 from memos_gov.bootstrap.embedded import current_tables
 from memos_gov.bootstrap.examining import fsck, verify_log
-from memos_gov.bootstrap.making import init
+from memos_gov.bootstrap.making import init, remove_stores
 from memos_gov.bootstrap.opening import open_service
 from memos_gov.bootstrap.repairing import RepairReport, repair
 from memos_gov.bootstrap.upkeep import rebuild
@@ -21,6 +21,7 @@ __all__ = [
     "init",
     "open_service",
     "rebuild",
+    "remove_stores",
     "repair",
     "verify_log",
 ]

@@ -45,6 +45,9 @@ class Embedded:
         for branch, name in (("vault", VAULT), ("operations", OPERATIONS), ("tables", TABLES)):
             migrate.upgrade(self._folder / name, branch)
 
+    def remove(self) -> None:
+        """Nothing lies outside of the folder."""
+
     def require_whole(self) -> None:
         """Look for the vault and the operations."""
         for branch, name in (("vault", VAULT), ("operations", OPERATIONS)):

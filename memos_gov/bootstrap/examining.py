@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from memos_gov import settings as settings_module
 from memos_gov.backends.clock import SystemClock
-from memos_gov.backends.files import FilePolicyBundles
-from memos_gov.backends.keyfiles import FileKeyring, KeyFiles
+from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.sqlite import index as index_file
 from memos_gov.backends.sqlite import log as log_file
 from memos_gov.backends.sqlite import migrate
@@ -25,26 +25,23 @@ from memos_gov.backends.sqlite.operations import SqlitePointers
 from memos_gov.backends.sqlite.soundness import Schema, damage, differences, schema_made_by
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
-from memos_gov.backends.tiles import FileTileStore
 from memos_gov.bootstrap.embedded import INDEX, LOG, OPERATIONS, TABLES, TABLES_POINTER, VAULT
+from memos_gov.bootstrap.folder_opening import FolderOpening
 from memos_gov.bootstrap.opening import TILES
-from memos_gov.errors import SettingsError, UnavailableError, remedy_of
+from memos_gov.errors import SettingsError, UnavailableError
 from memos_gov.fsck import (
     PARTS,
-    CertificateFile,
     Examined,
     Findings,
     FsckReport,
-    SmallFiles,
     examine,
 )
-from memos_gov.fsck.report import BRING_KEY, CERTIFY, CORRECT, REBUILD, RESTORE, Progress
+from memos_gov.fsck.report import BRING_KEY, REBUILD, RESTORE, Progress
 from memos_gov.ports import Tables
-from memos_gov.proving import CERTIFICATE
-from memos_gov.transparency.tlog_proof import SUFFIX
 
-CERTIFICATES = "certificates"
-SIGNED = frozenset({"folder", "tiles", "erasures"})
+if TYPE_CHECKING:
+    from memos_gov.bootstrap.connected_upkeep import ConnectedOpening
+
 TABLES_NAME = re.compile(r"tables(?:\.(\d+))?\.db")
 
 
@@ -72,14 +69,26 @@ def fsck(
     folder = settings_module.folder_of(data)
     if not folder.is_dir():
         raise SettingsError(f"{folder} is no data folder of memos-gov")
-    findings, before = Findings(progress), _stamps(folder)
+    findings = Findings(progress)
     with ExitStack() as stack:
-        opening = _Opening(folder, stack, findings, frozenset(parts))
+        opening = _opening(folder, stack, findings, frozenset(parts))
+        before = opening.stamps()
         report = examine(opening.examined(), findings, parts)
-    if not report.clean and before != _stamps(folder):
-        msg = "the folder was written to while it was examined"
-        raise UnavailableError(msg, backend="files")
+        if not report.clean and before != opening.stamps():
+            msg = "the folder was written to while it was examined"
+            raise UnavailableError(msg, backend="files")
     return report
+
+
+def _opening(
+    folder: Path, stack: ExitStack, findings: Findings, parts: frozenset[str]
+) -> EmbeddedOpening | ConnectedOpening:
+    engines = None if (folder / LOG).exists() else settings_module.load(folder).engines
+    if engines is None:
+        return EmbeddedOpening(folder, stack, findings, parts)
+    from memos_gov.bootstrap.connected_upkeep import ConnectedOpening
+
+    return ConnectedOpening(settings_module.load(folder), engines, stack, findings, parts)
 
 
 def verify_log(data: Path | str | None = None, *, progress: Progress | None = None) -> FsckReport:
@@ -87,40 +96,27 @@ def verify_log(data: Path | str | None = None, *, progress: Progress | None = No
     return fsck(data, parts=("log",), progress=progress)
 
 
-def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return what changes when a database or the tiles of the folder are written to."""
-    written = (*folder.glob("*.db*"), *folder.glob(f"{TILES}/*"))
-    found = {str(path): path.stat() for path in written}
-    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
-
-
-class _Opening:
-    """Opens what can be opened of a folder; each part that cannot is a finding."""
+class EmbeddedOpening(FolderOpening):
+    """Opens the files of the embedded set-up for reading."""
 
     def __init__(
         self, folder: Path, stack: ExitStack, findings: Findings, parts: frozenset[str]
     ) -> None:
-        self._folder = folder
-        self._stack = stack
-        self._findings = findings
-        self._parts = parts
+        super().__init__(folder, stack, findings, parts)
         scratch = tempfile.TemporaryDirectory(prefix="memos-gov-")
         self._scratch = Path(stack.enter_context(scratch))
+
+    def stamps(self) -> object:
+        """Return what changes when a database or the tiles of the folder are written to."""
+        written = (*self._folder.glob("*.db*"), *self._folder.glob(f"{TILES}/*"))
+        found = {str(path): path.stat() for path in written}
+        return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
 
     def examined(self) -> Examined:
         """Return everything that the parts need, opened for reading."""
         name = self._tables_name()
-        return Examined(
-            log=self._log(),
-            keys=self._keys(),
-            live=self._tables(name),
-            fresh=self._fresh,
-            index=self._index(),
-            tiles=FileTileStore(self._folder / TILES),
-            bundles=FilePolicyBundles(self._folder / "policies"),
-            files=self._small_files() if self._parts & SIGNED else SmallFiles(),
-            certificates=self._certificates(),
-        )
+        live = self._tables(name)
+        return self._examined(self._log(), self._keys(), live, self._fresh, self._index())
 
     def _tables_name(self) -> str:
         """Return which tables are in use, as far as the pointers can be read."""
@@ -210,18 +206,6 @@ class _Opening:
                 return index
         return None
 
-    def _certificates(self) -> Iterator[CertificateFile]:
-        """Yield every certificate that `forget` left in the folder, with its proof."""
-        for path in sorted((self._folder / CERTIFICATES).glob(f"*/{CERTIFICATE}.json")):
-            place = str(path.relative_to(self._folder))
-            with self._findings.guarded(place, "certificate_file", CERTIFY):
-                try:
-                    proof = path.with_suffix(SUFFIX).read_bytes()
-                    yield CertificateFile(place, path.read_bytes(), proof)
-                except OSError as error:
-                    msg = f"{place} or its proof cannot be read"
-                    raise UnavailableError(msg, remedy=remedy_of(error)) from error
-
     def _has_sound_pages(self, path: Path, part: str, remedy: str) -> bool:
         """Whether a file is there and, where its part is examined, has no damaged page."""
         if not path.exists():
@@ -249,23 +233,3 @@ class _Opening:
         if part in self._parts:
             for difference in differences(path, due()):
                 self._findings.add(path.name, "schema", difference, remedy)
-
-    def _small_files(self) -> SmallFiles:
-        """Read the key files and the defaults; each that cannot be read is a finding."""
-        files, public = KeyFiles(self._folder / "keys"), dict[str, str]()
-        guarded = self._findings.guarded
-        with guarded("keys/verifier", "key_file", BRING_KEY):
-            public["verifier"] = files.public("verifier")
-        if "folder" not in self._parts:
-            return SmallFiles(public=public)
-        with guarded("keys/recovery.pub", "key_file", BRING_KEY):
-            public["recovery.pub"] = files.recovery_public()
-        if (self._folder / "keys" / "recovery").exists():  # it may have been carried away
-            with guarded("keys/recovery", "key_file", BRING_KEY):
-                public["recovery"] = files.public("recovery")
-        operator, defaults = None, dict[str, str]()
-        with guarded("keys/operator", "key_file", BRING_KEY):
-            operator = files.operator()
-        with guarded(settings_module.FILE_NAME, "settings", CORRECT):
-            defaults = settings_module.defaults_of(self._folder)
-        return SmallFiles(public=public, operator=operator, defaults=defaults)

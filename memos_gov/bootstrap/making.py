@@ -22,6 +22,7 @@ from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.bootstrap.embedded import INDEX, LOG, OPERATIONS, TABLES, VAULT
 from memos_gov.bootstrap.opening import build_rooms, open_service, open_stores, set_up
+from memos_gov.bootstrap.setups import SetUp
 from memos_gov.domain import commands as c
 from memos_gov.domain import ids
 from memos_gov.domain.bundle import PolicyBundle
@@ -67,6 +68,20 @@ def init(
         msg = f"{settings.data} cannot be made ({os.strerror(error.errno or 0)})"
         raise UnavailableError(msg, backend="files", remedy=remedy_of(error)) from error
     return open_service(data, clock=clock, **overrides)
+
+
+def remove_stores(data: Path | str | None = None, **overrides: object) -> None:
+    """
+    Remove what the engines hold of a data folder: topic, databases, collection; for ever.
+
+    Of the embedded set-up nothing lies outside of the folder.
+
+    Raises:
+        UnavailableError: An engine did not answer; what is left can be removed again.
+    """
+    settings = settings_module.load(data, **overrides)
+    with ExitStack() as stack:
+        set_up(settings, SystemClock(), stack).remove()
 
 
 def _check(settings: Settings, bundle: PolicyBundle) -> None:
@@ -131,27 +146,40 @@ def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) 
     keys = KeyFiles(folder / "keys")
     keys.make()
     FilePolicyBundles(folder / "policies").put(bundle)
-    instance, made = secrets.token_hex(16), settings.model_copy(update={"data": folder})
+    made = settings.model_copy(update={"data": folder, "certifies": True})
     with ExitStack() as stack:
         setup = set_up(made, clock, stack)
         setup.lay_out()
-        setup.found_vault(instance, round(clock.now().timestamp() * 1000))
-        stores = open_stores(setup, lambda _, vault: _enrolled(vault, keys))
-        rooms = build_rooms(made, clock, stack, setup, stores)
-        found_log(rooms.governor, instance, stores.mac[0])
-        words = bundle.vocabulary
-        found_tenant(
-            rooms.governor,
-            settings.tenant,
-            settings.principal,
-            policy=bundle.digest,
-            clearance=max(words.labels, key=lambda label: words.labels[label]),
-            purposes=tuple(sorted(words.purposes)),
-            verifier_key=rooms.verifier_key,
-            recovery_key=rooms.recovery_key(),
-        )
-        rooms.index.position()  # every file is there from the beginning, so fsck can miss one
+        try:
+            _found(made, bundle, clock, stack, setup)
+        except BaseException:
+            stack.close()
+            setup.remove()
+            raise
     settings_module.write(settings, folder / settings_module.FILE_NAME)
+
+
+def _found(
+    settings: Settings, bundle: PolicyBundle, clock: Clock, stack: ExitStack, setup: SetUp
+) -> None:
+    """Begin a log, its vault and its first tenant in stores that are laid out."""
+    instance, keys = secrets.token_hex(16), KeyFiles(settings.data / "keys")
+    setup.found_vault(instance, round(clock.now().timestamp() * 1000))
+    stores = open_stores(setup, lambda _, vault: _enrolled(vault, keys))
+    rooms = build_rooms(settings, clock, stack, setup, stores)
+    found_log(rooms.governor, instance, stores.mac[0])
+    words = bundle.vocabulary
+    found_tenant(
+        rooms.governor,
+        settings.tenant,
+        settings.principal,
+        policy=bundle.digest,
+        clearance=max(words.labels, key=lambda label: words.labels[label]),
+        purposes=tuple(sorted(words.purposes)),
+        verifier_key=rooms.verifier_key,
+        recovery_key=rooms.recovery_key(),
+    )
+    rooms.index.position()  # every file is there from the beginning, so fsck can miss one
 
 
 def _enrolled(vault: KeyStore, keys: KeyFiles) -> tuple[str, bytes]:

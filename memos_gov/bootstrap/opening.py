@@ -8,6 +8,7 @@ of this program's format before anything is served.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
@@ -25,10 +26,12 @@ from memos_gov.backends.witness import FileWitness
 from memos_gov.bootstrap.embedded import LOG, Embedded
 from memos_gov.bootstrap.setups import SetUp
 from memos_gov.certify import parse
+from memos_gov.deciding import LOOK_S, Certified, Deciding, Heard
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.events import LogFounded
+from memos_gov.domain.history import LogPosition
 from memos_gov.erasure import Eraser
-from memos_gov.errors import CorruptionError, SettingsError
+from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
 from memos_gov.follow import Certifier, Follower, mac_secret
 from memos_gov.founding import extend_log
 from memos_gov.governor import Governor
@@ -50,6 +53,10 @@ from memos_gov.transparency.notes import Signer
 
 TILES = "tiles"
 CLOCK_BEHIND_MAX_S = 60
+_TOGETHER = (
+    "Bring log and vault of one instance together: two files of one backup, or"
+    " engines.kafka.topic and engines.postgres.prefix as this folder was made with."
+)
 
 
 def open_service(
@@ -66,10 +73,22 @@ def open_service(
     """
     settings = settings_module.load(data, **overrides)
     folder = settings.data
-    if not (folder / LOG).exists():
+    marks = LOG if settings.engines is None else "keys"
+    if settings.engines and (folder / settings_module.FILE_NAME).exists():
+        _require_keys(folder)
+    if not (folder / marks).exists():
         msg = f"{folder} is no data folder of memos-gov"
         raise SettingsError(msg, remedy=f"Make one with `memos-gov --data {folder} init`.")
     return _build(settings, clock or SystemClock())
+
+
+def _require_keys(folder: Path) -> None:
+    if not (folder / "keys").exists():
+        msg = f"{folder / 'keys'} is missing: without it nothing sealed can be read"
+        remedy = (
+            "Bring it back from where the keys are kept, or mount it; `init` would make others."
+        )
+        raise SettingsError(msg, remedy=remedy)
 
 
 def _build(settings: Settings, clock: Clock) -> Service:
@@ -80,7 +99,7 @@ def _build(settings: Settings, clock: Clock) -> Service:
         setup = set_up(settings, clock, opened)
         setup.require_whole()
         rooms = build_rooms(settings, clock, opened, setup, open_stores(setup, known_proposer))
-        rooms.governor.certifier.catch_up()
+        _decide_rest(rooms)
         _check_clock(rooms.governor, clock)
         rooms.destroyer.catch_up()
         rooms.governor.keys.sweep()
@@ -98,8 +117,21 @@ def _build(settings: Settings, clock: Clock) -> Service:
 
 
 def set_up(settings: Settings, clock: Clock, stack: ExitStack) -> SetUp:
-    """Return the stores that stand behind the ports of a folder; `stack` closes them."""
-    return Embedded(settings.data, clock, stack)
+    """
+    Return the stores that stand behind the ports of a folder; `stack` closes them.
+
+    Raises:
+        SettingsError: A client of an engine is not installed.
+    """
+    if settings.engines is None:
+        return Embedded(settings.data, clock, stack)
+    try:
+        from memos_gov.bootstrap.connected import Connected  # (clients are slow to import)
+    except ModuleNotFoundError as error:
+        msg = f"the connected set-up needs {error.name}, which is not installed"
+        raise SettingsError(msg, remedy="Install memos-gov[server].") from error
+
+    return Connected(settings, settings.engines, clock, stack)
 
 
 class Stores(NamedTuple):
@@ -132,7 +164,7 @@ def known_proposer(log: EventLog, vault: KeyStore) -> tuple[str, bytes]:
     control = control_record(log)
     if vault.instance != control.instance:
         msg = "the vault belongs to another log"
-        raise CorruptionError(msg, place="vault")
+        raise CorruptionError(msg, place="vault", remedy=_TOGETHER)
     vault.check_epochs()
     mac_key = vault.secret("_instance", mac_secret(control.mac_key))
     if mac_key is None:
@@ -142,22 +174,59 @@ def known_proposer(log: EventLog, vault: KeyStore) -> tuple[str, bytes]:
 
 def control_record(log: EventLog) -> LogFounded:
     """
-    Return the control record of a log.
+    Return the control record of a log, which is the same in each of its partitions.
 
     Raises:
-        CorruptionError: Offset 0 holds something else.
+        CorruptionError: Offset 0 of a partition holds something else.
+        SettingsError: The log was founded with another count of partitions.
     """
-    found = log.read(0, 0, 1)
+    found = [_control_of(log, partition) for partition in range(log.partitions)]
+    if any(one != found[0] for one in found):
+        msg = "the partitions do not begin with one control record"
+        raise CorruptionError(msg, place="log offset 0")
+    if found[0].partitions != log.partitions:
+        msg = f"the log has {log.partitions} partitions, and was founded with {found[0].partitions}"
+        remedy = (
+            "A log keeps its count of partitions for ever: name it in engines.kafka.partitions."
+        )
+        raise SettingsError(msg, remedy=remedy)
+    return found[0]
+
+
+def _control_of(log: EventLog, partition: int) -> LogFounded:
+    found = log.read(partition, 0, 1)
     events = parse(found[0]).events if found else ()
     if not events or not isinstance(events[0], LogFounded):
         msg = "the log does not begin with a control record"
-        raise CorruptionError(msg, place="log offset 0")
+        raise CorruptionError(msg, place=LogPosition(partition, 0).place)
     return events[0]
 
 
+def _decide_rest(rooms: Rooms) -> None:
+    """Certify what the log holds, or wait for it where this process does not certify."""
+    governor, settings = rooms.governor, rooms.settings
+    if settings.certifies:
+        governor.certifier.catch_up()
+        return
+    end = time.monotonic() + settings.decision_deadline_s
+    while _is_undecided(governor):
+        if time.monotonic() >= end:
+            msg = "the log holds records that no certifier decided yet"
+            remedy = "Start `memos-gov worker certifier`, or open again when it has come up."
+            raise UnavailableError(msg, backend="certifier", remedy=remedy)
+        time.sleep(LOOK_S)
+
+
+def _is_undecided(governor: Governor) -> bool:
+    log = governor.log
+    with governor.tables.snapshot() as snapshot:
+        decided = [snapshot.certified(partition) for partition in range(log.partitions)]
+    return any(log.read(partition, offset, 1) for partition, offset in enumerate(decided))
+
+
 def _check_clock(governor: Governor, clock: Clock) -> None:
-    with governor.tables.certification() as transaction:
-        log_time_s = transaction.checkpoint(0).log_time_ms / 1000
+    with governor.tables.snapshot() as snapshot:
+        log_time_s = snapshot.log_time_ms() / 1000
     behind_s = log_time_s - clock.now().timestamp()
     if behind_s > CLOCK_BEHIND_MAX_S:
         msg = f"the clock is {behind_s:.0f} seconds behind the log's time"
@@ -176,8 +245,7 @@ def build_rooms(
     certifier = Certifier(log, tables, vault)
     proposer = Proposer(
         log=log,
-        tables=tables,
-        certifier=certifier,
+        deciding=_deciding(settings, certifier, destroyer, tables),
         destroyer=destroyer,
         clock=clock,
         mac_key_id=mac[0],
@@ -196,7 +264,7 @@ def build_rooms(
         clock=clock,
         proposer=proposer,
         leasing=Leasing(leases, keys=vault, tables=tables, clock=clock),
-        notary=notary,
+        notary=notary if settings.certifies else None,
     )
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)
@@ -222,6 +290,14 @@ def build_rooms(
         shipped=shipped_bundle,
         close=stack.close,
     )
+
+
+def _deciding(
+    settings: Settings, certifier: Certifier, destroyer: Destroyer, tables: Tables
+) -> Deciding:
+    if settings.certifies:
+        return Deciding(Certified(certifier, destroyer, tables))
+    return Deciding(Heard(tables), settings.decision_deadline_s)
 
 
 def _notary(

@@ -19,6 +19,9 @@ class SetUp(Protocol):
     def lay_out(self) -> None:
         """Make every store, empty, where nothing is yet."""
 
+    def remove(self) -> None:
+        """Remove everything that `lay_out` made outside of the folder, with all that is in it."""
+
     def require_whole(self) -> None:
         """
         Refuse a folder whose vault or operations are missing or of another format.

@@ -23,19 +23,14 @@ from memos_gov.backends.sqlite.operations import SqlitePointers
 from memos_gov.backends.sqlite.soundness import damage, differences, schema_made_by
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
-from memos_gov.backends.tiles import FileTileStore
 from memos_gov.bootstrap.embedded import INDEX, LOG, OPERATIONS, TABLES, TABLES_POINTER, VAULT
 from memos_gov.bootstrap.examining import TABLES_NAME
 from memos_gov.bootstrap.opening import TILES, control_record
+from memos_gov.bootstrap.remaking import refilled, retiled
 from memos_gov.destroyer import Destroyer
 from memos_gov.errors import CorruptionError, GovernanceError, SettingsError
 from memos_gov.fsck.report import RESTORE, Progress
-from memos_gov.materializers.plaintext import IndexFollower
-from memos_gov.materializers.tiles import TileFollower
-from memos_gov.notary import newest_head
-from memos_gov.ports import EventLog
 from memos_gov.rebuild import RebuildReport, check_roots, replay, roots
-from memos_gov.sealing import Sealer
 
 
 def rebuild(
@@ -67,9 +62,9 @@ def rebuild(
             switched.
     """
     folder = settings_module.folder_of(data)
-    if not (folder / LOG).exists():
-        raise SettingsError(f"{folder} is no data folder of memos-gov")
     with ExitStack() as stack:
+        if not (folder / LOG).exists():
+            return _rebuild_connected(folder, settles=settles, progress=progress)
         stack.enter_context(folder_held(folder, alone=True))
         if not (folder / VAULT).exists():
             raise CorruptionError(f"{VAULT} is missing", place=VAULT, remedy=RESTORE)
@@ -95,8 +90,9 @@ def rebuild(
         for other in _tables_of(folder):
             if other != made:
                 _remove_database(other)
-        _retiled(folder / TILES, fresh)
-        indexed = _refilled(folder / INDEX, log, fresh, vault, progress)
+        retiled(folder / TILES, fresh)
+        index = stack.enter_context(closing(_sound_index(folder / INDEX)))
+        indexed = refilled(index, log, fresh, vault, progress)
         return RebuildReport(
             tables=made.name,
             records=replayed.records,
@@ -107,22 +103,22 @@ def rebuild(
         )
 
 
+def _rebuild_connected(folder: Path, *, settles: bool, progress: Progress | None) -> RebuildReport:
+    engines = settings_module.load(folder).engines
+    if engines is None:
+        raise SettingsError(f"{folder} is no data folder of memos-gov")
+    from memos_gov.bootstrap.connected_upkeep import rebuild_connected
+
+    settings = settings_module.load(folder)
+    with folder_held(folder, alone=True):
+        return rebuild_connected(settings, engines, settles=settles, progress=progress)
+
+
 def _fresh_tables(path: Path, stack: ExitStack) -> SqliteTables:
     migrate.upgrade(path, "tables")
     tables = SqliteTables(path)
     stack.callback(tables.close)
     return tables
-
-
-def _retiled(folder: Path, tables: SqliteTables) -> None:
-    """Throw every tile away, and make those of the newest signed heads again."""
-    tiles = TileFollower(tables, FileTileStore(folder))
-    tiles.clear()
-    with tables.snapshot() as snapshot:
-        heads = {tenant: newest_head(snapshot, tenant) for tenant in snapshot.tenants()}
-    for tenant, head in heads.items():
-        if head is not None:
-            tiles.remake(tenant, head.size, head.note)
 
 
 def _vault_of(folder: Path, instance: str, stack: ExitStack, *, read_only: bool) -> SqliteKeyStore:
@@ -235,23 +231,8 @@ def _unsound_index(path: Path) -> Iterator[str]:
         yield str(error)
 
 
-def _refilled(
-    path: Path,
-    log: EventLog,
-    tables: SqliteTables,
-    vault: SqliteKeyStore,
-    progress: Progress | None,
-) -> int:
-    """Empty the index, or throw away an unsound one, and fill it again; return its cubes."""
+def _sound_index(path: Path) -> SqliteCubeIndex:
+    """Open the index, in place of an unsound one."""
     if path.exists() and any(_unsound_index(path)):
         _remove_database(path)
-    index = SqliteCubeIndex(path)
-    try:
-        index.clear()
-        IndexFollower(log, tables, Sealer(vault), index).catch_up()
-        count = sum(1 for _ in index.entries())
-    finally:
-        index.close()
-    if progress is not None:
-        progress("index", count, count)
-    return count
+    return SqliteCubeIndex(path)

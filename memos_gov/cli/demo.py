@@ -10,6 +10,7 @@ invented. The folder is a temporary one, gone at the end unless `--keep` or
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import shutil
 import tempfile
@@ -43,15 +44,27 @@ SINCE = "Refund promised by Friday."
     help="Make the data folder here, and keep it.",
 )
 @click.option("--keep", is_flag=True, help="Keep the temporary data folder.")
-def demo_verb(session: Session, folder: Path | None, keep: bool) -> None:
-    """Show the whole life of a memory in seconds; no service needed."""
+@click.option("--connected", is_flag=True, help="On the engines that `make services-up` starts.")
+def demo_verb(session: Session, folder: Path | None, keep: bool, connected: bool) -> None:
+    """
+    Show the whole life of a memory in seconds; no service needed.
+
+    With --connected on Kafka, Postgres, OPA and Weaviate, in a topic, databases
+    and a collection of its own, which are removed at the end.
+    """
+    if connected and (keep or folder is not None):
+        raise click.UsageError("--connected keeps nothing, so it takes no --dir and no --keep")
     if session.json:
         msg = "the demo is a story to read and has no JSON"
         raise click.UsageError(msg, click.get_current_context())
     started = time.monotonic()
     with _folder(folder, keep=keep) as data:
         stage = Stage(session.screen or output.screen(), data)
-        _play(stage)
+        if connected:
+            with _engines(data) as engines:
+                _play(stage, "--engines", str(engines))
+        else:
+            _play(stage)
         seconds = time.monotonic() - started
         summary = {"data": str(data), "commands": stage.commands, "seconds": round(seconds, 1)}
         session.answer = summary
@@ -72,6 +85,22 @@ def _folder(folder: Path | None, *, keep: bool) -> Iterator[Path]:
             shutil.rmtree(parent, ignore_errors=True)
 
 
+@contextmanager
+def _engines(data: Path) -> Iterator[Path]:
+    """Enter a file that names engines for one demo; what it made there is removed at the end."""
+    from memos_gov.bootstrap import remove_stores
+    from memos_gov.engines import lines_of, local
+
+    path = data.with_name("engines.toml")
+    text = "\n".join(lines_of(local(f"demo{secrets.token_hex(4)}")))
+    path.write_text(f"{text}\n", encoding="utf-8")
+    try:
+        yield path
+    finally:
+        if data.exists():
+            remove_stores(data)
+
+
 def examples() -> Path:
     """
     Return the folder of examples: in the package when installed, else in the checkout.
@@ -86,8 +115,8 @@ def examples() -> Path:
     raise SettingsError("the examples are missing", remedy="Install the package again.")
 
 
-def _play(stage: Stage) -> None:
-    _begin(stage)
+def _play(stage: Stage, *made_with: str) -> None:
+    _begin(stage, *made_with)
     made = _three_answers(stage)
     note = str(made.cube_id)
     _share_and_revise(stage, note)
@@ -98,14 +127,14 @@ def _play(stage: Stage) -> None:
     _prove(stage, made)
 
 
-def _begin(stage: Stage) -> None:
+def _begin(stage: Stage, *made_with: str) -> None:
     stage.chapter(
         "1. A folder, forty complaints, three people",
         "Everything will lie in one folder. The complaints are invented.",
     )
     stage.screen.line("")
     stage.screen.line(f"$ export MEMOS_GOV_DATA={shlex.quote(str(stage.data))}", "command")
-    stage.type("init", "--purpose", "complaint-handling")
+    stage.type("init", "--purpose", "complaint-handling", *made_with)
     folder = _samples(stage.data)
     stage.type("ingest", f"{folder}/complaints.csv", "--map", f"{folder}/complaints.toml")
     stage.say(

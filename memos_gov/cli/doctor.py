@@ -22,6 +22,7 @@ from memos_gov.errors import GovernanceError, remedy_of
 
 if TYPE_CHECKING:
     from memos_gov.service import Service
+    from memos_gov.settings import Settings
 
 FREE_BYTES_MIN = 200_000_000
 BEHIND_RECORDS_MAX = 10_000
@@ -43,8 +44,9 @@ def doctor_verb(session: Session) -> int:
     from memos_gov import settings
 
     given = {name: value for name, value in session.overrides().items() if value is not None}
-    folder = settings.load(session.data, **given).data
-    checks = [*_opened(session), *_files(folder), *_machine(folder)]
+    known = settings.load(session.data, **given)
+    folder = known.data
+    checks = [*_opened(session), *_engines(known), *_files(folder), *_machine(folder)]
     session.show([check._asdict() for check in checks], _draw)
     return FOUND_WRONG if any(check.state == "wrong" for check in checks) else 0
 
@@ -62,6 +64,21 @@ def _opened(session: Session) -> Iterator[Check]:
         yield Check("folder", "wrong", str(error), error.remedy)
     except OSError as error:
         yield _unreadable("folder", error)
+
+
+def _engines(settings: Settings) -> Iterator[Check]:
+    """Look at each engine of the connected set-up by itself; the folder may not open."""
+    if settings.engines is None:
+        return
+    try:
+        from memos_gov.bootstrap.diagnosing import looks
+    except ModuleNotFoundError:
+        return  # what opening the folder said names it
+    for look in looks(settings, settings.engines):
+        if look.error is None:
+            yield Check(look.name, "good", look.found)
+        else:
+            yield Check(look.name, "wrong", look.found, look.error.remedy)
 
 
 def _unreadable(name: str, error: OSError) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,15 +20,26 @@ RECOVERY = (
 
 
 @verb("init")
-def init_verb(session: Session) -> None:
+@click.option(
+    "--engines",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where Kafka, Postgres, OPA and Weaviate are, as TOML; all in files without it.",
+)
+def init_verb(session: Session, engines: Path | None) -> None:
     """
     Make a data folder with a tenant and its first principal.
 
-    That principal is steward and dpo.
+    That principal is steward and dpo. With --engines the log is a new topic, and
+    databases and a collection are made; what a name holds already is refused.
     """
     import memos_gov
+    from memos_gov.settings import engines_in
 
-    with memos_gov.init(session.data, **session.overrides()) as service:
+    said = session.overrides()
+    if engines is not None:
+        said["engines"] = engines_in(engines)
+    with memos_gov.init(session.data, **said) as service:
         settings = service.rooms.settings
         made = {
             "data": str(settings.data),

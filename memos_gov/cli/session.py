@@ -46,11 +46,11 @@ class Session:
         return {"tenant": self.tenant, "principal": self.principal, "purpose": self.purpose}
 
     @contextmanager
-    def service(self) -> Iterator[Service]:
-        """Enter the open data folder."""
+    def service(self, **settings: Any) -> Iterator[Service]:
+        """Enter the open data folder, with settings that the verb itself brings."""
         import memos_gov
 
-        with memos_gov.open(self.data, **self.overrides()) as service:
+        with memos_gov.open(self.data, **self.overrides(), **settings) as service:
             yield service
 
     @contextmanager

@@ -30,9 +30,15 @@ LISTEN = "127.0.0.1:0"
     help="Seconds between two runs of the schedule.",
     show_default=True,
 )
+@click.option("--partitions", help="Which to certify, such as 0,2; all of the log otherwise.")
 @click.option("--name", help="What this worker is called in its lines; host and process otherwise.")
 def worker_verb(
-    session: Session, duty: str, listen: str, schedule_s: float, name: str | None
+    session: Session,
+    duty: str,
+    listen: str,
+    schedule_s: float,
+    partitions: str | None,
+    name: str | None,
 ) -> None:
     """
     Certify, fill the index or follow the schedule, until stopped.
@@ -42,6 +48,7 @@ def worker_verb(
     occurrence goes to standard error. SIGTERM and Ctrl-C end it after its step.
     """
     host, port = _address(listen)
+    chosen = _numbers(partitions)
     try:
         from memos_gov.worker import Journal, Telemetry, Worker, duties_of
     except ModuleNotFoundError as error:
@@ -49,10 +56,12 @@ def worker_verb(
         raise SettingsError(msg, remedy="Install memos-gov[server].") from error
 
     journal = Journal(sys.stderr, name or f"{socket.gethostname()}-{os.getpid()}")
-    with session.service() as service:
-        names = ALL if duty == "all" else (duty,)
-        telemetry = Telemetry(service.rooms, names)
-        duties = duties_of(service, names, schedule_s=schedule_s)
+    names = ALL if duty == "all" else (duty,)
+    # A certifier certifies also where the settings that it shares with writers say no.
+    certifies = True if "certifier" in names else None
+    with session.service(certifies=certifies) as service:
+        duties = duties_of(service, names, schedule_s=schedule_s, partitions=chosen)
+        telemetry = Telemetry(service.rooms, [each.name for each in duties])
         worker = Worker(duties, telemetry, journal)
         with telemetry.served(host, port) as address, _stopped_by_signals(worker.stop):
             journal.note("listens", address=address)
@@ -65,6 +74,16 @@ def _address(text: str) -> tuple[str, int]:
         msg = "--listen: must be HOST:PORT, such as 127.0.0.1:9464"
         raise click.BadParameter(msg)
     return host, int(port)
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        msg = "--partitions: must be numbers, such as 0,2"
+        raise click.BadParameter(msg)
+    return [int(part) for part in parts]
 
 
 @contextmanager

@@ -379,7 +379,7 @@ class CheckpointFacts(Facts, frozen=True, kw_only=True):
 
 
 class LogFacts(Facts, frozen=True, kw_only=True):
-    """`_instance/log`: whose log this is, who may propose, and what may stand in it."""
+    """`_instance/log`, of each partition: whose it is, who may propose, what may stand in it."""
 
     instance: str
     partitions: int

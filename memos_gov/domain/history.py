@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import cache
 
 import msgspec
 
@@ -19,6 +20,8 @@ from memos_gov.domain.events import (
     CubeRemembered,
     CubeRevised,
     Event,
+    LogExtended,
+    LogFounded,
     type_name,
 )
 from memos_gov.domain.facts import Facts, LogFacts
@@ -26,6 +29,10 @@ from memos_gov.domain.verdicts import INTEGER_MAX
 
 ACCEPTED = "accepted"
 REPEATED = "duplicate"
+_DERIVED = type_name(CubeDerived)
+_LINKED = type_name(CubeLinked)
+_FOUNDED = type_name(LogFounded)
+_EXTENDED = type_name(LogExtended)
 
 
 class LogRecord(msgspec.Struct, frozen=True):
@@ -36,12 +43,23 @@ class LogRecord(msgspec.Struct, frozen=True):
     tenant: str
     body: bytes
 
+    @property
+    def position(self) -> LogPosition:
+        """Return where it stands."""
+        return LogPosition(self.partition, self.offset)
+
 
 class LogPosition(msgspec.Struct, frozen=True, order=True):
     """Where a record stands."""
 
     partition: int
     offset: int
+
+    @property
+    def place(self) -> str:
+        """Return how messages name it; a log of one partition speaks of offsets alone."""
+        before = f"partition {self.partition} " if self.partition else ""
+        return f"log {before}offset {self.offset}"
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -142,28 +160,54 @@ class Known:
     trees: dict[str, Tree] = field(default_factory=dict)
     log_time_ms: int = 0
     recorded: Recorded = field(default_factory=Recorded)
+    partition: int = 0
+    _told: LogFacts | None = None
+    _permitted: frozenset[str] = frozenset((_FOUNDED, _EXTENDED))
+
+    @property
+    def control(self) -> str:
+        """Who the partition's own records, and those that are not trusted, belong to."""
+        return ids.control_of(self.partition)
+
+    def holds(self, tenant: str) -> bool:
+        """Whether a tenant's records stand in this partition; nothing is known before control."""
+        return self.log is None or ids.partition_of(tenant, self.log.partitions) == self.partition
 
     @property
     def log(self) -> LogFacts | None:
-        """What the control record says; None before it."""
-        facts = self.facts.get(ids.log_stream())
+        """What the partition's control record says; None before it."""
+        facts = self.facts.get(_log_stream(self.partition))
         return facts if isinstance(facts, LogFacts) else None
+
+    @property
+    def permitted(self) -> frozenset[str]:
+        """The types of events that the log permits; made anew when the control records change."""
+        log = self.log
+        if log is not self._told:
+            types = (_FOUNDED,) if log is None else log.event_types
+            self._told, self._permitted = log, frozenset((*types, _EXTENDED))
+        return self._permitted
 
     @property
     def derives(self) -> bool:
         """Whether the log knows what cubes are made of, so that records must say it."""
-        return self.log is not None and type_name(CubeDerived) in self.log.event_types
+        return _DERIVED in self.permitted
 
     @property
     def links(self) -> bool:
         """Whether the log knows revisions that have sources, so that records must say them."""
-        return self.log is not None and type_name(CubeLinked) in self.log.event_types
+        return _LINKED in self.permitted
 
     @property
     def says(self) -> tuple[type[Event], ...]:
         """The events of new content that has what was read in its session as sources."""
         new = (CubeRemembered,) if self.derives else ()
         return (*new, CubeRevised) if self.links else new
+
+
+@cache
+def _log_stream(partition: int) -> str:
+    return ids.log_stream(ids.control_of(partition))
 
 
 @dataclass(slots=True)
@@ -183,12 +227,20 @@ class Rows:
 @dataclass(slots=True)
 class Needs:
     """
-    What must be loaded before a batch can be certified.
+    What must be loaded before a batch of one partition can be certified.
 
-    `narrowed` are (tenant, cube) whose live descendants must be known.
+    `narrowed` are (tenant, cube) whose live descendants must be known. What the
+    partition's control record says, and its own tree, are always among it.
     """
 
-    streams: set[str] = field(default_factory=lambda: {ids.log_stream()})
+    streams: set[str] = field(default_factory=set)
     narrowed: set[tuple[str, str]] = field(default_factory=set)
     commands: set[tuple[str, str]] = field(default_factory=set)
-    tenants: set[str] = field(default_factory=lambda: {ids.INSTANCE})
+    tenants: set[str] = field(default_factory=set)
+    partition: int = 0
+
+    def __post_init__(self) -> None:
+        """Add what every batch of the partition needs."""
+        control = ids.control_of(self.partition)
+        self.streams.add(ids.log_stream(control))
+        self.tenants.add(control)

@@ -16,6 +16,7 @@ from functools import lru_cache
 from memos_gov.errors import InvalidCommandError
 
 INSTANCE = "_instance"
+_CONTROL = re.compile(rf"{INSTANCE}(-[1-9][0-9]{{0,6}})?")
 NOTARY, SCHEDULER, ERASER = "w_notary", "w_scheduler", "w_eraser"
 WORKERS = frozenset({NOTARY, SCHEDULER, ERASER})
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -40,6 +41,27 @@ PREFIXES = {
 def is_tenant(name: str) -> bool:
     """Whether `name` may be a tenant of a customer (`_instance` may not)."""
     return TENANT.fullmatch(name) is not None
+
+
+def control_of(partition: int) -> str:
+    """Return who the control records of a partition, and what is not trusted there, belong to."""
+    return f"{INSTANCE}-{partition}" if partition else INSTANCE
+
+
+def is_control(name: str) -> bool:
+    """Whether `name` is no tenant but a partition's own, as `control_of` names it."""
+    return _CONTROL.fullmatch(name) is not None
+
+
+def partition_of(tenant: str, partitions: int) -> int:
+    """
+    Return the partition of a tenant: SHA-256 of its name mod the count.
+
+    What belongs to a partition itself (`control_of`) stands in that one, if there is one.
+    """
+    if is_control(tenant):
+        return int(tenant.removeprefix(INSTANCE).removeprefix("-") or "0")
+    return int.from_bytes(hashlib.sha256(tenant.encode()).digest()) % partitions
 
 
 def is_opaque(text: str) -> bool:
@@ -179,9 +201,9 @@ def checkpoint_stream(tenant: str) -> str:
     return f"{tenant}/checkpoint"
 
 
-def log_stream() -> str:
-    """Return the stream of the log itself."""
-    return f"{INSTANCE}/log"
+def log_stream(control: str = INSTANCE) -> str:
+    """Return the stream of the log itself, as a partition's own records tell it."""
+    return f"{control if is_control(control) else INSTANCE}/log"
 
 
 GUARDS = ("policy", "holds", "restrictions")

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from memos_gov.certify import parse
 from memos_gov.domain import ids
 from memos_gov.domain.events import LogFounded
+from memos_gov.domain.history import LogPosition
 from memos_gov.errors import CorruptionError
 from memos_gov.follow import mac_secret
 from memos_gov.fsck.erasures import CertificateFile, check_certificates, check_erasures
@@ -98,7 +99,7 @@ class _Examination:
         self._log = log
         self._findings = findings
         self._parts = parts
-        self._end = 0
+        self._ends = [0] * log.partitions
         self._keys: KeyStore | None = None
         self._live = at.live
         self._behind: CorruptionError | None = None
@@ -109,7 +110,7 @@ class _Examination:
         """Look at the parts, each with what the ones before it proved."""
         findings = self._findings
         with findings.guarded("log.db", "damaged", RESTORE):
-            self._end = self._log.end(0)
+            self._ends = [self._log.end(n) for n in range(self._log.partitions)]
             self._keys = self._own_keys()
         if self._keys is not None and "vault" in self._parts:
             with findings.guarded("vault.db", "vault", RESTORE):
@@ -129,18 +130,16 @@ class _Examination:
     def _own_keys(self) -> KeyStore | None:
         """Return the vault if it is this log's, and knows who may write to it."""
         keys, findings = self._at.keys, self._findings
-        found = self._log.read(0, 0, 1)
-        events = parse(found[0]).events if found else ()
-        if not events or not isinstance(events[0], LogFounded):
-            findings.add("log offset 0", "control", "the log has no control record", RESTORE)
+        control = self._control()
+        if control is None:
             return None
         if keys is None:
             findings.skipped.append("seals, payloads and tables: there is no vault to read")
             return None
         why = "the vault cannot be read"
         with findings.guarded("vault.db", "vault", RESTORE):
-            secret = mac_secret(events[0].mac_key)
-            if keys.instance != events[0].instance:
+            secret = mac_secret(control.mac_key)
+            if keys.instance != control.instance:
                 why = "the vault is not this log's"
                 findings.add("vault.db", "vault", "the vault belongs to another log", RESTORE)
             elif keys.secret(ids.INSTANCE, secret) is None:
@@ -151,13 +150,28 @@ class _Examination:
         findings.skipped.append(f"seals, payloads and tables: {why}")
         return None
 
+    def _control(self) -> LogFounded | None:
+        """Return the control record that every partition begins with; None and findings if not."""
+        first: LogFounded | None = None
+        for partition in range(self._log.partitions):
+            found = self._log.read(partition, 0, 1)
+            events = parse(found[0]).events if found else ()
+            control = events[0] if events and isinstance(events[0], LogFounded) else None
+            if control is None or (first or control) != control:
+                place = LogPosition(partition, 0).place
+                message = "the log has no control record"
+                self._findings.add(place, "control", message, RESTORE)
+                return None
+            first = control
+        return first
+
     def _catch_up(self) -> None:
         """Bring the copy of the live tables to the end of the log; remember what is in the way."""
         if self._live is None or self._keys is None:
             return
         with self._findings.guarded("tables", "damaged", REBUILD):
             try:
-                certify_again(self._log, self._end, self._keys, self._live, self._findings)
+                certify_again(self._log, self._ends, self._keys, self._live, self._findings)
             except CorruptionError as error:
                 self._behind = error  # the log's fault or that of a checkpoint: the walk shows
 
@@ -167,7 +181,8 @@ class _Examination:
         if "log" in self._parts or self._behind is not None:
             check_stored(self._log, findings)
             lag = self._behind is not None or self._keys is None
-            checks.append(RecordCheck(self._end, self._live, self._keys, findings, lag=lag))
+            told = (self._ends, self._live, self._keys, findings)
+            checks.append(RecordCheck(*told, lag=lag, gapless=self._log.gapless))
         if self._made is not None:
             checks.extend(self._vault_checks(self._made))
         with ExitStack() as stack:
@@ -177,7 +192,7 @@ class _Examination:
                 self._again = CertifyAgain(self._log, self._keys, fresh, findings)
                 checks.append(self._again)
             if checks:
-                walk(self._log, self._end, self._live, checks, findings)
+                walk(self._log, self._ends, self._live, checks, findings)
 
     def _vault_checks(self, tables: Tables) -> list[Check]:
         """Return the checks of records for the vault, by tables that have come to the end."""
@@ -210,7 +225,7 @@ class _Examination:
             if live is not None:
                 compare(live, again.tables, findings)
             elif checks := self._vault_checks(again.tables):
-                walk(self._log, self._end, again.tables, checks, findings)
+                walk(self._log, self._ends, again.tables, checks, findings)
 
     def _rest(self) -> None:
         """Look at what is made of the tables or stands beside them."""
@@ -234,4 +249,4 @@ class _Examination:
                 check_certificates(at.certificates, made, public, findings)
         if "index" in self._parts and at.index is not None:
             with findings.guarded("index.db", "index", REBUILD):
-                check_index(made, self._keys, at.index, self._end, findings)
+                check_index(made, self._keys, at.index, self._ends, findings)

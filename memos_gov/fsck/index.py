@@ -16,9 +16,11 @@ import msgspec
 from memos_gov.domain import ids
 from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import ContentFacts, Facts, GovernanceFacts, facts_type
+from memos_gov.domain.history import LogPosition
 from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.fsck.payloads import Payloads
 from memos_gov.fsck.report import REBUILD, Findings
+from memos_gov.fsck.walk import Ends
 from memos_gov.materializers.plan import has_entry, index_entry, is_indexed
 from memos_gov.ports import (
     CubeIndex,
@@ -55,18 +57,19 @@ class Wanted(NamedTuple):
 
 
 def check_index(
-    tables: Tables, keys: KeyStore, index: CubeIndex, end: int, findings: Findings
+    tables: Tables, keys: KeyStore, index: CubeIndex, ends: Ends, findings: Findings
 ) -> None:
-    """Compare an index with what `tables`, which have come to `end`, say it should hold."""
+    """Compare an index with what `tables`, which have come to the ends, say it should hold."""
     for place in index.damaged():
         message = "contradicts the rest of the index"
         findings.add(f"index.db {place}", "index", message, REBUILD)
-    position = index.position()
-    if position >= end:
-        message = f"has come to {position}, but the log ends at {end - 1}"
-        findings.add("index.db position", "index", message, REBUILD)
-        return
-    wanted, kept = _wanted(tables, keys, position), iter(index.entries())
+    positions = [index.position(partition) for partition in range(len(ends))]
+    for position, end in zip(positions, ends, strict=True):
+        if position >= end:
+            message = f"has come to {position}, but the log ends at {end - 1}"
+            findings.add("index.db position", "index", message, REBUILD)
+            return
+    wanted, kept = _wanted(tables, keys, positions), iter(index.entries())
     one, other = next(wanted, None), next(kept, None)
     while one is not None or other is not None:
         name = min(x for x in (one and one.name, other and _name(other)) if x is not None)
@@ -102,9 +105,11 @@ def _compare(
         findings.counts["indexed"] += 1
 
 
-def _wanted(tables: Tables, keys: KeyStore, position: int) -> Iterator[Wanted]:
+def _wanted(tables: Tables, keys: KeyStore, positions: Sequence[int]) -> Iterator[Wanted]:
     """Yield every cube that the plan wants an entry of, in order of tenant and cube."""
-    reached = _indexes_at(tables, position)
+    reached: dict[str, int] = {}
+    for partition, position in enumerate(positions):
+        reached |= _indexes_at(tables, LogPosition(partition, position))
     for page in _cubes(tables):
         cubes = list(_of_page(page, _newest(tables, page), reached))
         stored = _contents(tables, [cube for cube in cubes if cube.has_text])
@@ -155,14 +160,15 @@ def _contents(tables: Tables, cubes: Sequence[Cube]) -> dict[Name, StoredEvent]:
     return {name: event for name, event in found.items() if event is not None}
 
 
-def _indexes_at(tables: Tables, position: int) -> dict[str, int]:
-    """Return the newest index of each tenant at an offset of the log."""
+def _indexes_at(tables: Tables, position: LogPosition) -> dict[str, int]:
+    """Return the newest index of each tenant of a partition at an offset of it."""
     from sqlalchemy import func, select
 
     from memos_gov.projections.tables import OutcomeRow, table_of
 
     table = table_of(OutcomeRow)
-    query = select(table.c.tenant, func.max(table.c.idx)).where(table.c.log_offset <= position)
+    below = (table.c.partition == position.partition, table.c.log_offset <= position.offset)
+    query = select(table.c.tenant, func.max(table.c.idx)).where(*below)
     with tables.connection() as connection:
         rows = connection.execute(query.group_by(table.c.tenant))
         return {tenant: -1 if idx is None else idx for tenant, idx in rows}

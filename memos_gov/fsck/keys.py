@@ -118,7 +118,7 @@ class KeyCheck:
         assert env.sealed is not None
         assert env.key_id is not None
         command_id, tenant = seen.parsed.record.id, seen.parsed.record.data.tenant
-        place, message = f"log offset {seen.parsed.at.offset}", ""
+        place, message = seen.parsed.at.position.place, ""
         try:
             payloads.open(
                 event,

@@ -10,14 +10,14 @@ the outcomes are right is not here: `tables.py` certifies everything again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from memos_gov.domain import codec, ids
-from memos_gov.domain.history import Outcome, Parsed
+from memos_gov.domain.history import LogPosition, LogRecord, Outcome, Parsed
 from memos_gov.follow import BATCH_RECORDS_MAX, mac_secret
 from memos_gov.fsck.report import KEEP, REBUILD, RESTORE, WATCH, Findings
 from memos_gov.fsck.tree import root_over, subtrees_of
-from memos_gov.fsck.walk import Seen, batches, walk
+from memos_gov.fsck.walk import Ends, Seen, batches, walk
 from memos_gov.ports import EventLog, KeyStore, Tables
 
 OFFSET_MIN = -(2**63)
@@ -31,24 +31,26 @@ _PROBLEMS = {
 
 def check_log(
     log: EventLog,
-    end: int,
+    ends: Ends,
     tables: Tables | None,
     keys: KeyStore | None,
     findings: Findings,
 ) -> None:
-    """Check every record below `end` against tables that have come as far, and the trees."""
+    """Check every record below the ends against tables that have come as far, and the trees."""
     check_stored(log, findings)
-    walk(log, end, tables, [RecordCheck(end, tables, keys, findings)], findings)
+    check = RecordCheck(ends, tables, keys, findings, gapless=log.gapless)
+    walk(log, ends, tables, [check], findings)
 
 
 def check_stored(log: EventLog, findings: Findings) -> None:
     """Note every record below offset 0, which no reader of the log sees, or stored as no record."""
     for place in log.damaged():
         findings.add(place, "damaged", "the record is not stored as one", RESTORE)
-    for batch in batches(log, 0, OFFSET_MIN):
-        for record in batch:
-            place = f"log offset {record.offset}"
-            findings.add(place, "before", "the record stands before the log's beginning", RESTORE)
+    for partition in range(log.partitions):
+        for batch in batches(log, partition, 0, OFFSET_MIN):
+            for record in batch:
+                message = "the record stands before the log's beginning"
+                findings.add(record.position.place, "before", message, RESTORE)
 
 
 class RecordCheck:
@@ -56,47 +58,60 @@ class RecordCheck:
     Each record, its outcome and its place; at the end the trees.
 
     Without `tables` a record is checked by itself, without `keys` its MAC is
-    not. Tables that `lag` may lack the outcomes of the newest records.
+    not. Tables that `lag` may lack the outcomes of the newest records. Where the
+    log is not `gapless`, an offset without a record is nothing by itself.
     """
 
     def __init__(
         self,
-        end: int,
+        ends: Ends,
         tables: Tables | None,
         keys: KeyStore | None,
         findings: Findings,
         *,
         lag: bool = False,
+        gapless: bool = True,
     ) -> None:
-        self._end = end
+        self._ends = ends
+        self._gapless = gapless
         self._tables = tables
         self._keys = keys
         self._findings = findings
         self._lag = lag
-        self._expected = 0
+        self._expected = [0] * len(ends)
         self._sizes = Counter[str]()
         self._mac_keys: dict[str, bytes | None] = {}
 
     def see(self, batch: Sequence[Seen]) -> None:
         """Check records in order of the log."""
         for seen in batch:
-            offset = seen.parsed.at.offset
-            if offset != self._expected:
-                place = f"log offset {self._expected}"
-                self._findings.add(place, "gap", "a record is missing from the log", RESTORE)
-            self._expected = offset + 1
+            at = seen.parsed.at.position
+            expected = LogPosition(at.partition, self._expected[at.partition])
+            if at != expected and self._gapless:
+                message = "a record is missing from the log"
+                self._findings.add(expected.place, "gap", message, RESTORE)
+            self._expected[at.partition] = at.offset + 1
             self._check(seen)
         self._findings.counts["records"] += len(batch)
 
     def end(self) -> None:
         """Check that the log ends where it should, and every tenant's tree."""
-        known = self._end if self._tables is None else _decided_end(self._tables, self._findings)
-        if self._expected < max(known, self._end):
-            place = f"log offset {self._expected}"
+        short = list(self._short())
+        for place in short:
             message = "the log ends before what was decided of it"
-            self._findings.add(place, "gap", message, RESTORE)
-        elif self._tables is not None:
+            self._findings.add(place.place, "gap", message, RESTORE)
+        if not short and self._tables is not None:
             check_trees(self._tables, self._findings)
+
+    def _short(self) -> Iterator[LogPosition]:
+        """Yield where a partition ends too early."""
+        decided = [0] * len(self._ends)
+        if self._tables is not None:
+            decided = _decided_ends(self._tables, len(self._ends), self._findings)
+        for partition, expected in enumerate(self._expected):
+            end = self._ends[partition] if self._gapless else 0
+            if expected < max(decided[partition], end):
+                yield LogPosition(partition, expected)
 
     def _check(self, seen: Seen) -> None:
         problem = self._problem(seen.parsed)
@@ -106,7 +121,7 @@ class RecordCheck:
             return
         if seen.outcome is None:
             if seen.state == "missing" and not self._lag:
-                place = f"outcomes (0, {seen.parsed.at.offset})"
+                place = _row_of(seen.parsed.at)
                 self._findings.add(place, "outcome", "has no outcome", REBUILD)
         elif seen.repeats:
             self._findings.counts["duplicates"] += 1
@@ -136,12 +151,11 @@ class RecordCheck:
         message = f"{_PROBLEMS[problem]}; it was never applied" if evidence else _PROBLEMS[problem]
         tenant = seen.parsed.at.tenant if problem == "forged" else ""
         remedy = WATCH if evidence else RESTORE if problem == "tenant" else KEEP
-        place = f"log offset {seen.parsed.at.offset}"
+        place = seen.parsed.at.position.place
         self._findings.add(place, problem, message, remedy, tenant=tenant)
 
     def _check_outcome(self, seen: Seen, outcome: Outcome, *, sound: bool) -> None:
-        offset, tenant = seen.parsed.at.offset, outcome.tenant
-        place = f"outcomes (0, {offset})"
+        place, tenant = _row_of(seen.parsed.at), outcome.tenant
         if outcome.index != self._sizes[tenant]:
             message = f"index {outcome.index} of {tenant} where {self._sizes[tenant]} is due"
             self._findings.add(place, "index", message, REBUILD, tenant=tenant)
@@ -153,19 +167,27 @@ class RecordCheck:
             self._findings.add(place, "outcome", message, REBUILD, tenant=tenant)
         else:
             message = "the record is another one than the leaf in the tree was made of"
-            self._findings.add(f"log offset {offset}", "leaf", message, KEEP, tenant=tenant)
+            at = seen.parsed.at.position.place
+            self._findings.add(at, "leaf", message, KEEP, tenant=tenant)
 
 
-def _decided_end(tables: Tables, findings: Findings) -> int:
-    """Return the offset after the last record that has an outcome."""
+def _row_of(at: LogRecord) -> str:
+    return f"outcomes ({at.partition}, {at.offset})"
+
+
+def _decided_ends(tables: Tables, partitions: int, findings: Findings) -> list[int]:
+    """Return the offset after the last record of each partition that has an outcome."""
     from sqlalchemy import func, select
 
     from memos_gov.projections.tables import OutcomeRow, table_of
 
+    table, ends = table_of(OutcomeRow), [0] * partitions
     with findings.guarded("tables outcomes", "damaged", REBUILD), tables.connection() as connection:
-        last = connection.execute(select(func.max(table_of(OutcomeRow).c.log_offset))).scalar()
-        return 0 if last is None else int(last) + 1
-    return 0
+        for partition in range(partitions):
+            query = select(func.max(table.c.log_offset)).where(table.c.partition == partition)
+            last = connection.execute(query).scalar()
+            ends[partition] = 0 if last is None else int(last) + 1
+    return ends
 
 
 def check_trees(tables: Tables, findings: Findings) -> None:

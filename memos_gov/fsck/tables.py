@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from memos_gov.domain.history import LogPosition
 from memos_gov.follow import Certifier, Follower
 from memos_gov.fsck.report import REBUILD, RESTORE, Findings
-from memos_gov.fsck.walk import Seen
+from memos_gov.fsck.walk import Ends, Seen
 from memos_gov.ports import EventLog, KeyStore, Tables
 
 if TYPE_CHECKING:
@@ -26,14 +26,17 @@ Row = tuple[Any, ...]
 
 
 def certify_again(
-    log: EventLog, end: int, keys: KeyStore, tables: Tables, findings: Findings
+    log: EventLog, ends: Ends, keys: KeyStore, tables: Tables, findings: Findings
 ) -> None:
-    """Bring tables to `end` of the log, every record judged anew, views too."""
+    """Bring tables to the ends of the log, every record judged anew, views too."""
     certifier, follower = Certifier(log, tables, keys, obeys=False), Follower(log, tables)
     follower.catch_up()
-    for batch in certifier.batches(LogPosition(0, end - 1)):
-        follower.apply(0, batch)
-        findings.progress("certify", batch[-1].position.offset + 1, end)
+    before = 0
+    for partition, end in enumerate(ends):
+        for batch in certifier.batches(LogPosition(partition, end - 1)):
+            follower.apply(batch)
+            findings.progress("certify", before + batch[-1].position.offset + 1, sum(ends))
+        before += end
 
 
 class CertifyAgain:
@@ -58,7 +61,9 @@ class CertifyAgain:
             return
         self._stopped = True
         with self._findings.guarded("log.db", "replay", RESTORE):
-            self._follower.apply(0, self._certifier.decide(0, [seen.parsed for seen in batch]))
+            partition = batch[0].parsed.at.partition
+            decided = self._certifier.decide(partition, [seen.parsed for seen in batch])
+            self._follower.apply(decided)
             self._stopped = False
         self._findings.progress("certify", 1, 1)
 

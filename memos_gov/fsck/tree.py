@@ -99,7 +99,7 @@ def _require_end(leaves: Iterator[bytes]) -> None:
 def leaf_of(stored: LogRecord, outcome: Outcome) -> bytes:
     """Return the leaf hash that a record and its outcome give; b"" where they cannot."""
     try:
-        nameless = outcome.tenant == ids.INSTANCE and outcome.code in _UNTRUSTED
+        nameless = ids.is_control(outcome.tenant) and outcome.code in _UNTRUSTED
         given = (
             _of_bytes(stored.body) if nameless and not outcome.command_id else _of_record(stored)
         )

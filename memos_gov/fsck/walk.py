@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import msgspec
 
 from memos_gov.certify import parse
-from memos_gov.domain.history import REPEATED, LogRecord, Outcome, Parsed
+from memos_gov.domain.history import REPEATED, LogPosition, LogRecord, Outcome, Parsed
 from memos_gov.follow import BATCH_RECORDS_MAX, within_bytes
 from memos_gov.fsck.report import REBUILD, Findings
 from memos_gov.fsck.tree import leaf_of
@@ -43,7 +43,7 @@ class Seen(NamedTuple):
 
 
 class Check(Protocol):
-    """Something that looks at every record, in order of the log."""
+    """Something that looks at every record, in order of each partition of the log."""
 
     def see(self, batch: Sequence[Seen]) -> None:
         """Look at the next records."""
@@ -52,23 +52,30 @@ class Check(Protocol):
         """Say what only the end of the log shows."""
 
 
+Ends = Sequence[int]
+"""The offset up to which each partition of a log is examined, by its number."""
+
+
 def walk(
-    log: EventLog, end: int, tables: Tables | None, checks: Sequence[Check], findings: Findings
+    log: EventLog, ends: Ends, tables: Tables | None, checks: Sequence[Check], findings: Findings
 ) -> None:
-    """Show every record below `end` to each check."""
-    for batch in batches(log, end):
-        seen = list(_seen(tables, batch, findings))
-        for check in checks:
-            check.see(seen)
-        findings.progress(STAGE, batch[-1].offset + 1, end)
+    """Show every record below the ends to each check, one partition after another."""
+    before = 0
+    for partition, end in enumerate(ends):
+        for batch in batches(log, partition, end):
+            seen = list(_seen(tables, batch, findings))
+            for check in checks:
+                check.see(seen)
+            findings.progress(STAGE, before + batch[-1].offset + 1, sum(ends))
+        before += end
     for check in checks:
         check.end()
 
 
-def batches(log: EventLog, end: int, start: int = 0) -> Iterator[list[LogRecord]]:
-    """Yield the records from `start` to below `end` in order."""
+def batches(log: EventLog, partition: int, end: int, start: int = 0) -> Iterator[list[LogRecord]]:
+    """Yield the records of a partition from `start` to below `end` in order."""
     while start < end:
-        found = [r for r in log.read(0, start, BATCH_RECORDS_MAX) if r.offset < end]
+        found = [r for r in log.read(partition, start, BATCH_RECORDS_MAX) if r.offset < end]
         batch = within_bytes(found)
         if not batch:
             return
@@ -81,7 +88,7 @@ def _seen(tables: Tables | None, batch: Sequence[LogRecord], findings: Findings)
     if tables is not None:
         rows = None
         with findings.guarded("tables outcomes", "damaged", REBUILD):
-            rows = _rows(tables, batch[0].offset, batch[-1].offset)
+            rows = _rows(tables, batch[0].position, batch[-1].offset)
     for record in batch:
         parsed = parse(record)
         row = None if rows is None else rows.get(record.offset)
@@ -94,7 +101,7 @@ def _seen(tables: Tables | None, batch: Sequence[LogRecord], findings: Findings)
             yield Seen(parsed, "missing" if missing else "unreadable", None, intact=False)
 
 
-def _rows(tables: Tables, first: int, last: int) -> dict[int, Any]:
+def _rows(tables: Tables, first: LogPosition, last: int) -> dict[int, Any]:
     from sqlalchemy import select, type_coerce
     from sqlalchemy.types import NullType
 
@@ -102,7 +109,8 @@ def _rows(tables: Tables, first: int, last: int) -> dict[int, Any]:
 
     table = table_of(OutcomeRow)
     columns = [type_coerce(column, NullType()).label(column.name) for column in table.columns]
-    query = select(*columns).where(table.c.partition == 0, table.c.log_offset.between(first, last))
+    within = table.c.log_offset.between(first.offset, last)
+    query = select(*columns).where(table.c.partition == first.partition, within)
     with tables.connection() as connection:
         return {row.log_offset: row for row in connection.execute(query)}
 
@@ -127,6 +135,6 @@ def _outcome(row: Any, findings: Findings) -> Outcome | None:
             builtin_types=(bytes,),
         )
     except (msgspec.MsgspecError, TypeError, ValueError):
-        place = f"outcomes (0, {row.log_offset})"
+        place = f"outcomes ({row.partition}, {row.log_offset})"
         findings.add(place, "outcome", "cannot be read", REBUILD)
         return None

@@ -1,13 +1,14 @@
 """
 Plaintext into the index: what the plan wants found by its words, and nothing else.
 
-Follows the decided history with the index's own position, so the index can be
+Follows the decided history with the index's own positions, so the index can be
 thrown away and made again. Content is opened here only for cubes whose plan
 says `full`; a cube that was erased, or whose key is gone, is removed.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 from memos_gov.certify import parse
@@ -22,8 +23,9 @@ from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500
 _OLDER = (
-    "Bring back the newest log.db, vault.db and tables.db together;"
-    " `memos-gov rebuild` makes the index again where this log is the right one."
+    "Bring back the newest log, vault and tables together, or name this log's own collection"
+    " (engines.weaviate.collection); `memos-gov rebuild` makes the index again where this log is"
+    " the right one."
 )
 
 
@@ -43,21 +45,32 @@ class IndexFollower:
         Raises:
             CorruptionError: The index has followed the log beyond its end.
         """
-        seen, end = self._index.position(), self._log.end(0)
-        if seen >= end:
-            msg = f"index.db has followed the log to offset {seen}, where this log.db holds none"
-            raise CorruptionError(msg, place="index.db, log.db", remedy=_OLDER)
+        for partition in range(self._log.partitions):
+            seen, end = self._index.position(partition), self._log.end(partition)
+            if seen >= end:
+                place = LogPosition(partition, seen).place
+                msg = f"the index has followed the {place}, where this log holds none"
+                raise CorruptionError(msg, place="index, log", remedy=_OLDER)
 
-    def catch_up(self) -> int:
-        """Bring the index to the end of the decided history; return how many records that took."""
+    def catch_up(self, *, batches_max: int | None = None) -> int:
+        """
+        Bring the index to the end of the decided history; return how many records that took.
+
+        Args:
+            batches_max: How many batches of each partition to apply; all of them when None.
+        """
         total = 0
-        while applied := self._apply_batch():
-            total += applied
+        for partition in range(self._log.partitions):
+            for _ in itertools.count() if batches_max is None else range(batches_max):
+                applied = self._apply_batch(partition)
+                total += applied
+                if not applied:
+                    break
         return total
 
-    def _apply_batch(self) -> int:
-        start = self._index.position() + 1
-        records = self._log.read(0, start, BATCH_RECORDS_MAX)
+    def _apply_batch(self, partition: int) -> int:
+        start = self._index.position(partition) + 1
+        records = self._log.read(partition, start, BATCH_RECORDS_MAX)
         if not records:
             return 0
         with self._tables.snapshot() as snapshot:
@@ -67,7 +80,7 @@ class IndexFollower:
             entries = list(self._entries(snapshot, _touched(decided)))
         put = [entry for entry in entries if isinstance(entry, IndexEntry)]
         remove = [entry for entry in entries if not isinstance(entry, IndexEntry)]
-        self._index.apply(decided[-1].offset, put, remove)
+        self._index.apply(decided[-1].offset, put, remove, partition=partition)
         return len(decided)
 
     def _entries(

@@ -9,18 +9,18 @@ nothing was written.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
-from memos_gov.domain.verdicts import Scope
 from memos_gov.ports.follower import Checkpoint
+from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
 from memos_gov.ports.operations import Leases, Pointers
 from memos_gov.ports.vault import (
     ContentKey,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = [
+    "Candidate",
     "Certification",
     "Checkpoint",
     "Clock",
@@ -93,12 +94,25 @@ class EventLog(Protocol):
     def partitions(self) -> int:
         """How many partitions the log has; fixed at its founding."""
 
+    @property
+    def appends_together(self) -> bool:
+        """
+        Whether the proposals of one call stand all or none, and nobody's record between them.
+
+        Where not, each of them stands or not by itself once a call failed as
+        `UnavailableError`, and others' records may stand between.
+        """
+
+    @property
+    def gapless(self) -> bool:
+        """Whether offsets go up by one, so that where one is missing a record is missing."""
+
     def partition_of(self, tenant: str) -> int:
-        """Return SHA-256(tenant) mod the partition count."""
+        """Return the partition that a tenant's records stand in (`domain.ids.partition_of`)."""
 
     def append(self, proposals: Sequence[Proposal]) -> list[LogPosition]:
         """
-        Append proposals, durably and in order, all of them or none.
+        Append proposals, each to its tenant's partition, durably and there in order.
 
         Appending the same command id twice gives two records and one outcome.
 
@@ -107,7 +121,7 @@ class EventLog(Protocol):
                 is not within -60 to +5 seconds of the log's clock; nothing was
                 written.
             UnavailableError: No confirmation; the outcome is unknown, so
-                append the same record again.
+                append the same records again.
         """
 
     def read(self, partition: int, start: int, limit: int) -> list[LogRecord]:
@@ -165,7 +179,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
 
 
 class Unusual(msgspec.Struct, frozen=True):
-    """A record not plainly accepted; under `_instance`, without an id, where it is not trusted."""
+    """A record not plainly accepted; without an id, in its partition's tree, where not trusted."""
 
     offset: int
     tenant: str
@@ -178,7 +192,7 @@ class Snapshot(Protocol):
     """One consistent view of the decided history; nothing in it moves."""
 
     def tree(self, tenant: str) -> Tree:
-        """Return a tenant's tree; an empty one before it was founded."""
+        """Return the tree of a tenant, or of a partition (`ids.control_of`); empty before it."""
 
     def leaf_entries(self, tenant: str, start: int, limit: int) -> list[bytes]:
         """Return at most `limit` leaf entries of a tenant from index `start` on, in order."""
@@ -203,7 +217,7 @@ class Snapshot(Protocol):
         """Return the newest index of a tenant; -1 for a tenant that was never founded."""
 
     def tenants(self) -> list[str]:
-        """Return every tenant with a tree, `_instance` too, sorted."""
+        """Return every tenant with a tree, a partition's own ones too, sorted."""
 
     def log_time_ms(self) -> int:
         """Return the highest time of any certified record; 0 before the first."""
@@ -275,10 +289,6 @@ class Tables(Protocol):
     Only certification and views write here. A transaction is all or nothing;
     it may be lost with the machine, since replay makes it again.
     """
-
-    @property
-    def supports_two_writers(self) -> bool:
-        """Whether views can be written while a certification is under way."""
 
     @property
     def supports_tenant_wall(self) -> bool:
@@ -383,145 +393,3 @@ class PolicyEngine(Protocol):
             PolicyUnavailableError: No answer: `reason` is `policy_undefined`,
                 `policy_timeout` or `policy_error`.
         """
-
-
-class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What an index keeps of a cube: terms of its content, and the facts a scope can name.
-
-    `content` is None for a cube whose plan keeps its content out of the index;
-    the entry is then found by no query. Content is kept as stems and counts only,
-    and as whether it is a question.
-    """
-
-    tenant: str
-    cube_id: str
-    revision: int
-    content: str | None
-    label: str
-    purposes: tuple[str, ...]
-    state: str
-    owner: str
-    shared_with: tuple[str, ...]
-    region: str
-    author: str | None
-    conversation: str | None
-    position: int | None
-    asks: bool = False
-
-
-class Candidate(NamedTuple):
-    """
-    A cube within a scope, and what its words say of a query.
-
-    `score` is BM25 by `relevance.py` with statistics over the scope; `counts`
-    says how often the cube has each stem of the query, in their order; `asks`
-    whether its content is a question.
-    """
-
-    cube: str
-    score: float
-    counts: tuple[int, ...]
-    words: int
-    asks: bool
-
-
-class IndexedCube(NamedTuple):
-    """
-    What an index says it holds: a cube's revision, and whether its words find it.
-
-    `digest` is over everything that is kept of the cube, and equals that of
-    `CubeIndex.digest` for the entry that was applied.
-    """
-
-    tenant: str
-    cube_id: str
-    revision: int
-    findable: bool
-    digest: bytes
-
-
-class CubeIndex(Protocol):
-    """
-    Retrieval over cubes: candidates in order of relevance, never a verdict.
-
-    Tenants never meet: every call names one, and statistics are taken over the
-    scope asked for, so nothing about cubes outside it shows in the order. An
-    entry that was removed is found by nothing once `apply` has returned; when
-    its bytes are gone is what `supports_sweeping` says.
-    """
-
-    @property
-    def supports_transactions(self) -> bool:
-        """
-        Whether `apply` is one transaction, which a search sees whole or not at all.
-
-        Where it is not, entries are written before the position: one that was
-        cut off is applied again, and a search beside it may see a part.
-        """
-
-    @property
-    def supports_sweeping(self) -> bool:
-        """
-        Whether no byte of a removed entry is in the index's files once `apply` has returned.
-
-        Where it is not, they are gone for certain with the last entry of their
-        tenant, and by `clear`.
-        """
-
-    def apply(
-        self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
-    ) -> None:
-        """
-        Replace and remove entries and advance to `position`.
-
-        An entry replaces the one of the same tenant and cube; `remove` names
-        (tenant, cube id). A call whose `position` is at or below the one
-        reached is skipped whole, so applying twice equals applying once. The
-        position moves only when all else is written.
-        """
-
-    def position(self) -> int:
-        """Return how far this index has come in the log; -1 before the first `apply`."""
-
-    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
-        """
-        Yield all matching cubes within `scope`, most relevant first.
-
-        Ties are broken by cube id. A query without a word that is indexed
-        yields nothing.
-        """
-
-    def beside(
-        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope
-    ) -> list[Candidate]:
-        """
-        Return the findable cubes within `scope` that stand at these places, by id.
-
-        A place is a conversation and a position; scores are 0 and counts empty.
-        """
-
-    def authors(self, tenant: str, authors: Collection[str], scope: Scope) -> set[str]:
-        """Return which of these authors have a findable cube within `scope`."""
-
-    def entries(self) -> Iterator[IndexedCube]:
-        """Yield what is kept, in order of tenant and cube."""
-
-    def present(self, tenant: str, cubes: Iterable[str]) -> set[str]:
-        """Return which of these cubes of a tenant have an entry, findable or not."""
-
-    def digest(self, entry: IndexEntry) -> bytes:
-        """Return the digest that `entries` gives of a cube once `entry` is applied."""
-
-    def damaged(self) -> Iterator[str]:
-        """
-        Yield the place of whatever contradicts the entries, or is left of removed ones.
-
-        Nothing for a sound index; a place names ids only.
-        """
-
-    def clear(self) -> None:
-        """Remove every entry and every position."""
-
-    def close(self) -> None:
-        """Release the files; nothing is lost."""

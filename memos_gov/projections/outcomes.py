@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, func, literal, select
 
 from memos_gov.domain.facts import Facts, facts_type
 from memos_gov.domain.history import REPEATED, Outcome
@@ -93,3 +93,14 @@ def newest_facts(connection: Connection, condition: ColumnElement[bool]) -> dict
         name: msgspec.json.decode(doc, type=facts_type(name))
         for name, doc in connection.execute(query.order_by(facts.c.stream))
     }
+
+
+def decided_since(connection: Connection, partition: int, offset: int) -> dict[str, int]:
+    """Return tenant -> how many records of a partition above an offset are decided."""
+    outcome = table_of(OutcomeRow)
+    query = (
+        select(outcome.c.tenant, func.count())
+        .where(outcome.c.partition == partition, outcome.c.log_offset > offset)
+        .group_by(outcome.c.tenant)
+    )
+    return {tenant: int(count) for tenant, count in connection.execute(query)}

@@ -51,8 +51,11 @@ def integrity(evidence: Evidence, about: AuditArguments) -> tuple[int, list[tupl
     index, findings = _asked(evidence), Findings()
     governor = evidence.governor
     with governor.tables.connection() as connection:
-        end = read_checkpoint(connection, "certifier", 0).next_offset
-    check_log(governor.log, end, governor.tables, governor.keys, findings)
+        certified = [
+            read_checkpoint(connection, "certifier", partition).next_offset
+            for partition in range(governor.log.partitions)
+        ]
+    check_log(governor.log, certified, governor.tables, governor.keys, findings)
     report = findings.report()
     mine = [x for x in report.findings if x.tenant in {"", evidence.tenant}]
     bad = {finding.kind for finding in mine}

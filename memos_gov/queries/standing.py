@@ -43,17 +43,18 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def status(governor: Governor, keyring: Keyring, index: CubeIndex, folder: Path) -> Status:
     """Return how a folder stands; for whoever may open it, so nothing is recorded."""
-    log_end = governor.log.end(0)
+    partitions = range(governor.log.partitions)
+    log_end = sum(map(governor.log.end, partitions))
     checkpoints, trees, cubes = _counts(governor)
     behind = {name: log_end - seen for name, seen in sorted(checkpoints.items())}
     with governor.tables.snapshot() as snapshot:
-        tenants = tuple(_tenant(snapshot, row) for row in trees if row.tenant != ids.INSTANCE)
+        tenants = tuple(_tenant(snapshot, row) for row in trees if not ids.is_control(row.tenant))
         vault = standing(governor.keys, keyring, snapshot)
     return Status(
         instance=governor.keys.instance,
         tenants=tenants,
         log_end=log_end,
-        behind={**behind, "index": log_end - index.position() - 1},
+        behind={**behind, "index": log_end - sum(index.position(n) + 1 for n in partitions)},
         cubes=cubes,
         files={p.name: p.stat().st_size for p in sorted(folder.glob("*.db"))},
         vault=vault,
@@ -68,9 +69,11 @@ def _counts(governor: Governor) -> tuple[dict[str, int], list[Any], dict[str, in
     from memos_gov.projections.tables import CheckpointRow, CubeRow, TreeRow, table_of
 
     checkpoint, tree, cube = (table_of(t) for t in (CheckpointRow, TreeRow, CubeRow))
+    follower = select(checkpoint.c.follower, func.sum(checkpoint.c.next_offset))
+    follower = follower.group_by(checkpoint.c.follower)
     by_state = select(cube.c.state, func.count()).group_by(cube.c.state).order_by(cube.c.state)
     with governor.tables.connection() as connection:
-        seen = {row.follower: row.next_offset for row in connection.execute(select(checkpoint))}
+        seen = {row.follower: int(row[1]) for row in connection.execute(follower)}
         trees = list(connection.execute(select(tree).order_by(tree.c.tenant)))
         cubes = {row.state: int(row[1]) for row in connection.execute(by_state)}
     return {**dict.fromkeys(views(), 0), **seen}, trees, cubes

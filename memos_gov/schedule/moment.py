@@ -26,7 +26,7 @@ def moment_of(governor: Governor, tenant: str, said: datetime | None, *, dry_run
     clock = governor.clock.now()
     if said is None:
         if not dry_run:
-            _require_no_jump(clock, _newest(governor, tenant))
+            _require_no_jump(clock, newest(governor, tenant))
         return int(clock.timestamp())
     if said.tzinfo is None:
         raise InvalidCommandError("now: lacks a time zone", field="now")
@@ -43,7 +43,7 @@ def _require_no_jump(clock: datetime, newest: datetime) -> None:
         raise InvalidCommandError(msg, field="now", remedy=CONFIRM)
 
 
-def _newest(governor: Governor, tenant: str) -> datetime:
+def newest(governor: Governor, tenant: str) -> datetime:
     """Return the time of a tenant's newest record, apart from what is recorded at any opening."""
     from sqlalchemy import select
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from memos_gov.domain import commands as c
 from memos_gov.domain import ids
@@ -28,9 +28,10 @@ from memos_gov.receipts import Prepared
 from memos_gov.schedule.acting import Act, Acting
 from memos_gov.schedule.asking import Asked, ask
 from memos_gov.schedule.candidates import Candidate, asked_again, count_due, due_by, rows_of
-from memos_gov.schedule.moment import moment_of
+from memos_gov.schedule.moment import moment_of, newest
 from memos_gov.schedule.report import Due, ScheduleReport
 
+QUIET = timedelta(days=1)
 VIEWS = ("cubes", "due", "usage")
 TURNS_MAX = 4
 DONE = {"archive": "archived", "expire": "expired"}
@@ -92,6 +93,29 @@ class Scheduler:
             due=tuple(sorted(self._due, key=lambda due: (due.due, due.cube))),
             index=index,
         )
+
+    def has_work(self) -> bool:
+        """
+        Return whether a run would do something now, by a look that writes nothing.
+
+        A tenant that was quiet for QUIET has some: its run, a record, vouches for the
+        clock, so that a clock that jumps is told from a tenant that nobody uses.
+
+        Raises:
+            PolicyUnavailableError: Policy did not answer.
+        """
+        clock = self._governor.clock.now()
+        if clock - newest(self._governor, self._tenant) > QUIET:
+            return True
+        self._moment = int(clock.timestamp())
+        self._follower.catch_up(*VIEWS)
+        return any(self._has_act(page) for page in self._pages(None) if page)
+
+    def _has_act(self, page: list[Candidate]) -> bool:
+        rows = {one.cube: one for one in page}
+        with self._governor.tables.snapshot() as snapshot:
+            asked = self._ask(snapshot, list(rows))
+        return any(self._act(one, rows[one.cube]) or self._is_ending(one) for one in asked)
 
     def _pages(self, progress: Progress | None) -> Iterator[list[Candidate]]:
         """Yield pages of cubes to ask about: first those to be asked again, then those due."""

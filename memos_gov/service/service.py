@@ -189,6 +189,20 @@ class Service:
         run = Scheduler(rooms.governor, rooms.follower, rooms.eraser, tenant)
         return run.run(now, dry_run=dry_run, progress=progress)
 
+    def has_due(self, tenant: str) -> bool:
+        """
+        Return whether a run of a tenant's schedule would do something now; nothing is recorded.
+
+        Raises:
+            NotFoundError: There is no such tenant.
+            PolicyUnavailableError: Policy did not answer.
+        """
+        from memos_gov.schedule import Scheduler
+
+        self._require_tenant(tenant)
+        rooms = self.rooms
+        return Scheduler(rooms.governor, rooms.follower, rooms.eraser, tenant).has_work()
+
     def roll_back_policy(
         self, policy: str, *, recovery_key: bytes, tenant: str | None = None
     ) -> int:

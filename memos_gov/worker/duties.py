@@ -1,21 +1,27 @@
 """
 What a worker can be there for: certifying, the index, the schedule.
 
-A step does everything there is to do now and says how much that was. Repeating
-a step changes nothing, so a duty may run in any number of processes at once.
+A step does what there is to do now, a few batches of each partition at most, and
+says how much that was. So a stop waits for seconds, not for a backlog, and no
+partition keeps another waiting. Repeating a step changes nothing, so a duty may
+run in any number of processes at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from time import monotonic
 from typing import Protocol
 
 from memos_gov.domain.history import Decided, Outcome
-from memos_gov.errors import ConflictError, DeniedError, NotFoundError
+from memos_gov.errors import ConflictError, DeniedError, InvalidCommandError, NotFoundError
 from memos_gov.service import Rooms, Service
 
 DUTIES = ("certifier", "plaintext", "schedule")
+BATCHES_MAX = 4
+REFRESH_S = 5.0
+PRESENCE_S = 1.0
 
 
 class Duty(Protocol):
@@ -23,7 +29,7 @@ class Duty(Protocol):
 
     @property
     def name(self) -> str:
-        """The word for it, one of DUTIES."""
+        """The word for it: one of DUTIES, or `presence`."""
 
     def step(self) -> int:
         """
@@ -40,22 +46,54 @@ class Certifying:
 
     name = "certifier"
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, partitions: Sequence[int] | None = None) -> None:
+        """
+        Take the rooms.
+
+        Args:
+            partitions: Which to certify; all of the log when None.
+
+        Raises:
+            InvalidCommandError: The log has no such partition.
+        """
+        held = range(rooms.governor.log.partitions)
+        if partitions is not None and not set(partitions) <= set(held):
+            msg = f"partitions: the log has those from 0 to {held[-1]}"
+            raise InvalidCommandError(msg, field="partitions")
+        self._partitions = held if partitions is None else sorted(set(partitions))
         self._rooms = rooms
         self._newest: dict[str, Outcome] = {}
+        self._refresh_at = 0.0
+        self._is_shown = False
 
     def step(self) -> int:
-        """Certify to the end of the log; return how many records that were."""
+        """Certify a few batches of each partition; return how many records that were."""
         rooms, count = self._rooms, 0
-        for batch in rooms.governor.certifier.batches():
-            count += len(batch)
-            rooms.destroyer.follow(batch)
-            self._remember(batch)
-        if count:
-            rooms.follower.catch_up()
+        for partition in self._partitions:
+            batches = rooms.governor.certifier.batches(partition=partition)
+            for batch in islice(batches, BATCHES_MAX):
+                count += len(batch)
+                rooms.destroyer.follow(batch)
+                self._remember(batch)
+        if monotonic() >= self._refresh_at:
+            self._take_over()
+        if count or not self._is_shown:
+            self._is_shown = rooms.follower.catch_up(batches_max=BATCHES_MAX)
         # A head is also due when time has passed, so an idle step asks again.
         rooms.notary.after(self._newest.values())
         return count
+
+    def _take_over(self) -> None:
+        """Go on with what another certifier decided and did not live to finish."""
+        rooms = self._rooms
+        rooms.destroyer.catch_up()
+        with rooms.governor.tables.snapshot() as snapshot:
+            for tenant in snapshot.tenants():
+                found = snapshot.decided(tenant, snapshot.index(tenant))
+                if found is not None:
+                    self._newest[tenant] = found[1]
+        self._is_shown = False
+        self._refresh_at = monotonic() + REFRESH_S
 
     def _remember(self, batch: Sequence[Decided]) -> None:
         for item in batch:
@@ -72,8 +110,8 @@ class Indexing:
         self._rooms = rooms
 
     def step(self) -> int:
-        """Bring the index up; return how many records that took."""
-        return self._rooms.index_follower.catch_up()
+        """Bring the index up, a few batches; return how many records that took."""
+        return self._rooms.index_follower.catch_up(batches_max=BATCHES_MAX)
 
 
 class Scheduling:
@@ -90,25 +128,60 @@ class Scheduling:
         """Run the schedule of every tenant when it is time; return how many cubes were touched."""
         if monotonic() < self._next:
             return 0
-        with self._service.rooms.governor.tables.snapshot() as snapshot:
+        rooms = self._service.rooms
+        with rooms.governor.tables.snapshot() as snapshot:
             tenants = [tenant for tenant in snapshot.tenants() if not tenant.startswith("_")]
+        rooms.eraser.resume()
         touched = sum(self._run(tenant) for tenant in tenants)
         self._next = monotonic() + self._every_s
         return touched
 
     def _run(self, tenant: str) -> int:
+        """Run where a look, which writes nothing, finds something to do: a run is a record."""
         try:
+            if not self._service.has_due(tenant):
+                return 0
             return sum(self._service.schedule(tenant=tenant).done.values())
-        except (ConflictError, DeniedError, NotFoundError):
-            return 0  # policy lets no schedule run there, which is recorded
+        except (ConflictError, DeniedError, InvalidCommandError, NotFoundError):
+            # Policy lets no schedule run there, which is recorded; or the clock has
+            # jumped, so that a person has to say by when things are due.
+            return 0
 
 
-def duties_of(service: Service, names: Sequence[str], *, schedule_s: float) -> list[Duty]:
-    """Return the duties of these names, each once, in the order of DUTIES."""
+class Presence:
+    """Says every few seconds that this worker has nothing open of what ended before."""
+
+    name = "presence"
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._leasing = rooms.governor.leasing
+        self._next = 0.0
+
+    def step(self) -> int:
+        """Renew the lease when it is time, so that no erasure waits for a worker; return 0."""
+        if monotonic() >= self._next:
+            self._leasing.begin_anew()
+            self._next = monotonic() + PRESENCE_S
+        return 0
+
+
+def duties_of(
+    service: Service,
+    names: Sequence[str],
+    *,
+    schedule_s: float,
+    partitions: Sequence[int] | None = None,
+) -> list[Duty]:
+    """
+    Return the duties of these names, each once, in the order of DUTIES; `Presence` is the last.
+
+    Raises:
+        InvalidCommandError: The log has no such partition.
+    """
     rooms = service.rooms
     made: dict[str, Duty] = {
-        "certifier": Certifying(rooms),
+        "certifier": Certifying(rooms, partitions),
         "plaintext": Indexing(rooms),
         "schedule": Scheduling(service, schedule_s),
     }
-    return [made[name] for name in DUTIES if name in names]
+    return [*(made[name] for name in DUTIES if name in names), Presence(rooms)]

@@ -103,9 +103,8 @@ class Worker:
         error = state.outcome.exception() if state.outcome else None
         code = _code(error)
         self._telemetry.failed(duty.name, code)
-        self._journal.note(
-            "waits", duty=duty.name, code=code, attempt=state.attempt_number, why=str(error)
-        )
+        # (the code alone: what an error says comes from elsewhere, and may say too much)
+        self._journal.note("waits", duty=duty.name, code=code, attempt=state.attempt_number)
 
 
 def _code(error: BaseException | None) -> str:

@@ -8,6 +8,7 @@ partitions, tenants and codes; nothing here names a cube or a person.
 from __future__ import annotations
 
 import threading
+from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +56,7 @@ class Telemetry:
             registry=self.registry,
         )
         self.registry.register(_Lags(rooms))
+        self._backlog = _Backlog(rooms)
         rooms.engine.listener = self._answered
 
     def stepped(self, duty: str, done: int) -> None:
@@ -71,12 +73,19 @@ class Telemetry:
         self._verdicts.labels(entrypoint).observe(seconds)
 
     def health(self) -> tuple[bool, dict[str, dict[str, str | float]]]:
-        """Return whether every duty is well, and how each stands: no step for STALE_S is not."""
+        """
+        Return whether every duty is well, and how each stands.
+
+        Unwell is a duty that fails, one without a step for STALE_S (`stuck`), and a
+        certifier before which records stand undecided for STALE_S (`behind`).
+        """
         now, duties = monotonic(), dict[str, dict[str, str | float]]()
         for name, standing in self._standing.items():
             idle_s = round(now - standing.stepped, 3)
             well = not standing.failing and idle_s < STALE_S
             state = "well" if well else standing.failing or "stuck"
+            if well and name == "certifier" and self._backlog.is_stuck(now):
+                state = "behind"
             duties[name] = {"state": state, "last_step_s": idle_s}
         return all(duty["state"] == "well" for duty in duties.values()), duties
 
@@ -134,6 +143,40 @@ class Telemetry:
         return 404, "text/plain", b"/healthz or /metrics\n"
 
 
+class _Backlog:
+    """Whether records stand undecided before a certifier that does not move."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._since: dict[int, tuple[int, float]] = {}
+
+    def is_stuck(self, now: float) -> bool:
+        """
+        Look; True where a partition has stood at one undecided record for STALE_S.
+
+        A store that does not answer is no backlog: its duty fails, and says so.
+        """
+        try:
+            behind = self._behind()
+        except UnavailableError:
+            return False
+        since = self._since
+        self._since = {
+            partition: since[partition]
+            if partition in since and since[partition][0] == offset
+            else (offset, now)
+            for partition, offset in behind.items()
+        }
+        return any(now - begun >= STALE_S for _, begun in self._since.values())
+
+    def _behind(self) -> dict[int, int]:
+        """Return partition -> the first undecided offset, where there is such a record."""
+        log = self._rooms.governor.log
+        with self._rooms.governor.tables.snapshot() as snapshot:
+            reached = {p: snapshot.certified(p) for p in range(log.partitions)}
+        return {p: offset for p, offset in reached.items() if offset < log.end(p)}
+
+
 class _Lags:
     """How far everything is behind the log, read when it is asked for."""
 
@@ -145,31 +188,34 @@ class _Lags:
         try:
             yield from self._by_partition()
             yield from self._by_tenant()
+            yield self._waiting()
         except UnavailableError:
             return
 
     def _by_partition(self) -> Iterator[Metric]:
         lag = GaugeMetricFamily(
-            "memos_gov_certifier_lag", "Records not decided yet", labels=["partition"]
+            "memos_gov_certifier_lag_records", "Records not decided yet", labels=["partition"]
         )
         waiting = GaugeMetricFamily(
-            "memos_gov_effects_waiting", "Records the index has not seen", labels=["partition"]
+            "memos_gov_index_lag_records", "Records the index has not seen", labels=["partition"]
         )
         rooms = self._rooms
         with rooms.governor.tables.snapshot() as snapshot:
             for partition in range(rooms.governor.log.partitions):
                 end = rooms.governor.log.end(partition)
                 lag.add_metric([str(partition)], max(end - snapshot.certified(partition), 0))
-                waiting.add_metric([str(partition)], max(end - rooms.index.position() - 1, 0))
+                waiting.add_metric(
+                    [str(partition)], max(end - rooms.index.position(partition) - 1, 0)
+                )
         yield lag
         yield waiting
 
     def _by_tenant(self) -> Iterator[Metric]:
         decided = GaugeMetricFamily(
-            "memos_gov_decided", "Records of a tenant's history", labels=["tenant"]
+            "memos_gov_decided_records", "Records of a tenant's history", labels=["tenant"]
         )
         unsigned = GaugeMetricFamily(
-            "memos_gov_unsigned", "Records since the newest signed head", labels=["tenant"]
+            "memos_gov_unsigned_records", "Records since the newest signed head", labels=["tenant"]
         )
         erasing = GaugeMetricFamily(
             "memos_gov_erasures_open", "Erasures not completed yet", labels=["tenant"]
@@ -184,3 +230,23 @@ class _Lags:
                 still = len(facts.erasures) if isinstance(facts, OpenErasures) else 0
                 erasing.add_metric([tenant], still)
         yield from (decided, unsigned, erasing)
+
+    def _waiting(self) -> Metric:
+        """Return what the index has not seen, by tenant."""
+        from memos_gov.projections.outcomes import decided_since
+
+        waiting = GaugeMetricFamily(
+            "memos_gov_effects_waiting",
+            "Decided records of a tenant that the index has not seen",
+            labels=["tenant"],
+        )
+        rooms, found = self._rooms, Counts[str]()
+        with rooms.governor.tables.snapshot() as snapshot:
+            found.update(dict.fromkeys(snapshot.tenants(), 0))
+        with rooms.governor.tables.connection() as connection:
+            for partition in range(rooms.governor.log.partitions):
+                seen = rooms.index.position(partition)
+                found.update(decided_since(connection, partition, seen))
+        for tenant, count in sorted(found.items()):
+            waiting.add_metric([tenant], count)
+        return waiting

@@ -10,7 +10,7 @@ that none of them can be weaker than another. Nothing here reads or writes.
 from __future__ import annotations
 
 from memos_gov.wrapping.epochs import is_sealed, seal_of, unreadable_since
-from memos_gov.wrapping.keys import WRAPPED_BYTES, Wrapping, fresh_keys
+from memos_gov.wrapping.keys import WRAPPED_BYTES, Wrapping, fresh_keys, fresh_secret
 from memos_gov.wrapping.names import DIRECTORY, NAMES, Names, secret_of
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Names",
     "Wrapping",
     "fresh_keys",
+    "fresh_secret",
     "is_sealed",
     "seal_of",
     "secret_of",

@@ -36,6 +36,11 @@ def fresh_keys(count: int) -> list[ContentKey]:
     ]
 
 
+def fresh_secret() -> bytes:
+    """Return a secret of chance, which nobody keeps yet."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
 class Wrapping:
     """Wraps and unwraps the keys of one vault, which messages call `vault`."""
 

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -57,22 +58,23 @@ def small(rego: str, *, opa: str = "1.22.0", **data: Any) -> PolicyBundle:
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> FilePolicyBundles:
-    """Return the store of the bundles of this file."""
-    return FilePolicyBundles(tmp_path_factory.mktemp("bundles"))
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilePolicyBundles]:
+    """Return the store of the bundles of this file; the server keeps none of them afterwards."""
+    bundles = FilePolicyBundles(tmp_path_factory.mktemp("bundles"))
+    yield bundles
+    with closing(OpaPolicyEngine(bundles, SERVER)) as engine:
+        for digest in bundles.digests():
+            try:
+                engine.withdraw(digest)
+            except PolicyUnavailableError:
+                continue  # a bundle that no server can keep
 
 
 @pytest.fixture(scope="module")
 def opa(bundles: FilePolicyBundles) -> Iterator[OpaPolicyEngine]:
-    """Return an engine; what it brought to the server is taken away afterwards."""
-    engine = OpaPolicyEngine(bundles, SERVER, deadline_s=30)
-    yield engine
-    for digest in bundles.digests():
-        try:
-            engine.withdraw(digest)
-        except PolicyUnavailableError:
-            continue  # a bundle that no server can keep
-    engine.close()
+    """Return an engine that waits long enough."""
+    with closing(OpaPolicyEngine(bundles, SERVER, deadline_s=30)) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")

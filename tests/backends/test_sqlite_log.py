@@ -16,7 +16,7 @@ from memos_gov.backends.sqlite import log as log_module
 from memos_gov.backends.sqlite.log import SqliteEventLog
 from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
 from memos_gov.ports import EventLog
-from tests.contracts.event_log import EventLogContract, FixedClock, a_proposal, whole
+from tests.contracts.event_log import NOW_MS, EventLogContract, FixedClock, a_proposal, whole
 
 Open = Callable[[], SqliteEventLog]
 
@@ -89,6 +89,12 @@ def test_log_that_somebody_would_change_refuses(open_log: Open, path: Path, stat
 
     connection.close()
     assert ["one", "two"] == [body.decode() for _, body in raw(path)]
+
+
+@pytest.mark.parametrize("off_ms", [-60_000, 5_000])
+def test_time_at_the_very_edge_of_the_window_is_taken(open_log: Open, off_ms: int) -> None:
+    """Log and writer share one clock, so both ends are included."""
+    assert 1 == len(open_log().append([a_proposal(time_ms=NOW_MS + off_ms)]))
 
 
 def test_log_file_is_readable_by_its_owner_alone(open_log: Open, path: Path) -> None:

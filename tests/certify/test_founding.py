@@ -6,10 +6,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
+from memos_gov.certify import certify, parse
 from memos_gov.domain import codec, ids
 from memos_gov.domain import events as e
 from memos_gov.domain.facts import PolicyFacts
-from memos_gov.domain.history import Outcome
+from memos_gov.domain.history import Known, LogRecord, Outcome
 from memos_gov.domain.recovery import recovery_text, sign_recovery
 from memos_gov.transparency import merkle
 from tests.certify.cases import (
@@ -21,6 +22,7 @@ from tests.certify.cases import (
 from tests.domain.given import ANN, CUBE, OTHER_POLICY, POLICY
 from tests.records import (
     KEY,
+    KEY_ID,
     LOG_FOUNDED,
     TENANT,
     History,
@@ -94,6 +96,50 @@ def test_tenant_founded_before_the_log_is_rejected() -> None:
         outcome.tenant,
     )
     assert TENANT not in history.known.trees
+
+
+def decided(known: Known, partition: int, offset: int, body: bytes, tenant: str) -> Outcome:
+    """Return what becomes of a record where it stands."""
+    record = LogRecord(partition, offset, tenant, body)
+    return certify([parse(record)], known, {KEY_ID: KEY}).by_offset[offset]
+
+
+def test_partition_is_founded_by_the_control_record_of_its_own_name() -> None:
+    """One that was copied from another partition founds nothing."""
+    event = replace(LOG_FOUNDED, partitions=4)
+    bodies = {
+        name: a_record(event, tenant=name, verdict=None) for name in ("_instance", "_instance-3")
+    }
+
+    assert "invalid" == decided(Known(), 3, 0, bodies["_instance"], "_instance").code
+    assert "invalid" == decided(Known(), 0, 0, bodies["_instance-3"], "_instance-3").code
+    assert "invalid" == decided(Known(), 3, 1, bodies["_instance-3"], "_instance-3").code
+    known = Known()
+    found = decided(known, 3, 0, bodies["_instance-3"], "_instance-3")
+    assert ("accepted", "_instance-3", 0) == (found.code, found.tenant, found.index)
+    assert {"_instance-3/log"} == known.facts.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "partition"), [("default", 3), ("other", 2), ("acme", 3), ("_instance-1", 1)]
+)
+def test_name_stands_in_one_partition_of_four_for_ever(name: str, partition: int) -> None:
+    """SHA-256 of the name mod the count; a log that was written relies on it."""
+    assert partition == ids.partition_of(name, 4)
+
+
+@pytest.mark.parametrize("partition", [0, 1, 2])
+def test_tenant_founded_in_a_partition_that_is_not_its_own_is_invalid(partition: int) -> None:
+    """Of four partitions `acme` stands in the last."""
+    known, name = Known(), ids.control_of(partition)
+    control = a_record(replace(LOG_FOUNDED, partitions=4), tenant=name, verdict=None)
+    assert "accepted" == decided(known, partition, 0, control, name).code
+
+    found = decided(
+        known, partition, 1, a_record(tenant_founded(), tenant=TENANT, verdict=None), TENANT
+    )
+
+    assert ("invalid", name, {"why": ["tenant"]}) == (found.code, found.tenant, found.detail)
 
 
 @pytest.mark.parametrize("verdict", [None, allowing([""])])

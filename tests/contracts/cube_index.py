@@ -203,6 +203,19 @@ class CubeIndexContract:
         assert [] == ids_of(index.search("acme", "cat", ALL))
         assert -1 == index.position()
 
+    def test_position_in_a_partition_is_its_own(self, index: CubeIndex) -> None:
+        """What was skipped in one is not skipped in another, and both begin again together."""
+        index.apply(5, [an_entry("a")])
+        index.apply(2, [an_entry("b")], partition=1)
+        index.apply(2, [an_entry("c")], partition=1)
+        index.apply(0, [an_entry("d")], partition=2)
+
+        assert [5, 2, 0, -1] == [index.position(partition) for partition in range(4)]
+        assert {"a", "b", "d"} == set(ids_of(index.search("acme", "cat", ALL)))
+        assert [] == list(index.damaged())
+        index.clear()
+        assert [-1, -1, -1] == [index.position(partition) for partition in range(3)]
+
     def test_search_with_two_matches_yields_the_better_one_first(self, index: CubeIndex) -> None:
         """More of the query's words in fewer words is better."""
         index.apply(0, [an_entry("a", "cat dog fish"), an_entry("b", "cat"), an_entry("c", "dog")])

@@ -20,7 +20,7 @@ from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.events import CubeRelabelled
 from memos_gov.domain.facts import Facts, GovernanceFacts
-from memos_gov.domain.history import LogPosition, Needs, Outcome, Rows, Tree
+from memos_gov.domain.history import LogPosition, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.ports import Checkpoint, Tables
 from memos_gov.transparency.merkle import leaf_hash
@@ -194,6 +194,24 @@ class TablesContract:
         assert expected == [(each.offset, each.code) for each in found]
         assert [found[1]] == instance
         assert (ids.INSTANCE, "") == (found[1].tenant, found[1].command_id)
+
+    def test_record_that_is_not_trusted_is_found_in_its_partition_alone(
+        self, tables: Tables
+    ) -> None:
+        """Under the partition's own name, for whichever tenant of it is asked about."""
+        put(tables, a_history())
+        junk = [parse(LogRecord(2, offset, TENANT, b"nonsense")) for offset in range(2)]
+        with tables.certification() as transaction:
+            rows = certify(junk, transaction.load(needs(junk)), {KEY_ID: KEY})
+            transaction.write(2, rows, Checkpoint(2, b"d" * 32, 77))
+
+        with tables.snapshot() as snapshot:
+            found = snapshot.unusual(2, "other", 0, 10)
+            assert [(0, "_instance-2"), (1, "_instance-2")] == [(x.offset, x.tenant) for x in found]
+            assert found[1:] == snapshot.unusual(2, "_instance-2", 1, 10)
+            assert [] == snapshot.unusual(0, TENANT, 0, 10)
+            assert [ids.INSTANCE, "_instance-2", TENANT] == snapshot.tenants()
+            assert [2, 1] == [snapshot.tree(name).size for name in ("_instance-2", ids.INSTANCE)]
 
     def test_bulk_stretch_ends_with_everything_readable(self, tables: Tables) -> None:
         """What was written inside is there afterwards, and writing goes on."""
@@ -546,7 +564,7 @@ class TablesContract:
         with tables.certification() as transaction:
             known = transaction.load(wanted)
 
-        assert {TENANT} == known.trees.keys()
+        assert {TENANT, ids.INSTANCE} == known.trees.keys()
         assert GOVERNANCE in known.facts
         assert odd not in known.facts
 

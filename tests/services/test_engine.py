@@ -12,6 +12,7 @@ import pytest
 from scripts.services import engine as engine_file
 from scripts.services.failure import ServiceError
 from scripts.services.places import Places
+from scripts.services.process import started_ticks
 from tests.services.web import BrokenWeb, StubbornWeb, Web, places
 
 
@@ -146,7 +147,7 @@ def test_down_ends_the_process_and_keeps_its_data(web: Web, said: list[str]) -> 
     web.down()
     web.down()
 
-    assert not Path(f"/proc/{pid}").exists()
+    assert started_ticks(pid) is None
     assert "kept" == (web.data / "row").read_text()
     assert "does not run" == said[-1]
 
@@ -161,7 +162,7 @@ def test_down_of_an_engine_that_ignores_it_kills_it(
     pid = pid_of(web)
     web.down()
 
-    assert not Path(f"/proc/{pid}").exists()
+    assert started_ticks(pid) is None
 
 
 def test_down_after_the_number_passed_to_another_process_leaves_that_alone(web: Web) -> None:

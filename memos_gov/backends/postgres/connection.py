@@ -43,7 +43,20 @@ NETWORK_TIMEOUT_S = 30
 POOL_IDLE_MAX = 8
 POOL_CONNECTIONS_MAX = 32
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,49}")
-_UNFIT = re.compile(r"authentication failed|no pg_hba.conf entry|does not exist|certificate verify")
+_FIT = (
+    "Check engines.postgres.url (account, TLS), engines.postgres.prefix, and the password"
+    " (PGPASSWORD or a password file of libpq)."
+)
+_AWAY = (
+    "Retry later; a command keeps its id, so a retry cannot act twice. If it never answers,"
+    " check that Postgres runs and that engines.postgres.url names its host and port."
+)
+_FOUND = "SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = %s"
+_ORDERED = {("C", "UTF8"), ("POSIX", "UTF8")}
+_UNFIT = re.compile(
+    r"authentication failed|no pg_hba.conf entry|does not exist|certificate verify"
+    r"|does not support SSL|root certificate file"
+)
 
 
 def place_of(url: str) -> str:
@@ -251,9 +264,9 @@ def _translate(error: psycopg.Error, place: str) -> GovernanceError:
             return UnavailableError(msg, backend="postgres")
     # (libpq gives no code for a connection that was refused)
     if (unfit := _UNFIT.search(str(error))) and error.sqlstate is None:
-        return SettingsError(f"{place} refuses to be opened ({unfit[0]})")
+        return SettingsError(f"{place} refuses to be opened ({unfit[0]})", remedy=_FIT)
     msg = f"{place} did not answer ({type(error).__name__})"
-    return UnavailableError(msg, backend="postgres")
+    return UnavailableError(msg, backend="postgres", remedy=_AWAY)
 
 
 def turn_of(number: int) -> str:
@@ -273,16 +286,39 @@ def make_database(url: str) -> bool:
     """
     name = str(_parts(url).get("dbname", ""))
     with translated(place_of(url)), connect(another_database(url, "postgres")) as server:
-        found = server.execute(
-            "SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = %s",
-            (name,),
-        ).fetchone()
+        found = server.execute(_FOUND, (name,)).fetchone()
         if found is None:
             return _created(server, name)
-    if found not in {("C", "UTF8"), ("POSIX", "UTF8")}:
-        msg = f"{place_of(url)} orders texts by {found[0]} in {found[1]}, not by C in UTF8"
-        raise SettingsError(msg, remedy="Name a database that does not exist; it will be made.")
+    _require_order(found, url, "Name a database that does not exist; it will be made.")
     return False
+
+
+def has_database(url: str) -> bool:
+    """Whether the server has the database of an address."""
+    name = str(_parts(url).get("dbname", ""))
+    with translated(place_of(url)), connect(another_database(url, "postgres")) as server:
+        return server.execute(_FOUND, (name,)).fetchone() is not None
+
+
+def require_order(connection: Connection, url: str) -> None:
+    """
+    Refuse a database that was moved to one of another order of texts.
+
+    Raises:
+        SettingsError: Names both orders, and how a database of the right one is made.
+    """
+    remedy = (
+        "Dump it, make a database WITH TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
+        " LC_CTYPE 'C', and load the dump there."
+    )
+    name = connection.info.dbname
+    _require_order(connection.execute(_FOUND, (name,)).fetchone() or ("?", "?"), url, remedy)
+
+
+def _require_order(found: tuple[Any, ...], url: str, remedy: str) -> None:
+    if found not in _ORDERED:
+        msg = f"{place_of(url)} orders texts by {found[0]} in {found[1]}, not by C in UTF8"
+        raise SettingsError(msg, remedy=remedy)
 
 
 def _created(server: Connection, name: str) -> bool:

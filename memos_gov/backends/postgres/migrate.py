@@ -8,6 +8,8 @@ makes beside each other.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from psycopg import errors, sql
 
 from memos_gov.backends.postgres.connection import (
@@ -15,10 +17,14 @@ from memos_gov.backends.postgres.connection import (
     connect,
     make_database,
     place_of,
+    require_order,
     translated,
 )
 from memos_gov.backends.postgres.wall import building
 from memos_gov.projections.formats import HEADS, migrate, require_current
+
+if TYPE_CHECKING:
+    from memos_gov.backends.postgres.connection import Connection
 
 # One key for whoever makes or moves formats: two processes that start at once take turns.
 _TURN = 0x6D656D6F735F676F
@@ -70,19 +76,27 @@ def check(url: str, branch: str, *, schema: str = "public") -> None:
     Refuse a schema of another format than this program's.
 
     Raises:
-        SettingsError: Newer or older, or no such database; says what to do.
+        SettingsError: Newer or older, no such database, or texts in another
+            order; says what to do.
         CorruptionError: It has no format at all.
     """
-    require_current(revision(url, schema=schema), branch, f"{place_of(url)} ({schema})")
+    with translated(place_of(url)), connect(url, schema=schema) as connection:
+        require_order(connection, url)
+        found = _revision(connection)
+    require_current(found, branch, f"{place_of(url)} ({schema})")
 
 
 def revision(url: str, *, schema: str = "public") -> str | None:
     """Return the format of a schema; None where it has none."""
     with translated(place_of(url)), connect(url, schema=schema) as connection:
-        try:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except errors.UndefinedTable:
-            return None
+        return _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except errors.UndefinedTable:
+        return None
     return None if row is None else str(row[0])
 
 

@@ -136,7 +136,7 @@ class PostgresSnapshot(Reading):
             " AND (tenant = %s OR (tenant = %s AND command_id = ''))"
             " ORDER BY log_offset LIMIT %s"
         )
-        found = self._all(query, partition, start, tenant, ids.INSTANCE, limit)
+        found = self._all(query, partition, start, tenant, ids.control_of(partition), limit)
         return [Unusual(*row) for row in found]
 
     def facts_at(self, stream: str, version: int) -> Facts | None:

@@ -17,12 +17,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Index
+from sqlalchemy.schema import CreateIndex
+
 from memos_gov.backends.postgres.certification import PostgresCertification
 from memos_gov.backends.postgres.connection import PostgresPool, translated, turn_of
 from memos_gov.backends.postgres.reading import PostgresSnapshot
 from memos_gov.backends.postgres.wall import behind_the_wall
 from memos_gov.backends.postgres.watching import Listener, PostgresWatch
 from memos_gov.projections.collection import PAUSE
+from memos_gov.projections.tables import TablesModel
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -35,11 +39,13 @@ _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Views take turns: each reads a checkpoint, adds to rows and moves the checkpoint.
 _FOLLOW = f"BEGIN; {turn_of(0)}"
 
+_LOOKED_INTO = "outcomes_by_command"
+_ANALYZE = f"ANALYZE {', '.join(TablesModel.metadata.tables)}"
+
 
 class PostgresTables:
     """One schema of tables; see `Tables` for what it keeps."""
 
-    supports_two_writers = True
     supports_tenant_wall = True
     supports_watching = True
 
@@ -86,21 +92,27 @@ class PostgresTables:
 
     @contextmanager
     def bulk(self) -> Iterator[None]:
-        """See `Tables.bulk`: rows go by COPY, and the planner learns about them at the end."""
+        """See `Tables.bulk`: rows go by COPY, and indexes that wait are made at the end."""
         self._copies = True
         with PAUSE:
             try:
+                self._run(f"DROP INDEX IF EXISTS {', '.join(str(x.name) for x in _waiting())}")
                 yield
             finally:
                 self._copies = False
                 self._settle()
 
     def _settle(self) -> None:
-        """Bring everything that was committed onto the disk, by one more commit that waits."""
-        with self._pool.connection() as connection:
-            connection.execute("ANALYZE")
+        """Make what waited, tell the planner, and let one more commit bring all onto the disk."""
+        self._run("; ".join(str(CreateIndex(x, if_not_exists=True)) for x in _waiting()))
+        with self._pool.transaction("BEGIN; SET LOCAL default_statistics_target = 10") as rough:
+            rough.execute(_ANALYZE.encode())
         with self._pool.transaction("BEGIN; SET LOCAL synchronous_commit = on") as connection:
             connection.execute("SELECT txid_current()")
+
+    def _run(self, statement: str) -> None:
+        with self._pool.connection() as connection:
+            connection.execute(statement.encode())
 
     @contextmanager
     def watch(self) -> Iterator[PostgresWatch]:
@@ -111,6 +123,12 @@ class PostgresTables:
         """See `Tables.close`."""
         self._listener.close()
         self._pool.close()
+
+
+def _waiting() -> list[Index]:
+    """Return the indexes that no certification and no view looks into."""
+    tables = TablesModel.metadata.sorted_tables
+    return [index for table in tables for index in table.indexes if index.name != _LOOKED_INTO]
 
 
 def _reading(tenant: str | None) -> str:

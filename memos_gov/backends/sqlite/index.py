@@ -38,12 +38,15 @@ from memos_gov.relevance import Found, Hit, ranked, scored, stems
 
 FORMAT = 2  # of the file, in PRAGMA user_version
 
-_TABLES = ("posting", "entry", "facts", "state")
+_TABLES = ("posting", "entry", "facts", "place", "state")
 # `facts` holds each distinct combination once, with how many entries share it and
 # how many texts and words they have: N and the mean length of a scope are then
-# sums over few rows. `removals` above `swept` means that a sweep is still due.
+# sums over few rows. `state` holds the position in partition 0, `place` those in
+# the others, of which one machine has none. `removals` above `swept` means that a
+# sweep is still due.
 _DDL = """
 CREATE TABLE state (position INTEGER NOT NULL, removals INTEGER NOT NULL, swept INTEGER NOT NULL);
+CREATE TABLE place (partition INTEGER PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE facts (
     id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, body TEXT NOT NULL,
     entries INTEGER NOT NULL, texts INTEGER NOT NULL, words INTEGER NOT NULL,
@@ -103,10 +106,15 @@ class SqliteCubeIndex:
         self._open: sqlite3.Connection | None = None
 
     def apply(
-        self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
     ) -> None:
         """
-        Replace and remove entries and advance to `position`, in one transaction.
+        Replace and remove entries and advance to `position` in `partition`, in one transaction.
 
         What is both put and removed ends removed; of two entries of one cube
         the last counts. Committed when this returns, though a power failure
@@ -121,19 +129,17 @@ class SqliteCubeIndex:
         entries = {(e.tenant, e.cube_id): e for e in put}
         with self._database() as db:
             with _transaction(db, "IMMEDIATE"):
-                if position > _position(db):
+                if position > _position(db, partition):
                     removed = _drop(db, gone | entries.keys())
                     self._add(db, [e for key, e in entries.items() if key not in gone])
-                    db.execute(
-                        "UPDATE state SET position = ?, removals = removals + ?",
-                        (position, removed),
-                    )
+                    db.execute("UPDATE state SET removals = removals + ?", (removed,))
+                    _advance(db, partition, position)
             _sweep(db)
 
-    def position(self) -> int:
-        """Return how far this index has come in the log; -1 before the first `apply`."""
+    def position(self, partition: int = 0) -> int:
+        """Return how far this index has come in a partition; -1 before the first `apply`."""
         with self._database() as db:
-            return _position(db)
+            return _position(db, partition)
 
     def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
         """
@@ -326,9 +332,19 @@ def lay_out(db: sqlite3.Connection) -> None:
         db.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def _position(db: sqlite3.Connection) -> int:
-    (position,) = db.execute("SELECT position FROM state").fetchone()
-    return int(position)
+def _position(db: sqlite3.Connection, partition: int) -> int:
+    query, wanted = "SELECT position FROM state", tuple[int, ...]()
+    if partition:
+        query, wanted = "SELECT position FROM place WHERE partition = ?", (partition,)
+    row: tuple[int] | None = db.execute(query, wanted).fetchone()
+    return -1 if row is None else int(row[0])
+
+
+def _advance(db: sqlite3.Connection, partition: int, position: int) -> None:
+    if partition:
+        db.execute("INSERT OR REPLACE INTO place VALUES (?, ?)", (partition, position))
+    else:
+        db.execute("UPDATE state SET position = ?", (position,))
 
 
 def _sweep(db: sqlite3.Connection) -> None:

@@ -70,6 +70,9 @@ def contradictions(db: sqlite3.Connection) -> Iterator[str]:
         yield "position"
     elif state[1] != state[2]:
         yield "sweep"
+    for partition, position in db.execute("SELECT partition, position FROM place"):
+        if partition <= 0 or not isinstance(position, int) or position < 0:
+            yield f"position in partition {partition}"
     if db.execute(_STEMS).fetchone() != db.execute("SELECT count(*) FROM posting").fetchone():
         yield "postings"
     if db.execute("PRAGMA integrity_check(entry)").fetchall() != [("ok",)]:

@@ -57,6 +57,8 @@ class SqliteEventLog:
     """One partition in `log.db`; see `EventLog` for what it keeps."""
 
     partitions = 1
+    appends_together = True
+    gapless = True
 
     def __init__(self, path: Path, clock: Clock, *, read_only: bool = False) -> None:
         """Open the log; `read_only` for the log as it is now, and nothing appended to it later."""

@@ -50,7 +50,6 @@ _CERTIFIER = "certifier"
 class SqliteTables:
     """One `tables.db`; see `Tables` for what it keeps."""
 
-    supports_two_writers = False
     supports_tenant_wall = False
     supports_watching = False
 
@@ -286,7 +285,7 @@ class _Snapshot(_Reading):
             " AND (tenant = ? OR (tenant = ? AND command_id = ''))"
             " ORDER BY log_offset LIMIT ?"
         )
-        found = (partition, start, tenant, ids.INSTANCE, limit)
+        found = (partition, start, tenant, ids.control_of(partition), limit)
         return [Unusual(*row) for row in self._connection.execute(query, found)]
 
     def facts_at(self, stream: str, version: int) -> Facts | None:

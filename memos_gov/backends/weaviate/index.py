@@ -56,6 +56,10 @@ from memos_gov.ports import Candidate, IndexedCube, IndexEntry
 from memos_gov.relevance import stems
 
 CANDIDATES_MAX = 1_000
+_AWAY = (
+    "Retry later; what is not in the index is put there then. If it never answers, check that"
+    " Weaviate runs, and engines.weaviate.url and grpc_port."
+)
 _CONNECT_S_MAX = 2
 _COLLECTION = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
@@ -107,10 +111,15 @@ class WeaviateCubeIndex:
         self._totals = Totals()
 
     def apply(
-        self, position: int, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]] = ()
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
     ) -> None:
         """
-        Replace and remove entries, then advance to `position`.
+        Replace and remove entries, then advance to `position` in `partition`.
 
         What is both put and removed ends removed; of two entries of one cube
         the last counts.
@@ -124,18 +133,18 @@ class WeaviateCubeIndex:
         entries = {(e.tenant, e.cube_id): e for e in put}
         kept = [entry for key, entry in entries.items() if key not in gone]
         with self._opened() as opened:
-            if position <= opened.position():
+            if position <= opened.position(partition):
                 return
             for tenant in sorted({e.tenant for e in kept}):
                 opened.put(tenant, [e for e in kept if e.tenant == tenant])
             for tenant in sorted({tenant for tenant, _ in gone}):
                 opened.remove(tenant, [cube for of, cube in gone if of == tenant])
-            opened.advance(position)
+            opened.advance(partition, position)
 
-    def position(self) -> int:
-        """Return how far this index has come in the log; -1 before the first `apply`."""
+    def position(self, partition: int = 0) -> int:
+        """Return how far this index has come in a partition; -1 before the first `apply`."""
         with self._opened() as opened:
-            return opened.position()
+            return opened.position(partition)
 
     def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
         """
@@ -215,6 +224,12 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             opened.clear()
 
+    def drop(self) -> None:
+        """Remove the collection with everything in it; the next call makes it anew."""
+        with self._opened() as opened:
+            opened.drop()
+        self.close()
+
     def close(self) -> None:
         """Release the connections; nothing is lost, and the next call opens them again."""
         with self._lock:
@@ -224,7 +239,7 @@ class WeaviateCubeIndex:
 
     @contextmanager
     def _opened(self) -> Iterator[OpenedStore]:
-        with _translated():
+        with _translated(self._server.url):
             with self._lock:
                 if self._open is None:
                     self._open = self._connected()
@@ -283,10 +298,10 @@ def _knock(host: str, port: int) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(place: str) -> Iterator[None]:
     try:
         yield
     except (WeaviateBaseError, grpc.RpcError, httpx.HTTPError, OSError) as error:
         # Its text may hold what was asked or written.
-        message = f"the index did not answer ({type(error).__name__})"
-        raise UnavailableError(message, backend="index") from error
+        message = f"the index at {place} did not answer ({type(error).__name__})"
+        raise UnavailableError(message, backend="index", remedy=_AWAY) from error

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 from weaviate import WeaviateClient
 from weaviate.classes import config as schema
-from weaviate.exceptions import WeaviateBaseError
+from weaviate.exceptions import WeaviateBaseError, WeaviateQueryError
 
 from memos_gov.backends.weaviate.finding import Cubes
 from memos_gov.backends.weaviate.objects import PROPERTIES
@@ -15,13 +16,18 @@ from memos_gov.errors import SettingsError
 from memos_gov.relevance import K1, B
 
 VECTOR = "content"
-_POSITION = {"position": schema.DataType.INT, "written": schema.DataType.TEXT}
+_SHARD_S_MAX = 5.0
+_POSITION = {
+    "partition": schema.DataType.INT,
+    "position": schema.DataType.INT,
+    "written": schema.DataType.TEXT,
+}
 _TEXTS = {schema.DataType.TEXT, schema.DataType.TEXT_ARRAY}
 
 
 def laid_out(client: WeaviateClient, name: str) -> tuple[Cubes, Cubes]:
     """
-    Return the collections of cubes and of the position, made where they are not there yet.
+    Return the collections of cubes and of the positions, made where they are not there yet.
 
     Raises:
         SettingsError: One of that name has another schema.
@@ -32,7 +38,20 @@ def laid_out(client: WeaviateClient, name: str) -> tuple[Cubes, Cubes]:
         if not client.collections.exists(each):
             _create(client, each, properties, tenants=tenants)
         _require(client.collections.get(each).config.get(), properties, tenants=tenants)
+    _await_shard(client.collections.get(positions))
     return client.collections.get(name), client.collections.get(positions)
+
+
+def _await_shard(positions: Cubes) -> None:
+    """Wait until a collection answers: its schema is there a moment before its first shard is."""
+    for attempt in Retrying(
+        retry=retry_if_exception_type(WeaviateQueryError),
+        stop=stop_after_delay(_SHARD_S_MAX),
+        wait=wait_fixed(0.05),
+        reraise=True,
+    ):
+        with attempt:
+            positions.query.fetch_objects(limit=1)
 
 
 def _create(
@@ -92,5 +111,8 @@ def _require(found: Any, properties: Mapping[str, schema.DataType], *, tenants: 
     wrong = sorted(n for n in expected.keys() | actual.keys() if expected.get(n) != actual.get(n))
     if wrong:
         msg = f"weaviate: the collection {found.name} has another schema: {', '.join(wrong[:5])}"
-        remedy = "Name another collection, or delete this one and make the index again."
+        remedy = (
+            "Name another collection (engines.weaviate.collection), or delete this one and run"
+            " `memos-gov rebuild`."
+        )
         raise SettingsError(msg, remedy=remedy)

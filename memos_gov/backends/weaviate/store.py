@@ -17,7 +17,7 @@ from memos_gov.backends.weaviate.objects import PAGE, is_sound, object_id, piece
 from memos_gov.errors import UnavailableError
 from memos_gov.ports import IndexEntry
 
-_POSITION = object_id("", "position")
+PARTITIONS_MAX = 10_000
 
 
 class OpenedStore:
@@ -30,23 +30,23 @@ class OpenedStore:
         self._cubes = cubes.with_consistency_level(everywhere)
         self._positions = positions.with_consistency_level(everywhere)
 
-    def position(self) -> int:
-        """Return the position that was written last; -1 before the first."""
-        kept = self._written()
-        return int(kept["position"]) if kept else -1
+    def position(self, partition: int) -> int:
+        """Return the position of a partition that was written last; -1 before the first."""
+        found: Any = self._positions.query.fetch_object_by_id(_place(partition))
+        return -1 if found is None else int(found.properties["position"])
 
     def standing(self) -> str:
         """Return a word that no other state of the index has."""
-        return str(self._written().get("written"))
+        return " ".join(sorted(str(each.get("written")) for each in self._written()))
 
-    def _written(self) -> Mapping[str, Any]:
-        found: Any = self._positions.query.fetch_object_by_id(_POSITION)
-        return {} if found is None else found.properties
+    def _written(self) -> list[Mapping[str, Any]]:
+        found = self._positions.query.fetch_objects(limit=PARTITIONS_MAX).objects
+        return [each.properties for each in found]
 
-    def advance(self, position: int) -> None:
+    def advance(self, partition: int, position: int) -> None:
         """Write a position, whatever the one before."""
-        written = {"position": position, "written": secrets.token_hex(16)}
-        _insert(self._positions, [DataObject(written, uuid=_POSITION)])
+        written = {"partition": partition, "position": position, "written": secrets.token_hex(16)}
+        _insert(self._positions, [DataObject(written, uuid=_place(partition))])
 
     def tenants(self) -> list[str]:
         """Return every tenant that has an entry."""
@@ -92,9 +92,10 @@ class OpenedStore:
 
     def contradictions(self) -> Iterator[str]:
         """Yield the place of what the objects do not account for."""
-        kept = self._positions.query.fetch_objects(limit=2).objects
-        numbers = [each.properties.get("position") for each in kept]
-        if len(kept) > 1 or not all(isinstance(n, int) and n >= 0 for n in numbers):
+        kept = self._written()
+        numbers = [each.get(name) for each in kept for name in ("partition", "position")]
+        partitions = {each.get("partition") for each in kept}
+        if len(partitions) < len(kept) or not all(isinstance(n, int) and n >= 0 for n in numbers):
             yield "position"
         for tenant in self.tenants():
             objects = 0
@@ -105,11 +106,21 @@ class OpenedStore:
             if objects != count(self._cubes.with_tenant(tenant), None):
                 yield f"{tenant}/count"
 
+    def drop(self) -> None:
+        """Remove both collections."""
+        for collection in (self._cubes, self._positions):
+            self.client.collections.delete(collection.name)
+
     def clear(self) -> None:
-        """Remove the position, then every tenant; killed between, all is applied again."""
-        self._positions.data.delete_by_id(_POSITION)
+        """Remove the positions, then every tenant; killed between, all is applied again."""
+        for each in self._written():
+            self._positions.data.delete_by_id(_place(int(each["partition"])))
         if tenants := self.tenants():
             self._cubes.tenants.remove(tenants)
+
+
+def _place(partition: int) -> uuid.UUID:
+    return object_id("", f"position {partition}")
 
 
 def _insert(cubes: Cubes, objects: Sequence[Any]) -> None:

@@ -17,8 +17,8 @@ class LogFounded(Event, frozen=True, kw_only=True):
     rules: Integer
 
     def stream(self, tenant: str) -> str:
-        """Return the stream of the log itself."""
-        return ids.log_stream()
+        """Return the stream of the log itself, in this partition."""
+        return ids.log_stream(tenant)
 
 
 class LogExtended(Event, frozen=True, kw_only=True):
@@ -28,8 +28,8 @@ class LogExtended(Event, frozen=True, kw_only=True):
     rules: Integer
 
     def stream(self, tenant: str) -> str:
-        """Return the stream of the log itself."""
-        return ids.log_stream()
+        """Return the stream of the log itself, in this partition."""
+        return ids.log_stream(tenant)
 
 
 class TenantFounded(OnPrincipal, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ from typing import Literal
 from msgspec.structs import replace
 
 from memos_gov.domain import events as e
-from memos_gov.domain import ids
 from memos_gov.domain.evolve.evolving import Changes, Known, Occurrence, evolve
 from memos_gov.domain.facts import (
     CaseFacts,
@@ -26,16 +25,16 @@ def _(event: e.LogFounded, at: Occurrence, known: Known) -> Changes:
         event_types=event.event_types,
         rules=event.rules,
     )
-    return {ids.log_stream(): facts}
+    return {event.stream(at.tenant): facts}
 
 
 @evolve.register
 def _(event: e.LogExtended, at: Occurrence, known: Known) -> Changes:
-    facts = known.get(ids.log_stream())
+    facts = known.get(event.stream(at.tenant))
     if not isinstance(facts, LogFacts):
         return {}
     types = tuple(sorted({*facts.event_types, *event.event_types}))
-    return {ids.log_stream(): replace(facts, event_types=types, rules=event.rules)}
+    return {event.stream(at.tenant): replace(facts, event_types=types, rules=event.rules)}
 
 
 @evolve.register

@@ -117,6 +117,10 @@ class Directory:
                 found[row[0]] = name
         return found
 
+    def known(self, tenant: str, opaque: Iterable[str]) -> set[str]:
+        """See `KeyStore.known`."""
+        return {row[0] for row in self._database.rows(_BY_ID, (tenant, sorted(set(opaque))))}
+
     def _name(self, tenant: str, row: Row) -> str | None:
         """Return the name in a row of `_BY_ID`; one that moved meanwhile is read again."""
         try:

@@ -9,7 +9,6 @@ without a sweep, as they open nothing.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
@@ -23,8 +22,7 @@ from memos_gov.backends.postgres.vault.sweeping import clear, sweep
 from memos_gov.errors import CorruptionError
 from memos_gov.opened import Opened, elapsed_s
 from memos_gov.ports import Checkpoint, ContentKey, Epoch, MasterKeys
-from memos_gov.sealing import KEY_BYTES
-from memos_gov.wrapping import Names, Wrapping, fresh_keys, unreadable_since
+from memos_gov.wrapping import Names, Wrapping, fresh_keys, fresh_secret, unreadable_since
 
 _WHILE_NEWEST = (
     "WHERE %s::int = coalesce((SELECT max(epoch) FROM epochs WHERE ended_ms IS NULL), 1)"
@@ -182,7 +180,7 @@ class PostgresKeyStore:
 
     def _kept_secret(self, tenant: str, name: str, epoch: int) -> Row | None:
         """Keep a fresh secret; return what is kept by then, None if the epoch was replaced."""
-        wrapped = self._wrapping.wrap(tenant, name, secrets.token_bytes(KEY_BYTES), epoch)
+        wrapped = self._wrapping.wrap(tenant, name, fresh_secret(), epoch)
         with self._database.wrapping_at_once() as connection:
             values = (tenant, name, epoch, wrapped, epoch)
             connection.execute(_KEEP_SECRET.encode(), values)
@@ -202,6 +200,10 @@ class PostgresKeyStore:
     def names(self, tenant: str, opaque: Iterable[str]) -> dict[str, str]:
         """See `KeyStore.names`."""
         return self._directory.names(tenant, opaque)
+
+    def known(self, tenant: str, opaque: Iterable[str]) -> set[str]:
+        """See `KeyStore.known`."""
+        return self._directory.known(tenant, opaque)
 
     def forget_opened(self) -> None:
         """See `KeyStore.forget_opened`."""

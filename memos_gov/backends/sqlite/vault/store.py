@@ -9,7 +9,6 @@ row stays until the file is written anew (`file.py` says why).
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +21,14 @@ from memos_gov.backends.sqlite.vault.seal import seal_epochs, unvouched
 from memos_gov.errors import CorruptionError
 from memos_gov.opened import Opened, elapsed_s
 from memos_gov.ports import Checkpoint, ContentKey, Epoch, MasterKeys
-from memos_gov.sealing import KEY_BYTES
-from memos_gov.wrapping import WRAPPED_BYTES, Names, Wrapping, fresh_keys, unreadable_since
+from memos_gov.wrapping import (
+    WRAPPED_BYTES,
+    Names,
+    Wrapping,
+    fresh_keys,
+    fresh_secret,
+    unreadable_since,
+)
 
 _KEYS = "SELECT key_id, epoch, wrapped FROM content_keys WHERE tenant = ? AND key_id IN ({})"
 _SECRET = "SELECT epoch, wrapped FROM secrets WHERE tenant = ? AND name = ?"  # noqa: S105 (a query)
@@ -136,7 +141,7 @@ class SqliteKeyStore:
         row = self._file.one(_SECRET, (tenant, name))
         while row is None and create:
             epoch = self._newest()
-            wrapped = self._wrapping.wrap(tenant, name, secrets.token_bytes(KEY_BYTES), epoch)
+            wrapped = self._wrapping.wrap(tenant, name, fresh_secret(), epoch)
             with self._file.writing() as db:
                 if self._newest() == epoch:
                     values = (tenant, name, epoch, wrapped)

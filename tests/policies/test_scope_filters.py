@@ -25,7 +25,6 @@ from tests.policies.conftest import Ask
 from tests.policies.facts import a_cube, asked
 from tests.policies.test_scope import PURPOSES, actors, cubes
 
-pytest_plugins = ["tests.policies.conftest"]
 TENANT = "acme"
 WORD = "heron"
 CUBE, CUBE_WORD = table_of(CubeRow), table_of(CubeWordRow)

@@ -1,0 +1,188 @@
+"""
+The connected set-up: Kafka, Postgres, OPA and Weaviate behind the same ports.
+
+Kafka holds the log, Postgres the tables, operations and the vault, OPA decides,
+Weaviate finds. What hosts share besides lies in the data folder that they
+mount: `keys/ policies/ tiles/ memos-gov.toml`.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from functools import cached_property
+from typing import Protocol
+
+from memos_gov.backends.kafka import (
+    KafkaConnection,
+    KafkaEventLog,
+    create_topic,
+    delete_topic,
+    require_topic,
+)
+from memos_gov.backends.keyfiles import FileKeyring
+from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
+from memos_gov.backends.postgres import migrate
+from memos_gov.backends.postgres.connection import another_database, drop_database, place_of
+from memos_gov.backends.postgres.leases import PostgresLeases
+from memos_gov.backends.postgres.operations import PostgresPointers
+from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
+from memos_gov.backends.postgres.vault import PostgresKeyStore, is_in_use
+from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
+from memos_gov.bootstrap.embedded import TABLES_POINTER
+from memos_gov.engines import Engines
+from memos_gov.errors import SettingsError
+from memos_gov.ports import Clock, PolicyBundles
+from memos_gov.settings import Settings
+
+DATABASES = ("vault", "operations", "tables")
+
+
+class _Secret(Protocol):
+    def get_secret_value(self) -> str:
+        """Return what it hides."""
+
+
+class Connected:
+    """The stores of one data folder that are engines; see `SetUp`."""
+
+    def __init__(
+        self, settings: Settings, engines: Engines, clock: Clock, stack: ExitStack
+    ) -> None:
+        self._folder = settings.data
+        self._engines = engines
+        self._clock = clock
+        self._stack = stack
+
+    def lay_out(self) -> None:
+        """
+        Make topic, databases and formats.
+
+        What an `init` that was killed left is made anew: databases whose topic
+        has no record yet, and whose vault knows nobody, belong to nobody.
+
+        Raises:
+            SettingsError: Topic, vault or index are somebody's: nothing of them was touched.
+        """
+        self._refuse_owned()
+        create_topic(self._kafka)
+        with closing(KafkaEventLog(self._kafka, self._clock)) as log:
+            if any(log.end(partition) for partition in range(log.partitions)):
+                msg = f"topic {self._kafka.topic} holds a log already"
+                remedy = (
+                    "Name another topic (engines.kafka.topic), or use the data folder that"
+                    " belongs to this log."
+                )
+                raise SettingsError(msg, remedy=remedy)
+        for branch in DATABASES:
+            drop_database(self.database(branch))
+            migrate.upgrade(self.database(branch), branch, schema=_schema(branch))
+
+    def _refuse_owned(self) -> None:
+        """Refuse a vault and an index that another data folder uses, before anything is made."""
+        if is_in_use(self.database("vault")):
+            msg = f"the vault {place_of(self.database('vault'))} is in use by another data folder"
+            remedy = "Name another prefix (engines.postgres.prefix), or use that folder."
+            raise SettingsError(msg, remedy=remedy)
+        with closing(self._index()) as index:
+            if any(index.position(each) >= 0 for each in range(self._kafka.partitions)):
+                name = self._engines.weaviate.collection
+                msg = f"the collection {name} holds the cubes of another data folder"
+                remedy = (
+                    "Name another collection (engines.weaviate.collection), or delete this one"
+                    " and its positions where that folder is gone."
+                )
+                raise SettingsError(msg, remedy=remedy)
+
+    def remove(self) -> None:
+        """Remove topic, databases and collection."""
+        delete_topic(self._kafka)
+        for branch in DATABASES:
+            drop_database(self.database(branch))
+        with closing(self._index()) as index:
+            index.drop()
+
+    def require_whole(self) -> None:
+        """Look for topic, vault and operations."""
+        self.require_topic()
+        for branch in ("vault", "operations"):
+            migrate.check(self.database(branch), branch)
+
+    def require_topic(self) -> None:
+        """Refuse a topic that is not as a log needs it."""
+        require_topic(self._kafka)
+
+    def found_vault(self, instance: str, now_ms: int) -> None:
+        """Write the vault's first rows."""
+        with closing(self._vault()) as vault:
+            vault.found(instance, now_ms=now_ms)
+
+    def log(self) -> KafkaEventLog:
+        """Open the topic."""
+        return self._stack.enter_context(closing(KafkaEventLog(self._kafka, self._clock)))
+
+    def keyring(self) -> FileKeyring:
+        """Return the folder's key files."""
+        return FileKeyring(self._folder / "keys")
+
+    def vault(self) -> PostgresKeyStore:
+        """Open the vault's database."""
+        return self._stack.enter_context(closing(self._vault()))
+
+    def leases(self) -> PostgresLeases:
+        """Open the leases."""
+        leases = PostgresLeases(self.database("operations"))
+        return self._stack.enter_context(closing(leases))
+
+    def tables(self) -> PostgresTables:
+        """Open the schema of tables that the pointer names."""
+        with closing(PostgresPointers(self.database("operations"))) as pointers:
+            schema = pointers.get(TABLES_POINTER, FIRST_SCHEMA)
+        url = self.database("tables")
+        migrate.check(url, "tables", schema=schema)
+        return self._stack.enter_context(closing(PostgresTables(url, schema=schema)))
+
+    def index(self) -> WeaviateCubeIndex:
+        """Open the collection."""
+        return self._stack.enter_context(closing(self._index()))
+
+    def engine(self, bundles: PolicyBundles, deadline_s: float) -> OpaPolicyEngine:
+        """Return the OPA server."""
+        opa = self._engines.opa
+        server = OpaServer(url=opa.url, token=_revealed(opa.token), ca_file=opa.ca_file)
+        engine = OpaPolicyEngine(bundles, server, deadline_s)
+        return self._stack.enter_context(closing(engine))
+
+    @cached_property
+    def _kafka(self) -> KafkaConnection:
+        said = self._engines.kafka.model_dump(exclude={"key_password", "password"})
+        return KafkaConnection(
+            **said,
+            key_password=_revealed(self._engines.kafka.key_password),
+            password=_revealed(self._engines.kafka.password),
+        )
+
+    def database(self, branch: str) -> str:
+        """Return the address of one of DATABASES."""
+        postgres = self._engines.postgres
+        return another_database(postgres.url.get_secret_value(), f"{postgres.prefix}_{branch}")
+
+    def _vault(self) -> PostgresKeyStore:
+        return PostgresKeyStore(self.database("vault"), self.keyring().master)
+
+    def _index(self) -> WeaviateCubeIndex:
+        said = self._engines.weaviate
+        server = WeaviateServer(
+            url=said.url,
+            grpc_port=said.grpc_port,
+            api_key=_revealed(said.key),
+            collection=said.collection,
+        )
+        return WeaviateCubeIndex(server)
+
+
+def _revealed(secret: _Secret | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _schema(branch: str) -> str:
+    return FIRST_SCHEMA if branch == "tables" else "public"

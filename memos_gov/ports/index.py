@@ -1,0 +1,157 @@
+"""Retrieval: what an index keeps of cubes, and how it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from memos_gov.domain.verdicts import Scope
+
+
+class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What an index keeps of a cube: terms of its content, and the facts a scope can name.
+
+    `content` is None for a cube whose plan keeps its content out of the index;
+    the entry is then found by no query. Content is kept as stems and counts only,
+    and as whether it is a question.
+    """
+
+    tenant: str
+    cube_id: str
+    revision: int
+    content: str | None
+    label: str
+    purposes: tuple[str, ...]
+    state: str
+    owner: str
+    shared_with: tuple[str, ...]
+    region: str
+    author: str | None
+    conversation: str | None
+    position: int | None
+    asks: bool = False
+
+
+class Candidate(NamedTuple):
+    """
+    A cube within a scope, and what its words say of a query.
+
+    `score` is BM25 by `relevance.py` with statistics over the scope; `counts`
+    says how often the cube has each stem of the query, in their order; `asks`
+    whether its content is a question.
+    """
+
+    cube: str
+    score: float
+    counts: tuple[int, ...]
+    words: int
+    asks: bool
+
+
+class IndexedCube(NamedTuple):
+    """
+    What an index says it holds: a cube's revision, and whether its words find it.
+
+    `digest` is over everything that is kept of the cube, and equals that of
+    `CubeIndex.digest` for the entry that was applied.
+    """
+
+    tenant: str
+    cube_id: str
+    revision: int
+    findable: bool
+    digest: bytes
+
+
+class CubeIndex(Protocol):
+    """
+    Retrieval over cubes: candidates in order of relevance, never a verdict.
+
+    Tenants never meet: every call names one, and statistics are taken over the
+    scope asked for, so nothing about cubes outside it shows in the order. An
+    entry that was removed is found by nothing once `apply` has returned; when
+    its bytes are gone is what `supports_sweeping` says.
+    """
+
+    @property
+    def supports_transactions(self) -> bool:
+        """
+        Whether `apply` is one transaction, which a search sees whole or not at all.
+
+        Where it is not, entries are written before the position: one that was
+        cut off is applied again, and a search beside it may see a part.
+        """
+
+    @property
+    def supports_sweeping(self) -> bool:
+        """
+        Whether no byte of a removed entry is in the index's files once `apply` has returned.
+
+        Where it is not, they are gone for certain with the last entry of their
+        tenant, and by `clear`.
+        """
+
+    def apply(
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
+    ) -> None:
+        """
+        Replace and remove entries and advance to `position` in `partition`.
+
+        An entry replaces the one of the same tenant and cube; `remove` names
+        (tenant, cube id). A call whose `position` is at or below the one reached
+        in that partition is skipped whole, so applying twice equals applying
+        once. The position moves only when all else is written.
+        """
+
+    def position(self, partition: int = 0) -> int:
+        """Return how far this index has come in a partition; -1 before the first `apply`."""
+
+    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
+        """
+        Yield all matching cubes within `scope`, most relevant first.
+
+        Ties are broken by cube id. A query without a word that is indexed
+        yields nothing.
+        """
+
+    def beside(
+        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope
+    ) -> list[Candidate]:
+        """
+        Return the findable cubes within `scope` that stand at these places, by id.
+
+        A place is a conversation and a position; scores are 0 and counts empty.
+        """
+
+    def authors(self, tenant: str, authors: Collection[str], scope: Scope) -> set[str]:
+        """Return which of these authors have a findable cube within `scope`."""
+
+    def entries(self) -> Iterator[IndexedCube]:
+        """Yield what is kept, in order of tenant and cube."""
+
+    def present(self, tenant: str, cubes: Iterable[str]) -> set[str]:
+        """Return which of these cubes of a tenant have an entry, findable or not."""
+
+    def digest(self, entry: IndexEntry) -> bytes:
+        """Return the digest that `entries` gives of a cube once `entry` is applied."""
+
+    def damaged(self) -> Iterator[str]:
+        """
+        Yield the place of whatever contradicts the entries, or is left of removed ones.
+
+        Nothing for a sound index; a place names ids only.
+        """
+
+    def clear(self) -> None:
+        """Remove every entry and every position."""
+
+    def close(self) -> None:
+        """Release the files; nothing is lost."""
