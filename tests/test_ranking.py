@@ -1,9 +1,11 @@
 """Who said it, what stands beside it, and what fits: the order of a recall, and its packing."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from bench import locomo
 from memos_gov.errors import InvalidCommandError
 from memos_gov.packing import Line, fitting, packed
 from memos_gov.service import Actor, Service
@@ -84,3 +86,15 @@ def test_packed_text_is_as_long_as_was_counted() -> None:
     assert [0, 1, 2] == [*fitting(lines, whole)]
     assert [0, 1] == [*fitting(lines, whole - 1)]
     assert [] == [*fitting(lines, 3)]
+
+
+def test_recall_of_a_real_conversation_reaches_the_gates(gov: Service, shared_data: Path) -> None:
+    """Forty questions about one long conversation, with room for how few they are."""
+    turns, asked = locomo.conversations(shared_data / "locomo10.json")[0]
+    actor = locomo.remembered(gov, "talk", turns)
+    rows = [locomo.marks(actor, question, []) for question in asked[:40]]
+    any_ten, all_ten, any_packed, all_packed = (sum(c) / len(rows) for c in zip(*rows, strict=True))
+    assert any_ten >= 0.75
+    assert all_ten >= 0.6
+    assert any_packed >= 0.8
+    assert all_packed >= 0.7
