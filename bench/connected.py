@@ -17,7 +17,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -111,16 +110,13 @@ def _offered(bench: Bench, remember: Callable[[], object]) -> Iterator[Figure]:
 def _many_clients(bench: Bench, remember: Callable[[], object]) -> Iterator[Figure]:
     each = bench.size(50, 1)
 
-    def client() -> None:
+    def client(_: int) -> None:
         for _ in range(each):
             remember()
 
     def at_once() -> None:
-        clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
-        for one in clients:
-            one.start()
-        for one in clients:
-            one.join()
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            list(pool.map(client, range(CLIENTS)))
 
     taken = spread(at_once, bench.size(3, 1), warm_up=bench.size(1, 0))
     rate = CLIENTS * each / taken.median

@@ -40,7 +40,8 @@ CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
 # A peer that vanished with its machine is given up after this long.
 NETWORK_TIMEOUT_S = 30
-POOL_IDLE_MAX = 8
+# As many as are lent: to end and make one anew for each that is lent costs more than the wait.
+POOL_IDLE_MAX = 32
 POOL_CONNECTIONS_MAX = 32
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 _FIT = (
