@@ -49,7 +49,7 @@ from memos_gov.errors import (
 )
 from memos_gov.follow import Certifier
 from memos_gov.judge import Judge
-from memos_gov.leasing import Leasing
+from memos_gov.leasing import AHEAD_S, Leasing
 from memos_gov.naming import Names
 from memos_gov.notary import Notary
 from memos_gov.parity import require_parity
@@ -155,6 +155,7 @@ class Governor:
     def _handle_once(
         self, caller: Caller, command: c.Command, command_id: str, *, dry_run: bool
     ) -> Receipt:
+        self.leasing.hold(ahead_s=AHEAD_S)
         with self.tables.snapshot(tenant=caller.tenant) as snapshot:
             earlier = self._earlier(snapshot, caller, command, command_id)
             if earlier is not None:
@@ -179,6 +180,7 @@ class Governor:
         """
         results: list[Receipt | Exception] = []
         names = Names(self.keys, caller.tenant)
+        self.leasing.hold(ahead_s=AHEAD_S)
         with self.tables.snapshot(tenant=caller.tenant) as snapshot:
             made = [self._prepared(snapshot, caller, cmd, cid, names) for cid, cmd in commands]
         prepared = [item for item in made if isinstance(item, Prepared)]

@@ -18,6 +18,7 @@ from memos_gov.opened import OPENED_S_MAX, elapsed_s
 from memos_gov.ports import Clock, KeyStore, Leases, Tables
 
 RENEW_S = 20.0
+AHEAD_S = 2.0
 LEASE_S = OPENED_S_MAX + RENEW_S
 
 
@@ -42,17 +43,21 @@ class Leasing:
         self._lock = threading.Lock()
         self._due = now()
 
-    def hold(self) -> None:
+    def hold(self, *, ahead_s: float = 0.0) -> None:
         """
         Have a lease that covers what is opened from here on.
+
+        A renewal reads the tables. Where many threads each have a snapshot open
+        and wait for it, no connection may be left for it; so who is about to
+        open one asks before, and a little `ahead_s` of time.
 
         Raises:
             UnavailableError: It cannot be written, so nothing may be opened.
         """
-        if self._now() < self._due:
+        if self._now() + ahead_s < self._due:
             return
         with self._lock:
-            if self._now() >= self._due:
+            if self._now() + ahead_s >= self._due:
                 self._renew()
 
     def begin_anew(self) -> None:

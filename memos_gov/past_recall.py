@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import count, islice
 
-import msgspec
-
 from memos_gov.attempt import Attempt
 from memos_gov.domain import commands as c
 from memos_gov.domain import detectors
@@ -30,28 +28,15 @@ from memos_gov.governor import Governor
 from memos_gov.materializers.plan import index_entry, is_indexed
 from memos_gov.past import Past
 from memos_gov.ports import CubeIndex, IndexEntry
+from memos_gov.present_recall import Ranked
 from memos_gov.queries import CubeFinder
+from memos_gov.ranking import Ranking
 
 Scratch = Callable[[], AbstractContextManager[CubeIndex]]
 PAST_CUBES_MAX = 2_000
 BATCH = 256
 _PIECE = 64
 _ALL = Scope(any=(ScopeClause(),))
-
-
-class Ranked(msgspec.Struct, frozen=True):
-    """
-    The best cubes of then, in order, with the verdicts that allow them.
-
-    `partial` says that more cubes than PAST_CUBES_MAX were allowed, so that the
-    oldest were not ranked; hidden ones do not count.
-    """
-
-    cubes: tuple[Cube, ...]
-    verdicts: Mapping[str, Verdict]
-    refused: Counter[str]
-    candidates: tuple[str, ...]
-    partial: bool
 
 
 class PastRecall:
@@ -110,7 +95,10 @@ class PastRecall:
         with self._scratch() as index:
             while piece := list(islice(entries, _PIECE)):
                 index.apply(next(place), piece)
-            return list(islice(index.search(attempt.tenant, command.query, _ALL), command.k))
+            ranking = Ranking(index, self._governor.keys, attempt.tenant, _ALL)
+            return ranking.best(
+                command.query, command.k, lambda ids: {cube: allowed[cube][0] for cube in ids}
+            )
 
     def _entries(
         self, attempt: Attempt, allowed: Mapping[str, tuple[Cube, Verdict]]

@@ -36,18 +36,20 @@ from memos_gov.domain.verdicts import Scope, Verdict
 from memos_gov.domain.vocabulary import check_words
 from memos_gov.errors import OvertakenError, UnavailableError
 from memos_gov.governor import Governor, retried
+from memos_gov.leasing import AHEAD_S
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.naming import Names
+from memos_gov.packing import Line, fitting, packed
 from memos_gov.past import Past, then_of
 from memos_gov.past_recall import PastRecall, Scratch
 from memos_gov.ports import CubeIndex, Snapshot
+from memos_gov.present_recall import PresentRecall, Ranked
 from memos_gov.proposer import new_command_id
 from memos_gov.queries import CubeFinder
+from memos_gov.ranking import CANDIDATES_FIRST, CANDIDATES_MAX
 from memos_gov.receipts import Prepared
 
 READ_DEADLINE_S = 30.0
-CANDIDATES_FIRST = 32
-CANDIDATES_MAX = 512
 ReadCommand = c.ReadCube | c.RecallCubes | c.ListCubes
 _OF_THEN = {"label": None, "state": None}  # what a listing of the past looks for is of then
 
@@ -67,6 +69,9 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     purposes: tuple[str, ...]
     subjects: tuple[str, ...]
     owner: str
+    author: str | None
+    conversation: str | None
+    position: int | None
     recorded_at: int
     valid_from: int
     content: str | None
@@ -79,7 +84,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     What a read returned, and where it is recorded; nothing about what was left out.
 
     `partial` says of a recall of the past that the oldest of the cubes that may
-    be seen were not ranked, because there are more than PAST_CUBES_MAX.
+    be seen were not ranked, because there are more than PAST_CUBES_MAX. `text`
+    holds what a recall within a budget packed (`packing.py`).
     """
 
     hits: tuple[Hit, ...]
@@ -88,6 +94,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     verdict_id: str
     partial: bool = False
+    text: str | None = None
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,9 +121,9 @@ class Reader:
     ) -> None:
         """Take the rooms that are read from; `scratch` enters an index that is never stored."""
         self._governor = governor
-        self._index = index
         self._follower = follower
         self._finder = finder
+        self._present_recall = PresentRecall(index, governor.keys)
         self._past_recall = PastRecall(governor, finder, scratch)
         self._scopes: dict[tuple[object, ...], Scope] = {}
 
@@ -135,6 +142,7 @@ class Reader:
     def _read_once(self, caller: Caller, command: ReadCommand, command_id: str) -> Reading:
         governor = self._governor
         self._catch_up(command)
+        governor.leasing.hold(ahead_s=AHEAD_S)
         with governor.tables.snapshot(tenant=caller.tenant) as snapshot:
             attempt = governor.attempt(snapshot, caller)
             digest = governor.command_digest(caller.tenant, command)
@@ -156,6 +164,9 @@ class Reader:
         opens = not isinstance(command, c.ListCubes)
         with governor.tables.snapshot(tenant=caller.tenant) as snapshot:
             hits = tuple(self._hits(snapshot, caller.tenant, kept, chosen, opens=opens))
+        text = None
+        if isinstance(command, c.RecallCubes) and command.budget is not None:
+            hits, text = _packed(hits, command.budget)
         return Reading(
             hits=hits,
             index=outcome.index,
@@ -163,6 +174,7 @@ class Reader:
             verdict=chosen.verdict,
             verdict_id=command_id,
             partial=chosen.partial,
+            text=text,
         )
 
     def _catch_up(self, command: ReadCommand) -> None:
@@ -234,29 +246,31 @@ class Reader:
             )
         scope = self._scope(attempt, command.ACTION)
         if isinstance(command, c.RecallCubes) and past is not None:
-            return self._choose_past(attempt, command, verdict, scope, past)
+            ranked = self._past_recall.rank(attempt, command, scope, past)
+            return self._choose_ranked(attempt, command, verdict, ranked)
         if isinstance(command, c.RecallCubes):
-            ranked = self._index.search(attempt.tenant, command.query, scope)
-            return self._choose_many(attempt, command, verdict, ranked, command.k, command.query)
+            ranked = self._present_recall.rank(attempt, command, scope)
+            return self._choose_ranked(attempt, command, verdict, ranked)
         if command.after and not attempt.weigh(command.ACTION, command.after)[1].allows:
             command = command.model_copy(update={"after": None})
         wanted = command if past is None else command.model_copy(update=_OF_THEN)
         found = self._finder.find(wanted, attempt.tenant, scope)
-        return self._choose_many(attempt, command, verdict, found, command.limit, "", past)
+        return self._choose_listed(attempt, command, verdict, found, past)
 
-    def _choose_past(
-        self,
-        attempt: Attempt,
-        command: c.RecallCubes,
-        verdict: Verdict,
-        scope: Scope,
-        past: Past,
+    def _choose_ranked(
+        self, attempt: Attempt, command: c.RecallCubes, verdict: Verdict, ranked: Ranked
     ) -> Chosen:
-        ranked = self._past_recall.rank(attempt, command, scope, past)
+        """Choose all that was ranked, or what of it fits the budget by its size."""
+        cubes = ranked.cubes
+        if command.budget is not None:
+            names = self._names(attempt.tenant, cubes)
+            lines = [_line(cube, names) for cube in cubes]
+            cubes = tuple(cubes[place] for place in fitting(lines, command.budget))
+        allowed = {cube.cube: ranked.verdicts[cube.cube] for cube in cubes}
         return Chosen(
-            verdict=_soonest(verdict, ranked.verdicts.values()),
-            cubes=ranked.cubes,
-            by_target={attempt.tenant: verdict, **ranked.verdicts},
+            verdict=_soonest(verdict, allowed.values()),
+            cubes=cubes,
+            by_target={attempt.tenant: verdict, **allowed},
             refused=dict(sorted(ranked.refused.items())),
             detail=_detail(command.query, ranked.candidates),
             partial=ranked.partial,
@@ -294,23 +308,22 @@ class Reader:
             found = self._scopes[key] = attempt.judge.scope(attempt.asked(action))
         return found
 
-    def _choose_many(
+    def _choose_listed(
         self,
         attempt: Attempt,
-        command: ReadCommand,
+        command: c.ListCubes,
         verdict: Verdict,
-        ranked: Iterator[str],
-        wanted: int,
-        query: str,
-        past: Past | None = None,
+        listed: Iterator[str],
+        past: Past | None,
     ) -> Chosen:
-        """Take the first `wanted` allowed cubes, asking policy about ever larger batches."""
+        """Take the first allowed cubes, asking policy about ever larger batches."""
+        wanted = command.limit
         chosen: list[Cube] = []
         by_target: dict[str, Verdict] = {attempt.tenant: verdict}
         refused: Counter[str] = Counter()
         candidates: list[str] = []
         asked, size = attempt.asked(command.ACTION), CANDIDATES_FIRST
-        while len(chosen) < wanted and (batch := list(islice(ranked, size))):
+        while len(chosen) < wanted and (batch := list(islice(listed, size))):
             candidates += batch
             cubes, verdicts = _weighed(attempt, asked, batch, command, past)
             for cube_id in batch:
@@ -328,7 +341,7 @@ class Reader:
             cubes=tuple(chosen),
             by_target=by_target,
             refused=dict(sorted(refused.items())),
-            detail=_detail(query, candidates),
+            detail=_detail("", candidates),
         )
 
     def _hits(
@@ -361,6 +374,9 @@ class Reader:
                 purposes=governance.purposes,
                 subjects=tuple(names.get(s, s) for s in governance.subjects),
                 owner=names.get(governance.owner, governance.owner),
+                author=_name(governance.author, names),
+                conversation=_name(governance.conversation, names),
+                position=governance.position,
                 recorded_at=governance.recorded_at,
                 valid_from=cube.content.valid_from,
                 content=content,
@@ -369,8 +385,40 @@ class Reader:
             )
 
     def _names(self, tenant: str, cubes: Iterable[Cube]) -> dict[str, str]:
-        opaque = {x for cube in cubes for x in (*cube.governance.subjects, cube.governance.owner)}
-        return self._governor.keys.names(tenant, opaque)
+        facts = [cube.governance for cube in cubes]
+        said = {x for of in facts for x in (of.author, of.conversation) if x is not None}
+        opaque = {x for of in facts for x in (*of.subjects, of.owner)}
+        return self._governor.keys.names(tenant, opaque | said)
+
+
+def _name(opaque: str | None, names: Mapping[str, str]) -> str | None:
+    return None if opaque is None else names.get(opaque, opaque)
+
+
+def _line(cube: Cube, names: Mapping[str, str]) -> Line:
+    """Return what a cube takes at the most, before its content may be opened."""
+    facts = cube.governance
+    author = _name(facts.author, names) or ""
+    conversation, size = facts.conversation or "", cube.content.size_bytes
+    return Line(conversation, cube.content.valid_from, facts.position or 0, author, size)
+
+
+def _packed(hits: tuple[Hit, ...], budget: int) -> tuple[tuple[Hit, ...], str]:
+    """Return what fits, and as one text; masks can make content longer, so the last may go."""
+    lines = [
+        Line(
+            hit.conversation or "",
+            hit.valid_from,
+            hit.position or 0,
+            hit.author or "",
+            len(hit.content or ""),
+            hit.content or "",
+        )
+        for hit in hits
+    ]
+    kept = [*fitting(lines, budget)]
+    shown = (msgspec.structs.replace(hits[place], rank=n) for n, place in enumerate(kept, 1))
+    return tuple(shown), packed([lines[place] for place in kept])
 
 
 def _weighed(

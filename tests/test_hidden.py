@@ -1,10 +1,12 @@
 """What may not be known of looks like what is not there, to whoever asks, whatever they ask."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 
+import memos_gov
 from memos_gov.domain import commands as c
 from memos_gov.domain.commands import make
 from memos_gov.errors import (
@@ -77,3 +79,67 @@ def test_cube_of_another_tenant_is_not_there(gov: Service, owner: Actor, name: s
     foreign = gov.acting_as("owner", tenant="other", purpose=PURPOSE).remember("x").cube_id or ""
 
     assert answer(ACTS[name], owner, "c_" + "0" * 26) == answer(ACTS[name], owner, foreign)
+
+
+def told(gov: Service, *, hidden: bool) -> list[str]:
+    """Return what eve recalls in order, beside cubes she may not see or without them."""
+    owner = gov.acting_as("owner", purpose=PURPOSE)
+    owner.add_principal("eve", roles=["analyst"], clearance="internal", purposes=[PURPOSE])
+    withdrawn = [make(c.Consent, purpose=PURPOSE, given=False)]
+
+    def say(content: str, conversation: str, position: int, **words: object) -> None:
+        owner.remember(
+            content, conversation=conversation, position=position, subjects=["s"], **words
+        )
+
+    say("a kestrel on the roof", "one", 5, author="Ann")
+    say("nothing much today", "one", 6, author="Bob")
+    say("a kestrel in the barn", "two", 5, author="Ann")
+    say("nothing much again", "two", 6, author="Bob")
+    say("Rosalind asked about a heron", "three", 1)
+    say("a heron and a heron", "four", 1)
+    if hidden:
+        many = "kestrel kestrel heron Rosalind"
+        for position in (3, 4, 7, 8):
+            owner.remember(
+                many,
+                conversation="two",
+                position=position,
+                author="Rosalind",
+                subjects=["gone"],
+                consents=withdrawn if position == 3 else (),
+                label="confidential",
+            )
+    eve = gov.acting_as("eve", purpose=PURPOSE)
+    queries = ("kestrel", "kestrel of Ann", "nothing of Bob", "Rosalind and the heron")
+    return [hit.content or "" for query in queries for hit in eve.recall(query, k=10).hits]
+
+
+def test_neighbours_and_conversations_that_are_hidden_leave_no_trace(
+    gov: Service, tmp_path: Path
+) -> None:
+    """What stands beside a cube, fills its conversation or has an author lifts nothing unseen."""
+    with memos_gov.init(tmp_path / "other", purpose=PURPOSE) as other:
+        assert told(other, hidden=False) == told(gov, hidden=True)
+
+
+def test_refused_neighbours_within_scope_lift_nothing(gov: Service, owner: Actor) -> None:
+    """Only a verdict knows of a withdrawn consent; until it is asked, they stand beside."""
+    owner.add_principal("eve", roles=["analyst"], clearance="internal", purposes=[PURPOSE])
+    withdrawn = [make(c.Consent, purpose=PURPOSE, given=False)]
+    first = owner.remember("a kestrel here", conversation="one", position=5).cube_id
+    second = owner.remember("a kestrel there", conversation="two", position=5).cube_id
+    third = owner.remember("nothing", conversation="two", position=6).cube_id
+    for position in (3, 4, 7):
+        owner.remember(
+            f"a kestrel {position}",
+            conversation="two",
+            position=position,
+            subjects=["gone"],
+            consents=withdrawn,
+        )
+
+    hits = gov.acting_as("eve", purpose=PURPOSE).recall("kestrel", k=10).hits
+
+    assert sorted([str(first), str(second)]) == [hit.cube_id for hit in hits[:2]]
+    assert [third] == [hit.cube_id for hit in hits[2:]]

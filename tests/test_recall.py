@@ -56,7 +56,7 @@ def test_recall_of_refused_cubes_returns_nothing_about_them(gov: memos_gov.Servi
     reading = analyst.recall("refund")
 
     assert [1] == [hit.rank for hit in reading.hits]
-    said = {"hits", "index", "snapshot", "verdict", "verdict_id", "partial"}
+    said = {"hits", "index", "snapshot", "verdict", "verdict_id", "partial", "text"}
     assert said == set(reading.__struct_fields__)
 
 

@@ -111,3 +111,14 @@ def test_standby_takes_over_within_two_seconds_after_a_kill(connected: Path) -> 
     assert [0] == codes
     report = fsck(connected)
     assert report.clean, report.findings
+
+
+def test_lease_that_is_due_under_load_finds_a_connection(connected: Path) -> None:
+    """More threads than connections do not all wait, with a snapshot each, for one that renews."""
+    with memos_gov.open(connected) as gov:
+        write(gov, 8)
+        gov.rooms.governor.leasing._due = 0
+
+        took = write(gov, 96, threads=48)
+
+    assert max(took) < 10

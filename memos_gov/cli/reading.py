@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 @verb("recall")
 @click.argument("query")
-@click.option("-k", default=5, show_default=True, help="How many cubes at the most.")
+@click.option("-k", type=int, help="How many cubes at the most.  [default: 5]")
+@click.option("--budget", type=int, help="Pack what fits into so many characters.")
 @options.as_of
-def recall_verb(session: Session, query: str, k: int, as_of: AsOf | None) -> None:
+def recall_verb(
+    session: Session, query: str, k: int | None, budget: int | None, as_of: AsOf | None
+) -> None:
     """Find the memories that fit best and that you may read."""
     with session.actor() as actor:
-        found = actor.recall(query, k=k, as_of=as_of)
+        found = actor.recall(query, k=k, budget=budget, as_of=as_of)
         session.show(found, views.hits)
     if found.partial:
         session.note("only the newest of the memories that you may read were ranked")

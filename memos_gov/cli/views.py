@@ -101,7 +101,9 @@ def hits(screen: Screen, reading: Reading) -> None:
     """Draw what a recall found, best first, with content."""
     if not reading.hits:
         screen.line(NOTHING_FOUND)
-    for found in reading.hits:
+    if reading.text:
+        screen.paragraph(reading.text.rstrip("\n"))
+    for found in reading.hits if reading.text is None else ():
         whose = f"  {cell(found.subjects)}" if found.subjects else ""
         screen.line(f"{found.rank}. {found.cube_id}  {found.label}{whose}", "heading")
         screen.paragraph(found.content or "", indent=3)

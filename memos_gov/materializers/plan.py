@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts
 from memos_gov.ports import IndexEntry
 
 FINDABLE = frozenset({"activated"})
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 
 
 def has_entry(governance: GovernanceFacts) -> bool:
@@ -22,12 +28,16 @@ def is_indexed(content: ContentFacts, governance: GovernanceFacts) -> bool:
 def index_entry(
     tenant: str, cube: str, content: ContentFacts, governance: GovernanceFacts, text: str | None
 ) -> IndexEntry:
-    """Return the entry that the index should hold of a cube; `text` None keeps content out."""
+    """
+    Return the entry that the index should hold of a cube; `text` None keeps content out.
+
+    The day from which the content is valid is found as its words are.
+    """
     return IndexEntry(
         tenant=tenant,
         cube_id=cube,
         revision=content.revision,
-        content=text,
+        content=None if text is None else f"{text}\n{day_in_words(content.valid_from)}",
         label=governance.label,
         purposes=governance.purposes,
         state=governance.state,
@@ -37,4 +47,11 @@ def index_entry(
         author=governance.author,
         conversation=governance.conversation,
         position=governance.position,
+        asks=text is not None and text.rstrip().endswith("?"),
     )
+
+
+def day_in_words(moment: int) -> str:
+    """Return the day of a moment as people write it: 8 May 2023."""
+    day = datetime.fromtimestamp(moment, UTC)
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

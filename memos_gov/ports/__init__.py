@@ -20,7 +20,7 @@ from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.ports.follower import Checkpoint
-from memos_gov.ports.index import CubeIndex, IndexedCube, IndexEntry
+from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
 from memos_gov.ports.operations import Leases, Pointers
 from memos_gov.ports.vault import (
     ContentKey,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = [
+    "Candidate",
     "Certification",
     "Checkpoint",
     "Clock",

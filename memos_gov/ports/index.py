@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -15,7 +15,8 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     What an index keeps of a cube: terms of its content, and the facts a scope can name.
 
     `content` is None for a cube whose plan keeps its content out of the index;
-    the entry is then found by no query. Content is kept as stems and counts only.
+    the entry is then found by no query. Content is kept as stems and counts only,
+    and as whether it is a question.
     """
 
     tenant: str
@@ -31,6 +32,23 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     author: str | None
     conversation: str | None
     position: int | None
+    asks: bool = False
+
+
+class Candidate(NamedTuple):
+    """
+    A cube within a scope, and what its words say of a query.
+
+    `score` is BM25 by `relevance.py` with statistics over the scope; `counts`
+    says how often the cube has each stem of the query, in their order; `asks`
+    whether its content is a question.
+    """
+
+    cube: str
+    score: float
+    counts: tuple[int, ...]
+    words: int
+    asks: bool
 
 
 class IndexedCube(NamedTuple):
@@ -96,13 +114,25 @@ class CubeIndex(Protocol):
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""
 
-    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[str]:
+    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
         """
-        Yield the ids of all matching cubes within `scope`, most relevant first.
+        Yield all matching cubes within `scope`, most relevant first.
 
         Ties are broken by cube id. A query without a word that is indexed
         yields nothing.
         """
+
+    def beside(
+        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope
+    ) -> list[Candidate]:
+        """
+        Return the findable cubes within `scope` that stand at these places, by id.
+
+        A place is a conversation and a position; scores are 0 and counts empty.
+        """
+
+    def authors(self, tenant: str, authors: Collection[str], scope: Scope) -> set[str]:
+        """Return which of these authors have a findable cube within `scope`."""
 
     def entries(self) -> Iterator[IndexedCube]:
         """Yield what is kept, in order of tenant and cube."""

@@ -20,14 +20,20 @@ Moment = AsOf | datetime | int | None
 class Retrieving(Acting):
     """Reading memories."""
 
-    def recall(self, query: str, *, k: int = 5, as_of: Moment = None) -> Reading:
+    def recall(
+        self, query: str, *, k: int | None = None, budget: int | None = None, as_of: Moment = None
+    ) -> Reading:
         """
-        Return the `k` most relevant cubes that may be read, best first.
+        Return the `k` most relevant cubes that may be read, best first; five if not said.
+
+        With a `budget`, those of them (of RECALL_K_MAX if `k` is not said) that fit
+        as whole cubes into so many characters; `text` holds them in order of time.
 
         Of the past, the newest PAST_CUBES_MAX (2,000) that may be read are ranked;
         `partial` says where there were more.
         """
-        command = c.make(c.RecallCubes, query=query, k=k, as_of=_of(as_of))
+        most = k if k is not None else 5 if budget is None else c.RECALL_K_MAX
+        command = c.make(c.RecallCubes, query=query, k=most, budget=budget, as_of=_of(as_of))
         return self.rooms.reader.read(self.caller, command)
 
     def get(self, cube: str, *, as_of: Moment = None) -> Hit:

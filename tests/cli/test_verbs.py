@@ -126,7 +126,7 @@ def test_reading_in_json_has_its_promised_fields(answer: Answer) -> None:
 
     reading = answer("recall", "charged")
 
-    assert {"hits", "index", "snapshot", "verdict", "verdict_id", "partial"} == set(reading)
+    assert {"hits", "index", "snapshot", "verdict", "verdict_id", "partial", "text"} == set(reading)
     assert (cube, 1, "charged twice", {}) == tuple(
         reading["hits"][0][name] for name in ("cube_id", "rank", "content", "redactions")
     )

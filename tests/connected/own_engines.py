@@ -57,8 +57,10 @@ class OwnEngines:
                 return
 
     def reset(self) -> None:
-        """End all of them, and remove what they kept."""
+        """Kill all of them, and remove what they kept."""
         for engine in self._engines.values():
+            if running := engine.running():
+                running.send(signal.SIGKILL)
             engine.reset()
 
     def settings(self, name: str) -> dict[str, dict[str, object]]:

@@ -272,11 +272,11 @@ def test_kill_of_anything_under_load_loses_nothing_acknowledged_and_work_resumes
                 load.start(victim)
             load.await_progress(time.time())
             sys.stderr.write(f"{victim}: on after {time.monotonic() - began:.1f} s\n")
-            if victim == "opa":
+            if victim in {"opa", "kafka", "postgres"}:  # (writing needs no index)
                 assert [] == allowed_within(load.all_lines(), *window)
-                assert told_within(load.all_lines(), "policy", *window)
-            if victim in {"kafka", "postgres", "weaviate"}:
-                assert told_within(load.all_lines(), "unavailable", *window)
+            if victim in {"opa", "postgres"}:  # (the log's client waits until its broker is back)
+                what = "policy" if victim == "opa" else "unavailable"
+                assert told_within(load.all_lines(), what, *window)
         assert [] == load.ended()
     finally:
         load.stop()

@@ -34,14 +34,14 @@ def test_folder_on_engines_is_opened_from_its_settings(tmp_path: Path) -> None:
         assert not list(folder.glob("*.db"))
 
 
-def test_topic_that_holds_a_log_is_refused_to_a_second_folder(tmp_path: Path) -> None:
+def test_names_that_hold_a_log_are_refused_to_a_second_folder(tmp_path: Path) -> None:
     """Nothing of the first is touched, and nothing of the second is left."""
     with removed_afterwards(tmp_path / "first") as first:
         engines = own_engines()
         with memos_gov.init(first, engines=engines) as gov:
             gov.acting_as("owner").remember("a shop")
 
-        with pytest.raises(SettingsError, match="holds a log already"):
+        with pytest.raises(SettingsError, match="in use by another data folder"):
             memos_gov.init(tmp_path / "second", engines=engines)
 
         assert not (tmp_path / "second").exists()

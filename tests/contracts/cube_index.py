@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import UnavailableError
-from memos_gov.ports import CubeIndex, IndexEntry
+from memos_gov.ports import Candidate, CubeIndex, IndexEntry
 
 ALL = Scope((ScopeClause(),))
 WORDS = ("cat", "dog", "fish", "bird", "2023")  # each its own stem
@@ -40,6 +40,9 @@ def an_entry(
     owner: str = "anna",
     shared_with: tuple[str, ...] = (),
     region: str = "eu",
+    author: str | None = None,
+    place: tuple[str, int] | None = None,
+    asks: bool = False,
 ) -> IndexEntry:
     """Return an entry of which a test names only what it is about."""
     return IndexEntry(
@@ -53,10 +56,16 @@ def an_entry(
         owner=owner,
         shared_with=shared_with,
         region=region,
-        author=None,
-        conversation=None,
-        position=None,
+        author=author,
+        conversation=place[0] if place else None,
+        position=place[1] if place else None,
+        asks=asks,
     )
+
+
+def ids_of(candidates: Iterable[Candidate]) -> list[str]:
+    """Return which cubes these are, in order."""
+    return [each.cube for each in candidates]
 
 
 def within(entry: IndexEntry, scope: Scope) -> bool:
@@ -150,7 +159,7 @@ class CubeIndexMachine(RuleBasedStateMachine):
     def search(self, query: str, scope: Scope, tenant: str) -> None:
         """The order is that of the brute force."""
         expected = ranked(self.model.values(), tenant, query, scope)
-        assert expected == list(self.index.search(tenant, query, scope))
+        assert expected == ids_of(self.index.search(tenant, query, scope))
 
     @invariant()
     def has_come_as_far(self) -> None:
@@ -191,7 +200,7 @@ class CubeIndexContract:
 
     def test_search_on_an_empty_index_yields_nothing(self, index: CubeIndex) -> None:
         """Nothing was applied, so nothing is found and the position is -1."""
-        assert [] == list(index.search("acme", "cat", ALL))
+        assert [] == ids_of(index.search("acme", "cat", ALL))
         assert -1 == index.position()
 
     def test_position_in_a_partition_is_its_own(self, index: CubeIndex) -> None:
@@ -202,7 +211,7 @@ class CubeIndexContract:
         index.apply(0, [an_entry("d")], partition=2)
 
         assert [5, 2, 0, -1] == [index.position(partition) for partition in range(4)]
-        assert {"a", "b", "d"} == set(index.search("acme", "cat", ALL))
+        assert {"a", "b", "d"} == set(ids_of(index.search("acme", "cat", ALL)))
         assert [] == list(index.damaged())
         index.clear()
         assert [-1, -1, -1] == [index.position(partition) for partition in range(3)]
@@ -210,18 +219,18 @@ class CubeIndexContract:
     def test_search_with_two_matches_yields_the_better_one_first(self, index: CubeIndex) -> None:
         """More of the query's words in fewer words is better."""
         index.apply(0, [an_entry("a", "cat dog fish"), an_entry("b", "cat"), an_entry("c", "dog")])
-        assert ["b", "a"] == list(index.search("acme", "cat", ALL))
+        assert ["b", "a"] == ids_of(index.search("acme", "cat", ALL))
 
     def test_search_with_inflected_words_finds_their_stem(self, index: CubeIndex) -> None:
         """Case, inflection and a possessive make no difference."""
         index.apply(0, [an_entry("a", "Anna's CATS were running"), an_entry("b", "a dog")])
-        assert ["a"] == list(index.search("acme", "the cat runs", ALL))
-        assert ["a"] == list(index.search("acme", "anna", ALL))
+        assert ["a"] == ids_of(index.search("acme", "the cat runs", ALL))
+        assert ["a"] == ids_of(index.search("acme", "anna", ALL))
 
     def test_search_for_a_number_finds_it(self, index: CubeIndex) -> None:
         """Numbers are words: years are asked for."""
         index.apply(0, [an_entry("a", "in May 2023"), an_entry("b", "in May 2022")])
-        assert ["a"] == list(index.search("acme", "2023", ALL))
+        assert ["a"] == ids_of(index.search("acme", "2023", ALL))
 
     @pytest.mark.parametrize("query", ["", "the of and", "?!", "\ud800"])
     def test_search_without_an_indexed_word_yields_nothing(
@@ -229,27 +238,27 @@ class CubeIndexContract:
     ) -> None:
         """Stop words and punctuation ask for nothing."""
         index.apply(0, [an_entry("a", "the cat of Anna")])
-        assert [] == list(index.search("acme", query, ALL))
+        assert [] == ids_of(index.search("acme", query, ALL))
 
     def test_search_between_equal_scores_orders_by_cube_id(self, index: CubeIndex) -> None:
         """Ties are broken by id, not by order of arrival."""
         index.apply(0, [an_entry(i, "cat") for i in "cab"])
-        assert ["a", "b", "c"] == list(index.search("acme", "cat", ALL))
+        assert ["a", "b", "c"] == ids_of(index.search("acme", "cat", ALL))
 
     def test_search_left_halfway_blocks_nobody(self, index: CubeIndex) -> None:
         """An open search sees its snapshot, and `apply` goes on beside it."""
         index.apply(0, [an_entry(i, "cat") for i in "abc"])
         hits = index.search("acme", "cat", ALL)
-        assert ["a"] == list(islice(hits, 1))
+        assert ["a"] == ids_of(islice(hits, 1))
         index.apply(1, [], [("acme", "b")])
-        assert ["b", "c"] == list(hits)
+        assert ["b", "c"] == ids_of(hits)
 
     def test_search_for_a_tenant_never_meets_another(self, index: CubeIndex) -> None:
         """One cube id in two tenants is two cubes; removing one leaves the other."""
         index.apply(0, [an_entry("a", "cat"), an_entry("a", "dog", tenant="other")])
-        assert [] == list(index.search("acme", "dog", ALL))
+        assert [] == ids_of(index.search("acme", "dog", ALL))
         index.apply(1, [], [("acme", "a")])
-        assert ["a"] == list(index.search("other", "dog", ALL))
+        assert ["a"] == ids_of(index.search("other", "dog", ALL))
 
     @pytest.mark.parametrize(
         "clause",
@@ -269,15 +278,65 @@ class CubeIndexContract:
     ) -> None:
         """Lists are compared whole value by whole value, and all of a clause must hold."""
         index.apply(0, [an_entry("a", shared_with=("bob", "eve"))])
-        assert [] == list(index.search("acme", "cat", Scope((clause,))))
+        assert [] == ids_of(index.search("acme", "cat", Scope((clause,))))
         hit = Scope((clause, ScopeClause(shared_with=("eve",))))
-        assert ["a"] == list(index.search("acme", "cat", hit))
+        assert ["a"] == ids_of(index.search("acme", "cat", hit))
+
+    def test_candidates_say_what_their_words_say_of_the_query(self, index: CubeIndex) -> None:
+        """Counts follow the stems in order; words are counted without stop words."""
+        index.apply(0, [an_entry("a", "cat cat, the dog"), an_entry("b", "a cat", asks=True)])
+        best, other = index.search("acme", "dog cat bird", ALL)
+        assert ("a", (0, 2, 1), 3, False) == (best.cube, *best[2:])
+        assert ("b", (0, 1, 0), 1, True) == (other.cube, *other[2:])
+        assert best.score > other.score > 0
+
+    def test_cubes_beside_a_place_are_those_of_the_scope(self, index: CubeIndex) -> None:
+        """Whole conversations are compared; what is hidden, unfindable or foreign is not there."""
+        there = ("v1", 3)
+        index.apply(
+            0,
+            [
+                an_entry("a", "the cat", place=there, asks=True),
+                an_entry("b", "dog bird", place=there),
+                an_entry("c", "dog", place=("v1", 4)),
+                an_entry("d", "dog", place=("v2", 3)),
+                an_entry("e", "dog", place=there, label="secret"),
+                an_entry("f", None, place=there),
+                an_entry("g", "dog", place=there, tenant="other"),
+                an_entry("h", "dog"),
+            ],
+        )
+        scope = Scope((ScopeClause(labels=("internal",)),))
+        a, b = Candidate("a", 0.0, (), 1, asks=True), Candidate("b", 0.0, (), 2, asks=False)
+        assert [a, b] == index.beside("acme", [there, ("v1", 9)], scope)
+        assert [] == index.beside("acme", [there], Scope(()))
+        assert [] == index.beside("acme", [], scope)
+        index.apply(1, [], [("acme", "a")])
+        assert [b] == index.beside("acme", [there], scope)
+
+    def test_authors_are_known_by_their_cubes_in_scope(self, index: CubeIndex) -> None:
+        """Whoever has only hidden, unfindable or foreign cubes is nobody."""
+        index.apply(
+            0,
+            [
+                an_entry("a", author="p_ann"),
+                an_entry("b", author="p_bob", label="secret"),
+                an_entry("c", None, author="p_eve"),
+                an_entry("d", author="p_dan", tenant="other"),
+            ],
+        )
+        everybody = ["p_ann", "p_bob", "p_eve", "p_dan", "p_an"]
+        scope = Scope((ScopeClause(labels=("internal",)),))
+        assert {"p_ann"} == index.authors("acme", everybody, scope)
+        assert {"p_ann", "p_bob"} == index.authors("acme", everybody, ALL)
+        assert set() == index.authors("acme", everybody, Scope(()))
+        assert set() == index.authors("nobody", everybody, ALL)
 
     def test_search_in_a_scope_without_clauses_yields_nothing(self, index: CubeIndex) -> None:
         """No clause allows nothing; a clause without lists allows the tenant."""
         index.apply(0, [an_entry("a")])
-        assert [] == list(index.search("acme", "cat", Scope(())))
-        assert ["a"] == list(index.search("acme", "cat", ALL))
+        assert [] == ids_of(index.search("acme", "cat", Scope(())))
+        assert ["a"] == ids_of(index.search("acme", "cat", ALL))
 
     @settings(
         suppress_health_check=[
@@ -298,8 +357,8 @@ class CubeIndexContract:
             each.clear()
         index.apply(0, put)
         another.apply(0, [e for e in put if e.tenant == "acme" and within(e, scope)])
-        expected = list(another.search("acme", query, ALL))
-        assert expected == list(index.search("acme", query, scope))
+        expected = ids_of(another.search("acme", query, ALL))
+        assert expected == ids_of(index.search("acme", query, scope))
 
     @pytest.mark.parametrize("outside", [{"tenant": "other"}, {"label": "secret"}])
     def test_search_beside_many_short_entries_out_of_scope_keeps_its_order(
@@ -309,13 +368,13 @@ class CubeIndexContract:
         index.apply(0, [an_entry("short", "cat"), an_entry("long", "cat cat" + " dog" * 28)])
         index.apply(1, [an_entry(f"o{n}", "fish", **outside) for n in range(100)])  # type: ignore[arg-type]
         scope = Scope((ScopeClause(labels=("internal",)),))
-        assert ["long", "short"] == list(index.search("acme", "cat", scope))
+        assert ["long", "short"] == ids_of(index.search("acme", "cat", scope))
 
     def test_entry_without_content_is_never_found(self, index: CubeIndex) -> None:
         """Content kept out of the index stays out, and replacing takes it out."""
         index.apply(0, [an_entry("a", "secretword cat")])
         index.apply(1, [an_entry("a", None, revision=2)])
-        assert [] == list(index.search("acme", "cat", ALL))
+        assert [] == ids_of(index.search("acme", "cat", ALL))
         assert b"secretword" not in self.raw_bytes()
 
     def test_entries_of_an_index_name_what_it_holds_in_order(self, index: CubeIndex) -> None:
@@ -388,21 +447,21 @@ class CubeIndexContract:
         index.apply(5, [an_entry("a", "cat")])
         index.apply(5, [an_entry("b", "cat")], [("acme", "a")])
         index.apply(4, [], [("acme", "a")])
-        assert ["a"] == list(index.search("acme", "cat", ALL))
+        assert ["a"] == ids_of(index.search("acme", "cat", ALL))
         assert 5 == index.position()
 
     def test_apply_with_one_cube_twice_keeps_the_last(self, index: CubeIndex) -> None:
         """Of two entries of a cube in one batch the last counts."""
         index.apply(0, [an_entry("a", "cat"), an_entry("a", "dog")])
-        assert [] == list(index.search("acme", "cat", ALL))
-        assert ["a"] == list(index.search("acme", "dog", ALL))
+        assert [] == ids_of(index.search("acme", "cat", ALL))
+        assert ["a"] == ids_of(index.search("acme", "dog", ALL))
 
     def test_apply_of_new_facts_moves_the_entry_between_scopes(self, index: CubeIndex) -> None:
         """The facts of the latest revision are the only ones."""
         index.apply(0, [an_entry("a", label="internal")])
         index.apply(1, [an_entry("a", label="secret", revision=2)])
         inside = Scope((ScopeClause(labels=("internal",)),))
-        assert [] == list(index.search("acme", "cat", inside))
+        assert [] == ids_of(index.search("acme", "cat", inside))
 
     def test_removal_among_many_leaves_no_byte_behind(self, index: CubeIndex) -> None:
         """Words, ids and facts of removed and replaced entries are gone, as `raw_bytes` says."""
@@ -427,17 +486,17 @@ class CubeIndexContract:
         index.apply(7, [an_entry("a", "secretword")])
         index.clear()
         assert -1 == index.position()
-        assert [] == list(index.search("acme", "secretword", ALL))
+        assert [] == ids_of(index.search("acme", "secretword", ALL))
         assert b"secretword" not in self.raw_bytes()
         index.apply(0, [an_entry("b")])
-        assert ["b"] == list(index.search("acme", "cat", ALL))
+        assert ["b"] == ids_of(index.search("acme", "cat", ALL))
 
     def test_close_loses_nothing(self, index: CubeIndex) -> None:
         """Closing twice is closing once, and what was applied is there afterwards."""
         index.apply(0, [an_entry("a")])
         index.close()
         index.close()
-        assert ["a"] == list(index.search("acme", "cat", ALL))
+        assert ["a"] == ids_of(index.search("acme", "cat", ALL))
 
     def test_threads_applying_and_searching_see_whole_batches_or_say_they_may_not(
         self, index: CubeIndex
@@ -451,7 +510,7 @@ class CubeIndexContract:
                 index.apply(n, [an_entry(f"{n}-{i}") for i in range(10)])
 
         def read() -> None:
-            seen.extend(len(list(index.search("acme", "cat", ALL))) for _ in range(30))
+            seen.extend(len(ids_of(index.search("acme", "cat", ALL))) for _ in range(30))
 
         threads = [Thread(target=work) for work in (write, read, read)]
         for thread in threads:
@@ -460,14 +519,14 @@ class CubeIndexContract:
             thread.join()
         assert 60 == len(seen)
         assert all(hits % 10 == 0 for hits in seen) or not index.supports_transactions
-        assert 100 == len(list(index.search("acme", "cat", ALL)))
+        assert 100 == len(ids_of(index.search("acme", "cat", ALL)))
 
     def test_broken_storage_is_unavailable_with_its_cause(self, broken: CubeIndex) -> None:
         """Each call names the backend and keeps the driver's error as its cause."""
         calls: list[Callable[[], object]] = [
             lambda: broken.apply(0, [an_entry("a")]),
             broken.position,
-            lambda: list(broken.search("acme", "cat", ALL)),
+            lambda: ids_of(broken.search("acme", "cat", ALL)),
             lambda: broken.present("acme", ["a"]),
             broken.clear,
         ]

@@ -108,7 +108,9 @@ class Setup:
 
     def within(self, scope: Scope) -> tuple[set[str], set[str]]:
         """Return what the filter of the tables finds, and what that of the index does."""
-        return self._rows.within(scope), set(self._index.search(TENANT, WORD, scope))
+        return self._rows.within(scope), {
+            each.cube for each in self._index.search(TENANT, WORD, scope)
+        }
 
 
 @contextmanager

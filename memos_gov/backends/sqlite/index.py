@@ -7,7 +7,7 @@ and its write-ahead log when `apply` returns. The file is rebuilt from the log,
 so a file of another format is emptied, never migrated.
 
 Deliberately not here: verdicts (a hit may still be refused), vectors, and the
-signals of speaker and neighbours. Statistics are not cached between searches.
+order by speaker and neighbours (`ranking.py`). Statistics are not cached between searches.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from memos_gov.backends.sqlite.index_contents import (
 from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.fsck.report import REBUILD
-from memos_gov.ports import IndexedCube, IndexEntry
+from memos_gov.ports import Candidate, IndexedCube, IndexEntry
 from memos_gov.relevance import Found, Hit, ranked, scored, stems
 
 FORMAT = 2  # of the file, in PRAGMA user_version
@@ -54,8 +54,12 @@ CREATE TABLE facts (
 CREATE TABLE entry (
     tenant TEXT NOT NULL, cube TEXT NOT NULL, revision INTEGER NOT NULL,
     facts INTEGER NOT NULL, terms TEXT, words INTEGER NOT NULL,
-    author TEXT, conversation TEXT, position INTEGER,
+    author TEXT, conversation TEXT, position INTEGER, asks INTEGER NOT NULL,
     PRIMARY KEY (tenant, cube)) WITHOUT ROWID;
+CREATE INDEX entry_place ON entry (tenant, conversation, position)
+    WHERE conversation IS NOT NULL;
+CREATE INDEX entry_asks ON entry (tenant) WHERE asks = 1;
+CREATE INDEX entry_author ON entry (tenant, author, facts) WHERE author IS NOT NULL;
 CREATE TABLE posting (
     tenant TEXT NOT NULL, term TEXT NOT NULL, cube TEXT NOT NULL,
     facts INTEGER NOT NULL, tf INTEGER NOT NULL, words INTEGER NOT NULL,
@@ -137,9 +141,9 @@ class SqliteCubeIndex:
         with self._database() as db:
             return _position(db, partition)
 
-    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[str]:
+    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
         """
-        Yield the ids of all matching cubes within `scope`, most relevant first.
+        Yield all matching cubes within `scope`, most relevant first.
 
         All are scored from one snapshot when the first is asked for; no lock
         is held between two of them. Entries without content do not count.
@@ -151,8 +155,43 @@ class SqliteCubeIndex:
         with self._database() as db:
             terms = sorted(set(stems(query)))
             with _transaction(db, "DEFERRED"):
-                scores = _scores(db, tenant, terms, scope)
-        yield from ranked(scores)
+                found, texts, words = _found(db, tenant, terms, scope)
+                scores = scored(found, texts, words)
+                asking = _asking(db, tenant)
+        counts = [{hit.cube: hit for hit in each.hits} for each in found]
+        for cube in ranked(scores):
+            hits = [each.get(cube) for each in counts]
+            times = tuple(0 if hit is None else hit.times for hit in hits)
+            length = max(hit.words for hit in hits if hit is not None)
+            yield Candidate(cube, scores[cube], times, length, cube in asking)
+
+    def beside(
+        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope
+    ) -> list[Candidate]:
+        """See `CubeIndex.beside`; from one snapshot."""
+        query = (
+            "SELECT cube, words, asks, facts FROM entry INDEXED BY entry_place"
+            " WHERE (tenant, conversation, position) = (?, ?, ?)"
+            " AND conversation IS NOT NULL AND terms IS NOT NULL"
+        )
+        with self._database() as db, _transaction(db, "DEFERRED"):
+            allowed, _, _ = _inside(db, tenant, scope)
+            rows = [row for place in places for row in db.execute(query, (tenant, *place))]
+        return sorted(Candidate(r[0], 0.0, (), r[1], bool(r[2])) for r in rows if r[3] in allowed)
+
+    def authors(self, tenant: str, authors: Collection[str], scope: Scope) -> set[str]:
+        """See `CubeIndex.authors`; from one snapshot."""
+        query = (
+            "SELECT DISTINCT facts FROM entry INDEXED BY entry_author"
+            " WHERE (tenant, author) = (?, ?) AND author IS NOT NULL AND terms IS NOT NULL"
+        )
+        with self._database() as db, _transaction(db, "DEFERRED"):
+            allowed, _, _ = _inside(db, tenant, scope)
+            return {
+                author
+                for author in authors
+                if any(facts in allowed for (facts,) in db.execute(query, (tenant, author)))
+            }
 
     def entries(self) -> Iterator[IndexedCube]:
         """See `CubeIndex.entries`; a page at a time."""
@@ -223,8 +262,8 @@ class SqliteCubeIndex:
             facts = _counted_facts(db, e, words)
             terms = None if e.content is None else " ".join(counts)
             row = (e.tenant, e.cube_id, e.revision, facts, terms, words)
-            place = (e.author, e.conversation, e.position)
-            db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *place))
+            place = (e.author, e.conversation, e.position, e.asks)
+            db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *place))
             postings += [(e.tenant, t, e.cube_id, facts, tf, words) for t, tf in counts.items()]
         postings.sort()  # in key order: each page is touched once
         db.executemany("INSERT INTO posting VALUES (?, ?, ?, ?, ?, ?)", postings)
@@ -387,10 +426,16 @@ def _inside(db: sqlite3.Connection, tenant: str, scope: Scope) -> tuple[set[int]
     return {row[0] for row in inside}, sum(row[2] for row in inside), sum(row[3] for row in inside)
 
 
-def _scores(
+def _asking(db: sqlite3.Connection, tenant: str) -> set[str]:
+    """Return the cubes of a tenant whose content is a question."""
+    query = "SELECT cube FROM entry INDEXED BY entry_asks WHERE tenant = ? AND asks = 1"
+    return {cube for (cube,) in db.execute(query, (tenant,))}
+
+
+def _found(
     db: sqlite3.Connection, tenant: str, terms: Sequence[str], scope: Scope
-) -> dict[str, float]:
-    """Return BM25 by cube, with N, df and the mean length taken over the scope alone."""
+) -> tuple[list[Found], int, int]:
+    """Return the cubes with each term, and how many texts and words the scope has."""
     allowed, texts, all_words = _inside(db, tenant, scope)
     found = []
     for term in terms:
@@ -400,7 +445,7 @@ def _scores(
         ).fetchall()
         hits = [Hit(*row[:3]) for row in rows if row[3] in allowed]
         found.append(Found(len(hits), hits))
-    return scored(found, texts, all_words)
+    return found, texts, all_words
 
 
 @contextmanager

@@ -8,7 +8,8 @@ that choice, and nothing else of the order, depends on cubes out of scope.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from weaviate.classes.query import Filter, Metrics, Sort
@@ -16,11 +17,13 @@ from weaviate.collections import Collection
 
 from memos_gov.backends.weaviate.objects import PAGE
 from memos_gov.domain.verdicts import Scope, ScopeClause
+from memos_gov.ports import Candidate
 from memos_gov.relevance import Found, Hit, ranked, scored
 
 Cubes = Collection[Any, Any]
 _TOTALS_MAX = 2_000
-_CANDIDATE = ["cube", "terms", "words"]
+_CANDIDATE = ["cube", "terms", "words", "asks"]
+_BESIDE_MAX = 100  # places in one question
 
 
 class Totals:
@@ -66,31 +69,37 @@ class Finding:
         self.seen: set[str] = set()
         self.is_whole = True
 
-    def ranked(self) -> Iterator[str]:
+    def ranked(self) -> Iterator[Candidate]:
         """Return the best cubes, ranked by statistics over the scope alone."""
+        objects = self._candidates()
         texts = {
             str(each.properties["cube"]): (
                 _counted_in(str(each.properties["terms"]), self._asked.terms),
                 int(each.properties["words"]),
             )
-            for each in self._candidates()
+            for each in objects
         }
+        asking = {each.properties["cube"] for each in objects if each.properties["asks"]}
         self.seen = {*texts}
         self.is_whole = len(texts) < self._ranked_max
         found = []
         for term in self._asked.terms:
             hits = [Hit(cube, of[term], n) for cube, (of, n) in texts.items() if of[term]]
             found.append(Found(self._having(term, hits), hits))
-        return ranked(scored(found, *self._statistics([n for _, n in texts.values()])))
+        scores = scored(found, *self._statistics([n for _, n in texts.values()]))
+        for cube in ranked(scores):
+            of, words = texts[cube]
+            counts = tuple(of[term] for term in self._asked.terms)
+            yield Candidate(cube, scores[cube], counts, words, cube in asking)
 
-    def page(self, after: str) -> list[str]:
+    def page(self, after: str) -> list[Candidate]:
         """Return the next matching cubes after an id, in order of id."""
         matching = self._inside & Filter.by_property("terms").contains_any([*self._asked.terms])
         later = matching & Filter.by_property("cube").greater_than(after)
         page = self._cubes.query.fetch_objects(
-            filters=later, limit=PAGE, sort=Sort.by_property("cube"), return_properties=["cube"]
+            filters=later, limit=PAGE, sort=Sort.by_property("cube"), return_properties=_CANDIDATE
         )
-        return [str(each.properties["cube"]) for each in page.objects]
+        return [_unranked(each.properties) for each in page.objects]
 
     def _candidates(self) -> Sequence[Any]:
         return self._cubes.query.bm25(
@@ -132,6 +141,40 @@ def _counted_in(text: str, terms: Sequence[str]) -> dict[str, int]:
     """Return how often each term stands in a text of stems."""
     words = text.split()
     return {term: words.count(term) for term in terms}
+
+
+def beside(cubes: Cubes, places: Iterable[tuple[str, int]], scope: Scope) -> Iterator[Candidate]:
+    """Yield the cubes within a scope that stand at some places, in no order."""
+    within, left = inside(scope), iter(sorted(places))
+    if within is None:
+        return
+    while some := list(islice(left, _BESIDE_MAX)):
+        there = Filter.any_of(
+            [
+                Filter.by_property("conversation").equal(conversation)
+                & Filter.by_property("place").equal(place)
+                for conversation, place in some
+            ]
+        )
+        offset = 0
+        while objects := cubes.query.fetch_objects(
+            filters=within & there, limit=PAGE, offset=offset, return_properties=_CANDIDATE
+        ).objects:
+            yield from (_unranked(each.properties) for each in objects)
+            offset += PAGE
+
+
+def has_author(cubes: Cubes, author: str, scope: Scope) -> bool:
+    """Whether somebody is the author of a cube within a scope."""
+    within = inside(scope)
+    if within is None:
+        return False
+    written = within & Filter.by_property("author").equal(author)
+    return bool(cubes.query.fetch_objects(filters=written, limit=1, return_properties=[]).objects)
+
+
+def _unranked(kept: Any) -> Candidate:
+    return Candidate(str(kept["cube"]), 0.0, (), int(kept["words"]), bool(kept["asks"]))
 
 
 def inside(scope: Scope) -> Any | None:

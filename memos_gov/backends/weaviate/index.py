@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -33,7 +33,14 @@ from weaviate.classes.init import AdditionalConfig, Auth, Timeout
 from weaviate.connect import ConnectionParams
 from weaviate.exceptions import WeaviateBaseError
 
-from memos_gov.backends.weaviate.finding import Finding, Search, Totals, inside
+from memos_gov.backends.weaviate.finding import (
+    Finding,
+    Search,
+    Totals,
+    beside,
+    has_author,
+    inside,
+)
 from memos_gov.backends.weaviate.layout import laid_out
 from memos_gov.backends.weaviate.objects import (
     PAGE,
@@ -45,7 +52,7 @@ from memos_gov.backends.weaviate.objects import (
 from memos_gov.backends.weaviate.store import OpenedStore
 from memos_gov.domain.verdicts import Scope
 from memos_gov.errors import SettingsError, UnavailableError
-from memos_gov.ports import IndexedCube, IndexEntry
+from memos_gov.ports import Candidate, IndexedCube, IndexEntry
 from memos_gov.relevance import stems
 
 CANDIDATES_MAX = 1_000
@@ -139,9 +146,9 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             return opened.position(partition)
 
-    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[str]:
+    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
         """
-        Yield the ids of all matching cubes within `scope`, most relevant first.
+        Yield all matching cubes within `scope`, most relevant first.
 
         Raises:
             UnavailableError: No answer; ask again.
@@ -156,20 +163,36 @@ class WeaviateCubeIndex:
                 return
             asked = Search(tenant, opened.standing(), terms, scope)
             found = Finding(cubes, asked, self._totals, self._candidates_max)
-            candidates = found.ranked()
+            candidates = [*found.ranked()]
         yield from candidates
         if not found.is_whole:
             yield from self._others(found)
 
-    def _others(self, found: Finding) -> Iterator[str]:
+    def beside(
+        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope
+    ) -> list[Candidate]:
+        """See `CubeIndex.beside`; a hundred places a query."""
+        with self._opened() as opened:
+            cubes = opened.tenant(tenant)
+            return [] if cubes is None else sorted(beside(cubes, places, scope))
+
+    def authors(self, tenant: str, authors: Collection[str], scope: Scope) -> set[str]:
+        """See `CubeIndex.authors`; a query each."""
+        with self._opened() as opened:
+            cubes = opened.tenant(tenant)
+            if cubes is None:
+                return set()
+            return {author for author in authors if has_author(cubes, author, scope)}
+
+    def _others(self, found: Finding) -> Iterator[Candidate]:
         after = ""
         while True:
             with self._opened():
                 page = found.page(after)
-            yield from (cube for cube in page if cube not in found.seen)
+            yield from (each for each in page if each.cube not in found.seen)
             if len(page) < PAGE:
                 return
-            after = page[-1]
+            after = page[-1].cube
 
     def entries(self) -> Iterator[IndexedCube]:
         """See `CubeIndex.entries`; a tenant's digests are held at once."""

@@ -37,6 +37,7 @@ PROPERTIES: dict[str, DataType] = {
     "author": DataType.TEXT,
     "conversation": DataType.TEXT,
     "place": DataType.INT,
+    "asks": DataType.BOOL,
 }
 _EMPTY: dict[DataType, Any] = {
     DataType.TEXT: "",
@@ -64,14 +65,15 @@ def properties_of(entry: IndexEntry) -> dict[str, Any]:
         "author": entry.author,
         "conversation": entry.conversation,
         "place": entry.position,
+        "asks": entry.asks,
     }
 
 
 def digest_of(tenant: str, kept: Mapping[str, Any]) -> bytes:
     """Return the digest of an object's properties; what is empty may be absent."""
-    values = [kept.get(name) or _EMPTY.get(kind) for name, kind in PROPERTIES.items()]
-    place = kept.get("place")
-    return hashlib.sha256(msgspec.json.encode([tenant, *values[:-1], place])).digest()
+    values = {name: kept.get(name) or _EMPTY.get(kind) for name, kind in PROPERTIES.items()}
+    values["place"] = kept.get("place")
+    return hashlib.sha256(msgspec.json.encode([tenant, *values.values()])).digest()
 
 
 def indexed_cube(tenant: str, kept: Mapping[str, Any]) -> IndexedCube:

@@ -31,6 +31,7 @@ NOWHERE = "c_unknown"
 
 
 RECALL_K_MAX = 100
+RECALL_BUDGET_MAX = 1_000_000  # characters
 
 
 LIST_PAGE_MAX = 200

@@ -14,6 +14,7 @@ from memos_gov.domain.commands.command import OfThen
 from memos_gov.domain.commands.cubes import OnCube
 from memos_gov.domain.commands.fields import (
     LIST_PAGE_MAX,
+    RECALL_BUDGET_MAX,
     RECALL_K_MAX,
     CubeId,
     Name,
@@ -38,12 +39,13 @@ class ReadHistory(OnCube, OfThen):
 
 
 class RecallCubes(OfThen):
-    """Find the `k` most relevant cubes that the actor may read."""
+    """Find the `k` most relevant cubes that the actor may read, or what of them fits a budget."""
 
     ACTION: ClassVar[str] = "recall"
 
     query: Annotated[str, Field(max_length=10_000), AfterValidator(_content)] = Field(repr=False)
     k: int = Field(5, ge=1, le=RECALL_K_MAX)
+    budget: int | None = Field(None, ge=1, le=RECALL_BUDGET_MAX)
     as_of: Moment | None = None
 
 
