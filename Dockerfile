@@ -20,7 +20,7 @@ ENV PATH=/opt/memos-gov/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     XDG_CACHE_HOME=/tmp/cache \
-    MEMOS_GOV_DATA=/data
+    MEMOS_GOV_DATA=/data/memories
 USER 10001
 WORKDIR /data
 VOLUME /data

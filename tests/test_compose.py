@@ -17,6 +17,7 @@ from scripts.services import kafka, postgres, weaviate
 from scripts.services.places import PORTS
 
 ROOT = Path(__file__).resolve().parents[1]
+ENGINES = ("kafka", "postgres", "opa", "weaviate")
 ONE_SHOT = {"memos-gov", "weaviate-volume"}  # end by themselves, so have no health
 
 
@@ -57,7 +58,7 @@ def test_service_that_stays_has_a_health_check_and_no_root(services: dict[str, A
     """`up --wait` means that it works, not that it was started."""
     staying = {name: one for name, one in services.items() if name not in ONE_SHOT}
 
-    assert {"kafka", "postgres", "opa", "weaviate"} == set(staying)
+    assert {*ENGINES, "certifier", "worker"} == set(staying)
     assert [] == [name for name, one in staying.items() if "test" not in one.get("healthcheck", {})]
     assert [] == [name for name, one in staying.items() if one.get("user", "root") == "root"]
 
