@@ -83,6 +83,7 @@ def test_list_of_subjects_is_printed_and_measures_nothing(
         "policy",
         "embedded",
         "recall",
+        "locomo",
         "past",
         "proofs",
         "retention",

@@ -110,7 +110,7 @@ def test_demo_from_an_installed_package_types_short_paths(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The examples lie deep in site-packages; what is typed lies beside the data."""
-    far = tmp_path / "a" / "b" / "c"
+    far = tmp_path.joinpath(*"abcdefghijkl")
     far.mkdir(parents=True)
     monkeypatch.chdir(far)
 
