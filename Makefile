@@ -46,7 +46,7 @@ simulate: $(VENV)/.dev ## run N histories of log and processes in virtual time, 
 
 test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate; start them where they are not up
 	@$(SERVICES) up --use-existing
-	$(BIN)/pytest -q -m connected
+	$(BIN)/pytest -q -m "connected and not slow"
 
 services-up: ## start Kafka, Postgres, OPA and Weaviate on this machine; got or built once, into the cache
 	@$(SERVICES) up
