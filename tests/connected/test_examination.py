@@ -11,8 +11,10 @@ import pytest
 import memos_gov
 from memos_gov.backends.postgres import migrate
 from memos_gov.backends.postgres.connection import another_database, connect
+from memos_gov.backends.postgres.layout import breaches, breaches_of
 from memos_gov.backends.postgres.scratch import SCRATCH
-from memos_gov.bootstrap import fsck, open_service
+from memos_gov.backends.postgres.wall import READER
+from memos_gov.bootstrap import fsck, open_service, rebuild
 from memos_gov.errors import UnavailableError
 from memos_gov.fsck.report import FsckReport
 from tests import engines
@@ -135,3 +137,121 @@ def test_what_a_killed_fsck_left_goes_with_the_next(lived: Lived) -> None:
         assert lived.fsck().clean
 
         assert [used] == migrate.schemas(url, SCRATCH)
+
+
+TRIGGER = (
+    (
+        "CREATE OR REPLACE FUNCTION copied() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NEW; END'"
+    ),
+    "CREATE TRIGGER copied BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION copied()",
+)
+STRANGE = {
+    "trigger": ("tables", [x.format(table="events") for x in TRIGGER], "trigger events.copied"),
+    "function": ("tables", [TRIGGER[0]], "function copied()"),
+    "disabled wall": (
+        "tables",
+        ["ALTER TABLE facts DISABLE ROW LEVEL SECURITY"],
+        "row-level security facts",
+    ),
+    "wider policy": (
+        "tables",
+        ["ALTER POLICY of_tenant ON facts USING (true)"],
+        "policy facts.of_tenant",
+    ),
+    "second policy": (
+        "tables",
+        ["CREATE POLICY all_of_it ON facts USING (true)"],
+        "policy facts.all_of_it",
+    ),
+    "extra table": ("tables", ["CREATE TABLE shadow AS SELECT * FROM events"], "table shadow"),
+    "table of public": ("tables", ["CREATE TABLE public.shadow (x int)"], "public.table shadow"),
+    "rule": (
+        "tables",
+        ["CREATE RULE lost AS ON DELETE TO events DO INSTEAD NOTHING"],
+        "rule events.lost",
+    ),
+    "index": ("tables", ["DROP INDEX cubes_by_owner"], "index cubes_by_owner"),
+    "constraint": (
+        "tables",
+        ["ALTER TABLE usage DROP CONSTRAINT usage_pkey"],
+        "constraint usage.usage_pkey",
+    ),
+    "default": (
+        "tables",
+        ["ALTER TABLE cubes ALTER COLUMN label SET DEFAULT 'public'"],
+        "column cubes.label",
+    ),
+    "right": ("tables", ["GRANT INSERT ON events TO PUBLIC"], "right events of everybody"),
+    "trigger on keys": (
+        "vault",
+        [x.format(table="content_keys") for x in TRIGGER],
+        "trigger content_keys.copied",
+    ),
+    "copy of keys": ("vault", ["CREATE TABLE shadow AS TABLE content_keys"], "table shadow"),
+    "another schema": ("vault", ["CREATE SCHEMA aside"], "schema aside"),
+    "unlogged keys": ("vault", ["ALTER TABLE content_keys SET UNLOGGED"], "table content_keys"),
+    "sampled keys": (
+        "vault",
+        ["ALTER TABLE content_keys ALTER COLUMN wrapped SET STATISTICS 100"],
+        "column content_keys.wrapped",
+    ),
+    "view of leases": ("operations", ["CREATE VIEW seen AS TABLE leases"], "relation seen"),
+}
+
+
+def test_fsck_names_everything_that_the_migrations_do_not_make(lived: Lived) -> None:
+    """Triggers, tables, functions, rules, rights, and row-level security that is off or wider."""
+    for database, statements, _ in STRANGE.values():
+        lived.sql(database, *statements)
+
+    report = lived.fsck()
+
+    places = {place for place, kind in found(report) if kind == "schema"}
+    assert {f"{database} {name}" for database, _, name in STRANGE.values()} <= places
+    assert all(finding.remedy and finding.message for finding in report.findings)
+
+
+@pytest.mark.parametrize("strange", ["trigger", "disabled wall", "extra table", "trigger on keys"])
+def test_fsck_of_a_schema_that_was_changed_names_the_one_thing(lived: Lived, strange: str) -> None:
+    """And nothing besides, but the function that a trigger needs."""
+    database, statements, name = STRANGE[strange]
+    lived.sql(database, *statements)
+
+    places = {place for place, _ in found(lived.fsck())} - {f"{database} function copied()"}
+
+    assert {f"{database} {name}"} == places
+
+
+def test_rebuild_lays_out_anew_what_was_changed_in_the_tables(lived: Lived) -> None:
+    """Whatever hung on the former schema goes with it."""
+    lived.sql("tables", *STRANGE["trigger"][1], *STRANGE["disabled wall"][1])
+    assert not lived.fsck().clean
+
+    assert rebuild(lived.folder).compared
+
+    assert lived.fsck().clean
+
+
+def test_rows_in_columns_of_another_kind_are_not_read(lived: Lived) -> None:
+    """A view in the place of a table could run anything; it is named, and all is made again."""
+    lived.sql(
+        "tables",
+        "ALTER TABLE usage RENAME TO used",
+        "CREATE VIEW usage AS SELECT *, 1 / 0 AS more FROM used",
+    )
+
+    report = lived.fsck()
+
+    assert {("tables table used", "schema"), ("tables relation usage", "schema")} <= found(report)
+    assert "damaged" not in report.found
+
+
+def test_role_of_the_wall_that_passes_it_is_named(lived: Lived) -> None:
+    """It belongs to the whole server, so it is changed in a transaction that never ends well."""
+    url = lived.address("tables")
+    assert [] == list(breaches(url))
+    with connect(url) as connection, connection.transaction(force_rollback=True):
+        connection.execute(f"ALTER ROLE {READER} BYPASSRLS".encode())
+
+        assert [f"{READER} passes row-level security"] == list(breaches_of(connection))
