@@ -345,14 +345,7 @@ def test_engine_that_is_away_is_said_in_time_and_not_for_ever(
         assert took < ANSWER_S_MAX
         engines.start(engine)
 
-        deadline = time.monotonic() + RESUME_S_MAX
-        while True:
-            try:
-                act()
-                break
-            except UnavailableError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+        answered(act)
         assert owner.recall("card charged").hits
     assert [] == list(fsck(folder).findings)
 
@@ -372,12 +365,7 @@ def test_erasure_that_a_kill_interrupts_completes_and_its_certificate_verifies(
         erasure = owner.forget(subject="customer-1", reason="asked", wait=False).id
 
         killed: list[str] = []
-
-        def kill(stage: str, *_: int) -> None:
-            if not killed:
-                killed.append(stage)
-                engines.kill(engine)
-
+        kill = _killing(engines, engine, killed)
         with pytest.raises(UnavailableError):
             service.rooms.eraser.go_on("default", erasure, progress=kill)
         assert killed
@@ -399,6 +387,80 @@ def test_erasure_that_a_kill_interrupts_completes_and_its_certificate_verifies(
     found = verify_evidence(proven.document.encode(), key, proof=proven.proof.encode())
     assert "erasure" in found.what
     assert [] == list(fsck(folder).findings)
+
+
+@pytest.mark.timeout(200)
+def test_rotation_that_a_kill_of_postgres_interrupts_is_finished_by_the_next(
+    engines: OwnEngines, folder: Path
+) -> None:
+    """What was moved by then stays, and everything opens under the new epoch alone."""
+    with memos_gov.open(folder) as service:
+        owner = service.acting_as("owner", purpose=PURPOSE)
+        cubes = [owner.remember(f"The card was charged {n} times").cube_id for n in range(4)]
+        killed: list[str] = []
+
+        with pytest.raises(UnavailableError):
+            owner.rotate_vault(progress=_killing(engines, "postgres", killed))
+        assert killed
+        engines.start("postgres")
+
+        answered(owner.rotate_vault)
+        vault = service.status().vault
+        assert ("", True) == (vault.unfinished, vault.epoch > 1)
+        assert 4 == len([owner.get(cube or "").content for cube in cubes])
+    assert [] == list(fsck(folder).findings)
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("engine", ["kafka", "postgres", "weaviate"])
+def test_rebuild_that_a_kill_interrupts_leaves_what_lives_and_is_done_again(
+    engines: OwnEngines, folder: Path, engine: str
+) -> None:
+    """The tables that serve are switched only when the new ones are whole."""
+    with memos_gov.open(folder) as service:
+        owner = service.acting_as("owner", purpose=PURPOSE)
+        for n in range(4):
+            owner.remember(f"The card was charged {n} times")
+        assert owner.recall("card charged").hits
+
+    killed: list[str] = []
+    with pytest.raises(UnavailableError):
+        rebuild(folder, progress=_killing(engines, engine, killed))
+    assert killed
+    engines.start(engine)
+
+    assert 4 == answered(lambda: _found(folder))
+    assert rebuild(folder).compared is True
+    assert [] == list(fsck(folder).findings)
+    assert 4 == _found(folder)
+
+
+def _killing(engines: OwnEngines, engine: str, killed: list[str]) -> Callable[..., None]:
+    """Return what kills an engine at the first stage that it is told of."""
+
+    def kill(stage: str, *_: int) -> None:
+        if not killed:
+            killed.append(stage)
+            engines.kill(engine)
+
+    return kill
+
+
+def _found(folder: Path) -> int:
+    with memos_gov.open(folder) as service:
+        owner = service.acting_as("owner", purpose=PURPOSE)
+        return len(owner.recall("card charged").hits)
+
+
+def answered(ask: Callable[[], Any]) -> Any:
+    """Return what is answered once the engines do."""
+    deadline = time.monotonic() + RESUME_S_MAX
+    while True:
+        try:
+            return ask()
+        except UnavailableError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 def owner_erasure(service: Service, erasure: str) -> str:
