@@ -31,6 +31,8 @@ pytest.importorskip("kafka")
 pytest.importorskip("psycopg")
 
 import memos_gov
+from memos_gov.backends.weaviate import index as weaviate_index
+from memos_gov.backends.weaviate.prompt import RECONNECT_S_MAX
 from memos_gov.bootstrap import fsck, rebuild
 from memos_gov.domain.history import LogPosition, Outcome
 from memos_gov.errors import PolicyUnavailableError, UnavailableError
@@ -165,7 +167,9 @@ class Load:
 
 @pytest.fixture
 def folder(engines: OwnEngines, tmp_path: Path) -> Path:
-    """Return a data folder on the engines, with two tenants."""
+    """Return a folder on the engines, with two tenants; a test that failed left nobody away."""
+    for engine in ENGINES:
+        engines.start(engine)
     name = f"c{random.Random(str(tmp_path)).randrange(10**9)}"
     made = memos_gov.init(tmp_path / "data", engines=engines.settings(name), purpose=PURPOSE)
     made.add_tenant("second", principal="owner")
@@ -433,6 +437,27 @@ def test_rebuild_that_a_kill_interrupts_leaves_what_lives_and_is_done_again(
     assert rebuild(folder).compared is True
     assert [] == list(fsck(folder).findings)
     assert 4 == _found(folder)
+
+
+@pytest.mark.timeout(200)
+def test_weaviate_that_ends_in_the_midst_of_a_question_is_said_in_seconds(
+    engines: OwnEngines, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client alone would repeat the question for over a minute."""
+    with memos_gov.open(folder) as service:
+        owner = service.acting_as("owner", purpose=PURPOSE)
+        owner.remember("The card was charged twice")
+        assert owner.recall("card charged").hits
+        engines.kill("weaviate")
+        began = time.monotonic()
+        with monkeypatch.context() as listening:
+            listening.setattr(weaviate_index, "_knock", lambda *_: None)
+            with pytest.raises(UnavailableError):
+                owner.recall("card charged")
+        assert time.monotonic() - began < 4 * RECONNECT_S_MAX
+        engines.start("weaviate")
+
+        assert answered(lambda: owner.recall("card charged").hits)
 
 
 def _killing(engines: OwnEngines, engine: str, killed: list[str]) -> Callable[..., None]:

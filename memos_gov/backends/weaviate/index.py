@@ -49,6 +49,7 @@ from memos_gov.backends.weaviate.objects import (
     object_id,
     properties_of,
 )
+from memos_gov.backends.weaviate.prompt import prompt
 from memos_gov.backends.weaviate.store import OpenedStore
 from memos_gov.domain.verdicts import Scope
 from memos_gov.errors import SettingsError, UnavailableError
@@ -249,7 +250,7 @@ class WeaviateCubeIndex:
                 if self._open is None:
                     self._open = self._connected()
                 opened = self._open
-            # The client would wait a minute for gRPC; this fails at once where nobody listens.
+            # This fails at once where nobody listens.
             _knock(self._address[1], self._server.grpc_port)
             yield opened
 
@@ -278,6 +279,7 @@ class WeaviateCubeIndex:
             client.connect()
             client.get_meta()
             _knock(host, server.grpc_port)
+            prompt(client)
             return OpenedStore(client, *laid_out(client, server.collection))
         except BaseException:
             client.close()
