@@ -69,7 +69,7 @@ def rebuild_connected(
             events=replayed.events,
             roots={tenant: root for tenant, (_, root) in roots(fresh).items()},
             compared=True if compared else None,
-            indexed=refilled(setup.index(), log, fresh, vault, progress),
+            indexed=refilled(setup.index(vault.instance), log, fresh, vault, progress),
         )
 
 
@@ -119,7 +119,8 @@ class ConnectedOpening(FolderOpening):
 
     def examined(self) -> Examined:
         """Return everything that the parts need."""
-        return self._examined(self._log(), self._keys(), self._live(), self._fresh, self._index())
+        log, keys, live = self._log(), self._keys(), self._live()
+        return self._examined(log, keys, live, self._fresh, self._index(keys))
 
     def _log(self) -> EventLog | None:
         with self._findings.guarded("topic", "damaged", RESTORE):
@@ -149,11 +150,11 @@ class ConnectedOpening(FolderOpening):
         self._stack.callback(migrate.drop_schema, url, name)
         return self._stack.enter_context(_fresh(url, name))
 
-    def _index(self) -> CubeIndex | None:
+    def _index(self, keys: KeyStore | None) -> CubeIndex | None:
         if "index" not in self._parts:
             return None
         with self._findings.guarded("index", "index", REBUILD):
-            index = self._setup.index()
+            index = self._setup.index(keys.instance if keys else None)
             index.position()
             return index
         return None

@@ -151,7 +151,7 @@ def open_stores(
     """Open every store, the truth first; `proposer` finds who proposes here."""
     log, vault = setup.log(), setup.vault()
     mac = proposer(log, vault)
-    return Stores(log, vault, mac, setup.leases(), setup.tables(), setup.index())
+    return Stores(log, vault, mac, setup.leases(), setup.tables(), setup.index(vault.instance))
 
 
 def known_proposer(log: EventLog, vault: KeyStore) -> tuple[str, bytes]:

@@ -41,7 +41,7 @@ from memos_gov.backends.weaviate.finding import (
     has_author,
     inside,
 )
-from memos_gov.backends.weaviate.layout import laid_out
+from memos_gov.backends.weaviate.layout import laid_out, names, owners
 from memos_gov.backends.weaviate.objects import (
     PAGE,
     digest_of,
@@ -87,6 +87,9 @@ class WeaviateCubeIndex:
     Threads may share one index. Where more than `candidates_max` cubes match,
     Weaviate's own BM25 chooses which of them are ranked, and the others follow
     in order of their ids.
+
+    `owner` is the instance that the collection belongs to, and is refused any
+    other; None looks at anybody's, and makes none.
     """
 
     supports_transactions = False
@@ -96,13 +99,16 @@ class WeaviateCubeIndex:
         self,
         server: WeaviateServer,
         *,
+        owner: str | None = "",
         timeout_s: float = 10.0,
         candidates_max: int = CANDIDATES_MAX,
     ) -> None:
         if not _COLLECTION.fullmatch(server.collection):
             msg = "weaviate: the collection's name must be letters and digits, the first a capital"
             raise SettingsError(msg)
+        self.collection = server.collection
         self._server = server
+        self._owner = owner
         self._address = _address(server.url)
         self._timeout_s = timeout_s
         self._candidates_max = candidates_max
@@ -224,10 +230,16 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             opened.clear()
 
+    def owners(self) -> set[str]:
+        """Return whose the collections of this name are, of those that are there; makes none."""
+        with self._client() as client:
+            return owners(client, self._server.collection)
+
     def drop(self) -> None:
-        """Remove the collection with everything in it; the next call makes it anew."""
-        with self._opened() as opened:
-            opened.drop()
+        """Remove the collection with everything in it, whosever; the next call makes it anew."""
+        with self._client() as client:
+            for each in names(self._server.collection):
+                client.collections.delete(each)
         self.close()
 
     def close(self) -> None:
@@ -242,13 +254,23 @@ class WeaviateCubeIndex:
         with _translated(self._server.url):
             with self._lock:
                 if self._open is None:
-                    self._open = self._connected()
+                    self._open = self._store()
                 opened = self._open
             # The client would wait a minute for gRPC; this fails at once where nobody listens.
             _knock(self._address[1], self._server.grpc_port)
             yield opened
 
-    def _connected(self) -> OpenedStore:
+    @contextmanager
+    def _client(self) -> Iterator[WeaviateClient]:
+        """Enter the use of a client of its own, whatever the collection is."""
+        with _translated(self._server.url):
+            client = self._connected()
+            try:
+                yield client
+            finally:
+                client.close()
+
+    def _connected(self) -> WeaviateClient:
         scheme, host, port = self._address
         secure, server = scheme == "https", self._server
         client = WeaviateClient(
@@ -273,7 +295,15 @@ class WeaviateCubeIndex:
             client.connect()
             client.get_meta()
             _knock(host, server.grpc_port)
-            return OpenedStore(client, *laid_out(client, server.collection))
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _store(self) -> OpenedStore:
+        client = self._connected()
+        try:
+            return OpenedStore(client, *laid_out(client, self._server.collection, self._owner))
         except BaseException:
             client.close()
             raise

@@ -106,11 +106,6 @@ class OpenedStore:
             if objects != count(self._cubes.with_tenant(tenant), None):
                 yield f"{tenant}/count"
 
-    def drop(self) -> None:
-        """Remove both collections."""
-        for collection in (self._cubes, self._positions):
-            self.client.collections.delete(collection.name)
-
     def clear(self) -> None:
         """Remove the positions, then every tenant; killed between, all is applied again."""
         for each in self._written():
