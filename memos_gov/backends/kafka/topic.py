@@ -15,7 +15,12 @@ from kafka import KafkaAdminClient
 from kafka import errors as ke
 from kafka.admin import ConfigResource
 
-from memos_gov.backends.kafka.connection import KafkaConnection, check_connection, translated
+from memos_gov.backends.kafka.connection import (
+    KafkaConnection,
+    check_certificates,
+    check_connection,
+    translated,
+)
 from memos_gov.domain.codec import RECORD_BYTES_MAX
 from memos_gov.errors import SettingsError
 
@@ -109,6 +114,7 @@ def require_topic(connection: KafkaConnection) -> None:
 def _administration(connection: KafkaConnection) -> Iterator[KafkaAdminClient]:
     """Enter the use of an administrative client of the cluster."""
     check_connection(connection)
+    check_certificates(connection)
     with translated(connection):
         admin = KafkaAdminClient(**connection.client())
         try:

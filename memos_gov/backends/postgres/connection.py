@@ -55,8 +55,10 @@ _AWAY = (
 _FOUND = "SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = %s"
 _ORDERED = {("C", "UTF8"), ("POSIX", "UTF8")}
 _UNFIT = re.compile(
-    r"authentication failed|no pg_hba.conf entry|does not exist|certificate verify"
-    r"|does not support SSL|root certificate file"
+    r"authentication failed|no password supplied|no pg_hba.conf entry|does not exist"
+    r"|certificate verify|does not match host name|does not support SSL|root certificate file"
+    r"|valid client certificate|certificate file|private key file"
+    r"|alert (?:unknown ca|\w+ certificate|certificate \w+)"
 )
 
 

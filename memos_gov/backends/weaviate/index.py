@@ -60,6 +60,10 @@ _AWAY = (
     "Retry later; what is not in the index is put there then. If it never answers, check that"
     " Weaviate runs, and engines.weaviate.url and grpc_port."
 )
+_TRUST = (
+    "Name the server as its certificate does (engines.weaviate.url); it must be of a public"
+    " authority, since Weaviate's client trusts no other (certifi)."
+)
 _CONNECT_S_MAX = 2
 _COLLECTION = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
@@ -106,6 +110,9 @@ class WeaviateCubeIndex:
         if not _COLLECTION.fullmatch(server.collection):
             msg = "weaviate: the collection's name must be letters and digits, the first a capital"
             raise SettingsError(msg)
+        if _address(server.url)[2] == server.grpc_port:
+            msg = "weaviate: the url and grpc_port must name two ports"
+            raise SettingsError(msg, remedy="Check engines.weaviate.url and grpc_port.")
         self.collection = server.collection
         self._server = server
         self._owner = owner
@@ -333,5 +340,17 @@ def _translated(place: str) -> Iterator[None]:
         yield
     except (WeaviateBaseError, grpc.RpcError, httpx.HTTPError, OSError) as error:
         # Its text may hold what was asked or written.
+        if _is_of_certificate(error):
+            msg = f"the certificate of the index at {place} does not fit"
+            raise SettingsError(msg, remedy=_TRUST) from error
         message = f"the index at {place} did not answer ({type(error).__name__})"
         raise UnavailableError(message, backend="index", remedy=_AWAY) from error
+
+
+def _is_of_certificate(error: BaseException | None) -> bool:
+    """Whether a certificate that does not verify is at the bottom of an error."""
+    while error is not None:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
