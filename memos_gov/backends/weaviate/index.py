@@ -64,6 +64,9 @@ _TRUST = (
     "Name the server as its certificate does (engines.weaviate.url); it must be of a public"
     " authority, since Weaviate's client trusts no other (certifi)."
 )
+_KEY = "Give a key that may read and write (MEMOS_GOV_ENGINES__WEAVIATE__KEY)."
+# HTTP's Unauthorized and Forbidden, gRPC's PERMISSION_DENIED and UNAUTHENTICATED.
+_UNKNOWN = {401, 403, 7, 16}
 _CONNECT_S_MAX = 2
 _COLLECTION = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
@@ -343,6 +346,8 @@ def _translated(place: str) -> Iterator[None]:
         if _is_of_certificate(error):
             msg = f"the certificate of the index at {place} does not fit"
             raise SettingsError(msg, remedy=_TRUST) from error
+        if getattr(error, "status_code", None) in _UNKNOWN:
+            raise SettingsError(f"the index at {place} refuses the key", remedy=_KEY) from error
         message = f"the index at {place} did not answer ({type(error).__name__})"
         raise UnavailableError(message, backend="index", remedy=_AWAY) from error
 

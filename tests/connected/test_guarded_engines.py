@@ -1,4 +1,4 @@
-"""TLS of the engines: a folder lives on it, and certificates that do not fit are told apart."""
+"""Engines behind TLS and credentials: a folder lives on them, and what does not fit is told."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from socket import create_server
 from typing import Any
 
 import pytest
@@ -21,6 +22,14 @@ from scripts.services.places import HOST, Places
 from tests import engines
 from tests.connected import own_engines
 from tests.connected.certificates import HOUR, Authority
+from tests.connected.guarded_engines import (
+    SECRET,
+    GuardedKafka,
+    GuardedOpa,
+    GuardedPostgres,
+    GuardedWeaviate,
+    listening,
+)
 from tests.connected.test_bad_input import (
     KAFKA,
     OPA,
@@ -30,7 +39,6 @@ from tests.connected.test_bad_input import (
     require_explained,
     require_told,
 )
-from tests.connected.tls_engines import TlsKafka, TlsOpa, TlsPostgres, listening
 from tests.connected.worlds import World, typed, world
 from tests.connected_folders import own_engines as own_names
 from tests.connected_folders import removed_afterwards
@@ -43,8 +51,8 @@ pytestmark = [
 ]
 
 
-class Secured:
-    """Kafka, Postgres and OPA behind TLS, the authority of all of them, and another one."""
+class Guarded:
+    """The engines, the authority of all of them, and another one."""
 
     def __init__(self, folder: Path) -> None:
         caches = Places.of_environment().caches
@@ -53,25 +61,28 @@ class Secured:
         self.others = Authority(folder / "certificates", "others")
         self.client = self.ours.signed("client")
         ports = dict(own_engines.free_ports())
-        ports["kafka_tls"] = ports["weaviate"]  # (no Weaviate stands here)
+        with create_server((HOST, 0)) as server:
+            ports["kafka_guarded"] = server.getsockname()[1]
         places = Places(runs=folder / "runs", caches=caches, ports=ports)
-        pair = self.ours.signed(HOST)
-        self.kafka = TlsKafka(places, print)
-        self.postgres, self.opa = TlsPostgres(places, print), TlsOpa(places, print)
-        self.kafka.pair = self.postgres.pair = self.opa.pair = pair
+        self.kafka, self.postgres = GuardedKafka(places, print), GuardedPostgres(places, print)
+        self.opa, self.weaviate = GuardedOpa(places, print), GuardedWeaviate(places, print)
+        self.kafka.pair = self.postgres.pair = self.opa.pair = self.ours.signed(HOST)
         self.kafka.authority = self.ours.file
 
     @property
     def engines(self) -> tuple[Engine, ...]:
         """Return all of them."""
-        return self.kafka, self.postgres, self.opa
+        return self.kafka, self.postgres, self.opa, self.weaviate
 
     def kafka_settings(self, **changes: Any) -> dict[str, Any]:
         """Return how the broker is reached."""
         certificate, key = self.client
         known = {
-            "brokers": [f"{HOST}:{self.kafka.port('kafka_tls')}"],
-            "security_protocol": "SSL",
+            "brokers": [f"{HOST}:{self.kafka.port('kafka_guarded')}"],
+            "security_protocol": "SASL_SSL",
+            "sasl_mechanism": "PLAIN",
+            "user": "memos",
+            "password": SECRET,
             "ca_file": str(self.ours.file),
             "certificate_file": str(certificate),
             "key_file": str(key),
@@ -84,6 +95,11 @@ class Secured:
         words |= {"port": str(self.postgres.port()), "user": "memos_gov", "dbname": "postgres"}
         return " ".join(f"{name}={value}" for name, value in (words | changes).items())
 
+    def weaviate_settings(self) -> dict[str, Any]:
+        """Return how the index is reached."""
+        port, grpc_port = (self.weaviate.port(name) for name in ("weaviate", "weaviate_grpc"))
+        return {"url": f"http://{HOST}:{port}", "grpc_port": grpc_port, "key": SECRET}
+
     @property
     def opa_url(self) -> str:
         """Return where OPA answers."""
@@ -91,11 +107,11 @@ class Secured:
 
 
 @pytest.fixture(scope="module")
-def secured() -> Iterator[Secured]:
-    """Return engines behind TLS; skip where this machine has not what they need."""
+def guarded() -> Iterator[Guarded]:
+    """Return engines that are guarded; skip where this machine has not what they need."""
     folder = Path(tempfile.mkdtemp(prefix="memos-gov-tls-"))  # (the user postgres may enter)
     folder.chmod(0o755)
-    found = Secured(folder)
+    found = Guarded(folder)
     if lacking := [name for each in found.engines for name in each.lacks()]:
         pytest.skip(f"this machine lacks {', '.join(lacking)}")
     try:
@@ -121,18 +137,25 @@ def _collected() -> Iterator[None]:
     gc.collect()
 
 
-def test_folder_lives_on_engines_that_speak_tls_alone(secured: Secured, tmp_path: Path) -> None:
-    """Certificates of all three are verified, and the broker verifies ours."""
+def test_folder_lives_on_engines_that_are_guarded(
+    guarded: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Certificates are verified both ways; no secret is in the folder's settings."""
     said = own_names()
-    said["kafka"] |= secured.kafka_settings()
-    said["postgres"] |= {"url": secured.postgres_url()}
-    said["opa"] = {"url": secured.opa_url, "ca_file": str(secured.ours.file)}
+    said["kafka"] |= guarded.kafka_settings()
+    said["postgres"] |= {"url": guarded.postgres_url()}
+    said["opa"] = {"url": guarded.opa_url, "ca_file": str(guarded.ours.file), "token": SECRET}
+    said["weaviate"] |= guarded.weaviate_settings()
+    for name in ("KAFKA__PASSWORD", "OPA__TOKEN", "WEAVIATE__KEY"):
+        monkeypatch.setenv(f"MEMOS_GOV_ENGINES__{name}", SECRET)
+    monkeypatch.setenv("PGPASSWORD", SECRET)
     with removed_afterwards(tmp_path / "data") as folder:
         with memos_gov.init(folder, engines=said) as gov:
             gov.acting_as("owner").remember("a quiet shop")
         with memos_gov.open(folder) as gov:
             assert 1 == len(gov.acting_as("owner").recall("shop").hits)
         assert fsck(folder).clean
+        assert SECRET not in (folder / "memos-gov.toml").read_text()
 
 
 def _kafka(**said: Any) -> dict[str, str]:
@@ -162,14 +185,14 @@ KAFKAS: dict[str, tuple[dict[str, Any], int, str, str]] = {
 
 @pytest.mark.parametrize("case", KAFKAS, ids=lambda name: name.replace(" ", "_"))
 def test_broker_whose_certificate_does_not_fit_is_one_error(
-    secured: Secured, own: World, case: str
+    guarded: Guarded, own: World, case: str
 ) -> None:
     """Which one, and why; `doctor` says the same, and nothing is written."""
     changes, code, names, remedy = KAFKAS[case]
-    said, before = secured.kafka_settings(), own.written()
+    said, before = guarded.kafka_settings(), own.written()
     for name, value in changes.items():
-        port = secured.kafka.port("kafka_tls")
-        files = {"others": str(secured.others.file), "localhost": [f"localhost:{port}"]}
+        port = guarded.kafka.port("kafka_guarded")
+        files = {"others": str(guarded.others.file), "localhost": [f"localhost:{port}"]}
         said[name] = files.get(value, value)
     env = _kafka(**{name: value for name, value in said.items() if value})
     told = Wrong(env, code, names, remedy, "kafka")
@@ -180,15 +203,21 @@ def test_broker_whose_certificate_does_not_fit_is_one_error(
     assert before == own.written()
 
 
-def test_broker_that_asks_for_a_certificate_names_them_in_its_remedy(
-    secured: Secured, own: World
+@pytest.mark.parametrize("case", ["no certificate", "another password"])
+def test_broker_that_lets_nobody_in_names_what_to_check(
+    guarded: Guarded, own: World, case: str
 ) -> None:
-    """With TLS 1.3 a client hears of it only after the handshake."""
-    said = secured.kafka_settings()
-    env = _kafka(**{n: v for n, v in said.items() if n not in {"certificate_file", "key_file"}})
-    told = Wrong(env, 6, "did not answer", "the certificates", "kafka")
+    """It ends the connection without a word that the driver hands on."""
+    said = guarded.kafka_settings(password="w0rd")
+    if case == "no certificate":
+        kept = guarded.kafka_settings()
+        said = {name: kept[name] for name in kept.keys() - {"certificate_file", "key_file"}}
+    told = Wrong(_kafka(**said), 6, "did not answer", "certificates and the credentials", "kafka")
 
-    require_told(typed(own.folder, "list", env=env), told)
+    done = typed(own.folder, "list", env=told.env)
+
+    require_told(done, told)
+    assert "w0rd" not in done.stderr
     require_explained(own.folder, told)
 
 
@@ -203,13 +232,13 @@ POSTGRESES: dict[str, tuple[dict[str, str], str]] = {
 
 @pytest.mark.parametrize("case", POSTGRESES, ids=lambda name: name.replace(" ", "_"))
 def test_postgres_whose_certificate_does_not_fit_is_one_error(
-    secured: Secured, own: World, case: str
+    guarded: Guarded, own: World, case: str
 ) -> None:
     """What does not fit is named, `doctor` says the same, and nothing is written."""
     changes, names = POSTGRESES[case]
-    certificate, key = (str(each) for each in secured.client)
-    files = {"others": str(secured.others.file), "client": certificate, "key": key}
-    url = secured.postgres_url(**{name: files.get(v, v) for name, v in changes.items()})
+    certificate, key = (str(each) for each in guarded.client)
+    files = {"others": str(guarded.others.file), "client": certificate, "key": key}
+    url = guarded.postgres_url(**{name: files.get(v, v) for name, v in changes.items()})
     before = own.written()
     told = Wrong({f"{POSTGRES}URL": url}, 8, names, "engines.postgres.url", "postgres vault")
 
@@ -221,14 +250,14 @@ def test_postgres_whose_certificate_does_not_fit_is_one_error(
 
 @pytest.mark.parametrize("case", ["of another authority", "for another name"])
 def test_opa_whose_certificate_does_not_fit_means_no(
-    secured: Secured, own: World, case: str
+    guarded: Guarded, own: World, case: str
 ) -> None:
     """Callers hear that policy gave no answer, and `doctor` says which file does not fit."""
-    url, file = secured.opa_url, secured.ours.file
+    url, file = guarded.opa_url, guarded.ours.file
     if case == "for another name":
         url = url.replace(HOST, "localhost")
     else:
-        file = secured.others.file
+        file = guarded.others.file
     env = {f"{OPA}URL": url, f"{OPA}CA_FILE": str(file)}
     told = Wrong(env, 6, "policy gave no answer", "memos-gov doctor", "opa server")
 
@@ -238,9 +267,9 @@ def test_opa_whose_certificate_does_not_fit_means_no(
     )
 
 
-def test_weaviate_whose_certificate_does_not_fit_is_one_error(secured: Secured, own: World) -> None:
+def test_weaviate_whose_certificate_does_not_fit_is_one_error(guarded: Guarded, own: World) -> None:
     """Its client trusts public authorities alone, which the remedy says."""
-    with listening(secured.ours.signed(HOST)) as port:
+    with listening(guarded.ours.signed(HOST)) as port:
         env = {f"{WEAVIATE}URL": f"https://{HOST}:{port}"}
         told = Wrong(env, 8, "does not fit", "engines.weaviate.url", "weaviate")
 
@@ -257,11 +286,60 @@ def test_weaviate_with_one_port_for_both_is_one_error(own: World) -> None:
     require_explained(own.folder, told)
 
 
-def test_certificate_that_is_over_is_told(secured: Secured, own: World) -> None:
+def test_certificate_that_is_over_is_told(guarded: Guarded, own: World) -> None:
     """A day that was missed, rather than an attack."""
-    with listening(secured.ours.signed(HOST, lasts=-HOUR)) as port:
-        said = secured.kafka_settings(brokers=[f"{HOST}:{port}"])
+    with listening(guarded.ours.signed(HOST, lasts=-HOUR)) as port:
+        said = guarded.kafka_settings(brokers=[f"{HOST}:{port}"])
         told = Wrong(_kafka(**said), 8, "certificate has expired", "kafka.ca_file", "kafka")
 
         require_told(typed(own.folder, "list", env=told.env), told)
         require_explained(own.folder, told)
+
+
+def test_opa_that_refuses_the_token_means_no(guarded: Guarded, own: World) -> None:
+    """The token is in no message."""
+    env = {
+        f"{OPA}URL": guarded.opa_url,
+        f"{OPA}CA_FILE": str(guarded.ours.file),
+        f"{OPA}TOKEN": "t0ken",
+    }
+    told = Wrong(env, 6, "policy gave no answer", "memos-gov doctor", "opa server")
+
+    done = typed(own.folder, "list", env=env)
+
+    require_told(done, told)
+    assert "t0ken" not in done.stderr
+    require_explained(
+        own.folder, told._replace(names="refuses the token", remedy="MEMOS_GOV_ENGINES__OPA__TOKEN")
+    )
+
+
+@pytest.mark.parametrize("key", ["k3y", ""])
+def test_weaviate_that_refuses_the_key_is_one_error(guarded: Guarded, own: World, key: str) -> None:
+    """A wrong one and none; it is in no message."""
+    said = guarded.weaviate_settings() | {"key": key}
+    env = {f"{WEAVIATE}{name.upper()}": str(value) for name, value in said.items() if value}
+    told = Wrong(env, 8, "refuses the key", "MEMOS_GOV_ENGINES__WEAVIATE__KEY", "weaviate")
+
+    done = typed(own.folder, "list", env=env)
+
+    require_told(done, told)
+    assert "k3y" not in done.stderr
+    require_explained(own.folder, told)
+
+
+@pytest.mark.parametrize(
+    ("password", "names"), [("w0rd", "authentication failed"), ("", "no password supplied")]
+)
+def test_postgres_that_refuses_the_password_names_the_variable(
+    guarded: Guarded, own: World, password: str, names: str
+) -> None:
+    """A wrong one and none; it is in no message."""
+    env = {f"{POSTGRES}URL": guarded.postgres_url(), "PGPASSWORD": password}
+    told = Wrong(env, 8, names, "PGPASSWORD", "postgres vault")
+
+    done = typed(own.folder, "list", env=env)
+
+    require_told(done, told)
+    assert "w0rd" not in done.stderr
+    require_explained(own.folder, told)
