@@ -386,6 +386,34 @@ def test_init_that_is_killed_can_be_made_again_until_it_is_settled(
             require_made(folder, said)
 
 
+AWAY = {
+    "the cluster": "memos_gov.bootstrap.connected_founding.delete_topic",
+    "the index": "memos_gov.backends.weaviate.index.WeaviateCubeIndex.drop",
+    "the databases": "memos_gov.backends.postgres.claiming.Claim.drop",
+}
+
+
+@pytest.mark.parametrize("case", AWAY, ids=lambda name: name.replace(" ", "_"))
+@pytest.mark.parametrize("step", ["tenant founded", "settled"])
+def test_what_a_failed_init_could_not_remove_is_cleared_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, case: str
+) -> None:
+    """An engine went away in the middle: the first error is told, and what is left says whose."""
+
+    def away(*_: object) -> None:
+        raise UnavailableError("away", backend="test")
+
+    with of_two() as (said, _):
+        with monkeypatch.context() as without, after(step, _broken):
+            without.setattr(AWAY[case], away)
+            with pytest.raises(BrokenError):
+                memos_gov.init(tmp_path / "data", engines=said)
+        assert {*BRANCHES} <= {*left(said)}
+        assert [] == list(tmp_path.iterdir())
+
+        require_made(tmp_path / "data", said)
+
+
 def test_log_that_somebody_began_meanwhile_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
