@@ -26,6 +26,7 @@ from memos_gov.backends.postgres.connection import another_database, drop_databa
 from memos_gov.backends.postgres.leases import PostgresLeases
 from memos_gov.backends.postgres.operations import PostgresPointers
 from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
+from memos_gov.backends.postgres.turns import PostgresIndexTurns
 from memos_gov.backends.postgres.vault import PostgresKeyStore, is_in_use
 from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
 from memos_gov.bootstrap.embedded import TABLES_POINTER
@@ -144,6 +145,11 @@ class Connected:
     def index(self) -> WeaviateCubeIndex:
         """Open the collection."""
         return self._stack.enter_context(closing(self._index()))
+
+    def index_turns(self) -> PostgresIndexTurns:
+        """Open the turns at the collection."""
+        turns = PostgresIndexTurns(self.database("operations"))
+        return self._stack.enter_context(closing(turns))
 
     def engine(self, bundles: PolicyBundles, deadline_s: float) -> OpaPolicyEngine:
         """Return the OPA server."""

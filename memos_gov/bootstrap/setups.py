@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from memos_gov.ports import CubeIndex, EventLog, Keyring, KeyStore, Leases, PolicyEngine, Tables
+from memos_gov.ports import (
+    CubeIndex,
+    EventLog,
+    IndexTurns,
+    Keyring,
+    KeyStore,
+    Leases,
+    PolicyEngine,
+    Tables,
+)
 from memos_gov.ports import PolicyBundles as Bundles
 
 
@@ -55,6 +64,9 @@ class SetUp(Protocol):
 
     def index(self) -> CubeIndex:
         """Open the index."""
+
+    def index_turns(self) -> IndexTurns | None:
+        """Open the turns at the index; None where its every call is one transaction."""
 
     def engine(self, bundles: Bundles, deadline_s: float) -> PolicyEngine:
         """Return what evaluates policies, of bundles that are kept, each question in time."""
