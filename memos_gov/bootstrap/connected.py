@@ -27,6 +27,7 @@ from memos_gov.backends.postgres.connection import another_database, drop_databa
 from memos_gov.backends.postgres.leases import PostgresLeases
 from memos_gov.backends.postgres.operations import PostgresPointers
 from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
+from memos_gov.backends.postgres.turns import PostgresIndexTurns
 from memos_gov.backends.postgres.vault import PostgresKeyStore
 from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
 from memos_gov.bootstrap.connected_founding import Founding
@@ -139,6 +140,11 @@ class Connected:
     def index(self, instance: str | None) -> WeaviateCubeIndex:
         """Open the collection; None where it is not known whose it must be."""
         return self._stack.enter_context(closing(self._index(instance)))
+
+    def index_turns(self) -> PostgresIndexTurns:
+        """Open the turns at the collection."""
+        turns = PostgresIndexTurns(self.database("operations"))
+        return self._stack.enter_context(closing(turns))
 
     def engine(self, bundles: PolicyBundles, deadline_s: float) -> OpaPolicyEngine:
         """Return the OPA server."""

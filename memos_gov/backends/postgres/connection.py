@@ -279,10 +279,10 @@ def _translate(error: psycopg.Error, place: str) -> GovernanceError:
     return UnavailableError(msg, backend="postgres", remedy=_AWAY)
 
 
-def turn_of(number: int) -> str:
-    """Return the statement that waits for a turn among those of one schema of tables."""
-    key = f"('checkpoints'::regclass::oid::bigint << 32) | {number:d}"
-    return f"SELECT pg_advisory_xact_lock({key})"
+def turn_of(number: int, table: str = "checkpoints", *, shared: bool = False) -> str:
+    """Return the statement that waits for a turn among those at one table of a schema."""
+    key = f"('{table}'::regclass::oid::bigint << 32) | {number:d}"
+    return f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}({key})"
 
 
 def make_database(url: str) -> bool:
