@@ -67,6 +67,12 @@ class Texts(Packed):
         raw = value.encode()
         return _LENGTH.pack(len(raw)) + raw
 
+    @classmethod
+    def elements(cls, values: Collection[Any]) -> list[bytes]:
+        """Return each text behind its length; columns repeat few words, so each is made once."""
+        made = {value: _NULL if value is None else cls.element(value) for value in set(values)}
+        return list(map(made.__getitem__, values))
+
 
 class Binaries(Packed):
     """bytea[]."""

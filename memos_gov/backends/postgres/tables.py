@@ -48,6 +48,7 @@ class PostgresTables:
 
     supports_tenant_wall = True
     supports_watching = True
+    supports_views_beside = True
 
     def __init__(self, url: str, *, schema: str = FIRST_SCHEMA) -> None:
         """
