@@ -23,6 +23,9 @@ from memos_gov.fsck.report import Progress
 from memos_gov.ports import EventLog, KeyStore, Tables
 from memos_gov.transparency import merkle
 
+# Larger than where somebody waits for a batch: half the statements, and still a few megabytes.
+BULK_RECORDS_MAX = 1000
+
 
 class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -55,7 +58,8 @@ def replay(log: EventLog, keys: KeyStore, fresh: Tables, progress: Progress | No
         CorruptionError: The log contradicts itself, or a head that was signed.
         SettingsError: The log was written by a newer program.
     """
-    follower, certifier, records, events = Follower(log, fresh), Certifier(log, fresh, keys), 0, 0
+    certifier = Certifier(log, fresh, keys, batch_records_max=BULK_RECORDS_MAX)
+    follower, records, events = Follower(log, fresh), 0, 0
     with fresh.bulk(), applied_beside(follower, fresh) as apply:
         for batch in certifier.batches():
             apply(batch)

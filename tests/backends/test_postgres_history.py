@@ -129,7 +129,7 @@ def test_rebuild_whose_view_fails_beside_certification_ends_with_that_error(
 ) -> None:
     """Of any batch, the last one too; nobody waits for ever, and collection goes on."""
     log, keys = gov.rooms.governor.log, gov.rooms.governor.keys
-    monkeypatch.setattr("memos_gov.follow.BATCH_RECORDS_MAX", 7)
+    monkeypatch.setattr("memos_gov.rebuild.BULK_RECORDS_MAX", 7)
     batches = -(-log.end(0) // 7)
     for failing in (1, batches // 2, batches):
         seen = itertools.count(1)
