@@ -302,6 +302,10 @@ class Tables(Protocol):
     def supports_watching(self) -> bool:
         """Whether a watch hears what other processes certify."""
 
+    @property
+    def supports_views_beside(self) -> bool:
+        """Whether views are written while a certification is open; otherwise they wait for it."""
+
     def certification(self) -> AbstractContextManager[Certification]:
         """Enter the certifier's transaction; waits while another holds it."""
 
