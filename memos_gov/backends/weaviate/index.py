@@ -179,6 +179,11 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             return opened.position(partition)
 
+    def version(self) -> str:
+        """Return the version of the server."""
+        with self._opened() as opened:
+            return str(opened.client.get_meta()["version"])
+
     def search(self, tenant: str, query: str, scope: Scope, now: int) -> Iterator[Candidate]:
         """
         Yield all matching cubes within `scope` that are valid `now`, most relevant first.
