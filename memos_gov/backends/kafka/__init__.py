@@ -11,6 +11,7 @@ from memos_gov.backends.kafka.log import KafkaEventLog
 from memos_gov.backends.kafka.topic import (
     create_topic,
     delete_topic,
+    has_topic,
     require_topic,
     version_and_bytes,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "KafkaEventLog",
     "create_topic",
     "delete_topic",
+    "has_topic",
     "require_topic",
     "version_and_bytes",
 ]
