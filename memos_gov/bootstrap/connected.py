@@ -9,7 +9,7 @@ mount: `keys/ policies/ tiles/ memos-gov.toml`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cached_property
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from memos_gov.backends.kafka import (
     KafkaEventLog,
     delete_topic,
     require_topic,
+    version_and_bytes,
 )
 from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
@@ -27,11 +28,13 @@ from memos_gov.backends.postgres.connection import another_database, drop_databa
 from memos_gov.backends.postgres.leases import PostgresLeases
 from memos_gov.backends.postgres.operations import PostgresPointers
 from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
+from memos_gov.backends.postgres.turns import PostgresIndexTurns
 from memos_gov.backends.postgres.vault import PostgresKeyStore
 from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
 from memos_gov.bootstrap.connected_founding import Founding
 from memos_gov.bootstrap.embedded import TABLES_POINTER
 from memos_gov.engines import Engines
+from memos_gov.errors import GovernanceError
 from memos_gov.ports import Clock, PolicyBundles
 from memos_gov.settings import Settings
 
@@ -98,6 +101,10 @@ class Connected:
         """Refuse a topic that is not as a log needs it."""
         require_topic(self._kafka)
 
+    def topic_standing(self) -> tuple[str, int]:
+        """Return the brokers' version, and how many bytes the topic takes."""
+        return version_and_bytes(self._kafka)
+
     def found_vault(self, instance: str, now_ms: int) -> None:
         """Write the vault's first rows."""
         with closing(self._vault()) as vault:
@@ -114,6 +121,12 @@ class Connected:
     def vault(self) -> PostgresKeyStore:
         """Open the vault's database."""
         return self._stack.enter_context(closing(self._vault()))
+
+    def instance(self) -> str | None:
+        """Return whose the vault is; None where it does not say, or is away."""
+        with suppress(GovernanceError):
+            return self.vault_to_read().instance
+        return None
 
     def vault_to_read(self) -> PostgresKeyStore:
         """Open the vault's database so that every attempt to write fails."""
@@ -139,6 +152,11 @@ class Connected:
     def index(self, instance: str | None) -> WeaviateCubeIndex:
         """Open the collection; None where it is not known whose it must be."""
         return self._stack.enter_context(closing(self._index(instance)))
+
+    def index_turns(self) -> PostgresIndexTurns:
+        """Open the turns at the collection."""
+        turns = PostgresIndexTurns(self.database("operations"))
+        return self._stack.enter_context(closing(turns))
 
     def engine(self, bundles: PolicyBundles, deadline_s: float) -> OpaPolicyEngine:
         """Return the OPA server."""

@@ -89,6 +89,9 @@ class Embedded:
         """Open `index.db`."""
         return self._stack.enter_context(closing(SqliteCubeIndex(self._folder / INDEX)))
 
+    def index_turns(self) -> None:
+        """Return nothing: each call of the index is one transaction."""
+
     def engine(self, bundles: PolicyBundles, deadline_s: float) -> WasmPolicyEngine:
         """Return the engine that runs compiled policies in process."""
         return WasmPolicyEngine(bundles, wasm_cache(), deadline_s)

@@ -267,7 +267,7 @@ def build_rooms(
         notary=notary if settings.certifies else None,
     )
     follower = Follower(log, tables)
-    index_follower = IndexFollower(log, tables, governor.sealer, index)
+    index_follower = IndexFollower(log, tables, governor.sealer, index, setup.index_turns())
     finder = CubeFinder(tables, follower)
     reader = Reader(governor, index, index_follower, finder, in_memory)
     eraser = Eraser(governor, follower, index, index_follower, destroyer)

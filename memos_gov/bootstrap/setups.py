@@ -11,7 +11,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from memos_gov.ports import CubeIndex, EventLog, Keyring, KeyStore, Leases, PolicyEngine, Tables
+from memos_gov.ports import (
+    CubeIndex,
+    EventLog,
+    IndexTurns,
+    Keyring,
+    KeyStore,
+    Leases,
+    PolicyEngine,
+    Tables,
+)
 from memos_gov.ports import PolicyBundles as Bundles
 
 
@@ -69,6 +78,9 @@ class SetUp(Protocol):
         Raises:
             SettingsError: It is another's; when it is first used.
         """
+
+    def index_turns(self) -> IndexTurns | None:
+        """Open the turns at the index; None where its every call is one transaction."""
 
     def engine(self, bundles: Bundles, deadline_s: float) -> PolicyEngine:
         """Return what evaluates policies, of bundles that are kept, each question in time."""

@@ -8,7 +8,8 @@ explicit, and a vector of our own has its place in it.
 
 Weaviate has no transactions: `apply` writes objects first and the position
 last, so a crash between them applies the same batch again, and a search beside
-`apply` may see a part of a batch. One writer at a time is the rule.
+`apply` may see a part of a batch. It takes whatever is sent to it, so one writer
+at a time is the rule (`IndexTurns`).
 
 What was removed is found by nothing once `apply` has returned. Its bytes stay
 in segments of Weaviate's store until compaction merges them, at no promised
@@ -21,7 +22,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -133,6 +134,7 @@ class WeaviateCubeIndex:
         remove: Iterable[tuple[str, str]] = (),
         *,
         partition: int = 0,
+        still: Callable[[], None] | None = None,
     ) -> None:
         """
         Replace and remove entries, then advance to `position` in `partition`.
@@ -145,22 +147,42 @@ class WeaviateCubeIndex:
                 apply the same again.
             SettingsError: The collection is not one of this program's.
         """
-        gone = set(remove)
-        entries = {(e.tenant, e.cube_id): e for e in put}
-        kept = [entry for key, entry in entries.items() if key not in gone]
         with self._opened() as opened:
-            if position <= opened.position(partition):
-                return
-            for tenant in sorted({e.tenant for e in kept}):
-                opened.put(tenant, [e for e in kept if e.tenant == tenant])
-            for tenant in sorted({tenant for tenant, _ in gone}):
-                opened.remove(tenant, [cube for of, cube in gone if of == tenant])
-            opened.advance(partition, position)
+            before = opened.position(partition)
+            if position > before:
+                opened.replace(put, set(remove), still or _always)
+                opened.advance(partition, position, before)
+
+    def mend(
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
+        still: Callable[[], None] | None = None,
+    ) -> bool:
+        """See `CubeIndex.mend`; errors as `apply`."""
+        with self._opened() as opened:
+            stands = position == opened.position(partition)
+            if stands:
+                opened.replace(put, set(remove), still or _always)
+            return stands
+
+    def remove(self, tenant: str, cubes: Iterable[str]) -> None:
+        """See `CubeIndex.remove`; errors as `apply`."""
+        with self._opened() as opened:
+            opened.remove(tenant, cubes)
 
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""
         with self._opened() as opened:
             return opened.position(partition)
+
+    def version(self) -> str:
+        """Return the version of the server."""
+        with self._opened() as opened:
+            return str(opened.client.get_meta()["version"])
 
     def search(self, tenant: str, query: str, scope: Scope, now: int) -> Iterator[Candidate]:
         """
@@ -317,6 +339,10 @@ class WeaviateCubeIndex:
         except BaseException:
             client.close()
             raise
+
+
+def _always() -> None:
+    """Write on: nobody else writes to this index."""
 
 
 def _address(url: str) -> tuple[str, str, int]:
