@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 N ?= 3000
+LOOPS ?= 1
 SERVICES := "$(PYTHON)" -m scripts.services
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
@@ -44,9 +45,9 @@ test: $(VENV)/.dev ## run every test that needs no server
 simulate: $(VENV)/.dev ## run N histories of log and processes in virtual time, from seeds (N=3000)
 	$(BIN)/python -m tests.simulation $(N)
 
-test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate; start them where they are not up
+test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate, and kill them LOOPS times (1); start them where they are not up
 	@$(SERVICES) up --use-existing
-	$(BIN)/pytest -q -m "connected and not slow"
+	MEMOS_GOV_TEST_LOOPS=$(LOOPS) $(BIN)/pytest -q -m connected
 
 services-up: ## start Kafka, Postgres, OPA and Weaviate on this machine; got or built once, into the cache
 	@$(SERVICES) up

@@ -69,7 +69,14 @@ def rebuild_connected(
             events=replayed.events,
             roots={tenant: root for tenant, (_, root) in roots(fresh).items()},
             compared=True if compared else None,
-            indexed=refilled(setup.index(), log, fresh, vault, progress),
+            indexed=refilled(
+                setup.index(vault.instance),
+                log,
+                fresh,
+                vault,
+                progress,
+                turns=setup.index_turns(),
+            ),
         )
 
 

@@ -22,6 +22,7 @@ from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outco
 from memos_gov.ports.follower import Checkpoint
 from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
 from memos_gov.ports.operations import Leases, Pointers
+from memos_gov.ports.turns import IndexTurn, IndexTurns, Unfinished
 from memos_gov.ports.vault import (
     ContentKey,
     Destroying,
@@ -46,6 +47,8 @@ __all__ = [
     "Epoch",
     "EventLog",
     "IndexEntry",
+    "IndexTurn",
+    "IndexTurns",
     "IndexedCube",
     "KeyStore",
     "Keyring",
@@ -60,6 +63,7 @@ __all__ = [
     "StoredEvent",
     "Tables",
     "TileStore",
+    "Unfinished",
     "Unusual",
     "Watch",
     "Witness",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from weaviate import WeaviateClient
@@ -43,8 +43,16 @@ class OpenedStore:
         found = self._positions.query.fetch_objects(limit=PARTITIONS_MAX).objects
         return [each.properties for each in found]
 
-    def advance(self, partition: int, position: int) -> None:
-        """Write a position, whatever the one before."""
+    def advance(self, partition: int, position: int, before: int) -> None:
+        """
+        Write a position in the place of the one before.
+
+        Raises:
+            UnavailableError: Another stands there by now.
+        """
+        if self.position(partition) != before:
+            msg = "somebody else has written to the index meanwhile"
+            raise UnavailableError(msg, backend="index")
         written = {"partition": partition, "position": position, "written": secrets.token_hex(16)}
         _insert(self._positions, [DataObject(written, uuid=_place(partition))])
 
@@ -56,10 +64,27 @@ class OpenedStore:
         """Return the objects of a tenant; None where it has none."""
         return self._cubes.with_tenant(name) if self._cubes.tenants.exists(name) else None
 
-    def put(self, tenant: str, entries: Iterable[IndexEntry]) -> None:
+    def replace(
+        self,
+        put: Sequence[IndexEntry],
+        gone: Collection[tuple[str, str]],
+        still: Callable[[], None],
+    ) -> None:
+        """Write the last entry of each cube that is not to go, then remove what is."""
+        entries = {(e.tenant, e.cube_id): e for e in put}
+        kept = [entry for key, entry in entries.items() if key not in gone]
+        for tenant in sorted({e.tenant for e in kept}):
+            self.put(tenant, [e for e in kept if e.tenant == tenant], still)
+        for tenant in sorted({tenant for tenant, _ in gone}):
+            still()
+            self.remove(tenant, [cube for of, cube in gone if of == tenant])
+        still()
+
+    def put(self, tenant: str, entries: Iterable[IndexEntry], still: Callable[[], None]) -> None:
         """Write entries, each in the place of the one that was there."""
         cubes = self._cubes.with_tenant(tenant)
         for piece in pieces(entries):
+            still()
             ids = [object_id(tenant, e.cube_id) for e in piece]
             objects = [DataObject(properties_of(e), i) for e, i in zip(piece, ids, strict=True)]
             _insert(cubes, objects)
@@ -105,11 +130,6 @@ class OpenedStore:
                     yield f"{tenant}/{each.properties.get('cube') or each.uuid}"
             if objects != count(self._cubes.with_tenant(tenant), None):
                 yield f"{tenant}/count"
-
-    def drop(self) -> None:
-        """Remove both collections."""
-        for collection in (self._cubes, self._positions):
-            self.client.collections.delete(collection.name)
 
     def clear(self) -> None:
         """Remove the positions, then every tenant; killed between, all is applied again."""
