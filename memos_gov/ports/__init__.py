@@ -19,6 +19,7 @@ import msgspec
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
+from memos_gov.ports.embedding import Embedder
 from memos_gov.ports.follower import Checkpoint
 from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
 from memos_gov.ports.operations import Leases, Pointers
@@ -43,6 +44,7 @@ __all__ = [
     "ContentKey",
     "CubeIndex",
     "Destroying",
+    "Embedder",
     "Epoch",
     "EventLog",
     "IndexEntry",
