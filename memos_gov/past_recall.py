@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import count, islice
 
+from msgspec.structs import replace
+
 from memos_gov.attempt import Attempt
 from memos_gov.domain import commands as c
 from memos_gov.domain import detectors
@@ -95,7 +97,7 @@ class PastRecall:
         with self._scratch() as index:
             while piece := list(islice(entries, _PIECE)):
                 index.apply(next(place), piece)
-            ranking = Ranking(index, self._governor.keys, attempt.tenant, _ALL)
+            ranking = Ranking(index, self._governor.keys, attempt.tenant, _ALL, attempt.now)
             return ranking.best(
                 command.query, command.k, lambda ids: {cube: allowed[cube][0] for cube in ids}
             )
@@ -110,7 +112,8 @@ class PastRecall:
             except NotFoundError:
                 continue
             text, _ = detectors.mask(payload.content, verdict.masks)
-            yield index_entry(attempt.tenant, cube.cube, cube.content, cube.governance, text)
+            entry = index_entry(attempt.tenant, cube.cube, cube.content, cube.governance, text)
+            yield replace(entry, valid_from=0, valid_to=None)  # all of them were valid then
 
 
 def _may_be_ranked(today: Cube | None) -> bool:

@@ -41,7 +41,7 @@ class PresentRecall:
     def rank(self, attempt: Attempt, command: c.RecallCubes, scope: Scope) -> Ranked:
         """Return the `command.k` cubes that fit best, as far as the caller may see them."""
         weighing = _Weighing(attempt, command)
-        ranking = Ranking(self._index, self._keys, attempt.tenant, scope)
+        ranking = Ranking(self._index, self._keys, attempt.tenant, scope, attempt.now)
         best = ranking.best(command.query, command.k, weighing.allowed)
         return Ranked(
             cubes=tuple(weighing.cubes[cube] for cube in best),

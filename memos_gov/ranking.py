@@ -71,16 +71,19 @@ class Pooled(NamedTuple):
 class Ranking:
     """Ranks the cubes of one index that match a query, as far as they are allowed."""
 
-    def __init__(self, index: CubeIndex, keys: KeyStore, tenant: str, scope: Scope) -> None:
+    def __init__(
+        self, index: CubeIndex, keys: KeyStore, tenant: str, scope: Scope, now: int
+    ) -> None:
         self._index = index
         self._keys = keys
         self._tenant = tenant
         self._scope = scope
+        self._now = now
 
     def best(self, query: str, wanted: int, weigh: Weigh) -> list[str]:
         """Return at most `wanted` allowed cubes, best first."""
         asked = self._asked(query)
-        candidates = self._index.search(self._tenant, asked.query, self._scope)
+        candidates = self._index.search(self._tenant, asked.query, self._scope, self._now)
         first = next(candidates, None)
         if first is None:
             return []
@@ -114,8 +117,10 @@ class Ranking:
         places = {each.place for each in pool}
         near = {(at[0], at[1] + step) for at in places if at is not None for step in NEAR}
         wanted = sorted(at for at in near - places if at[1] >= 0)
+        if not wanted:
+            return []
         pooled = {each.cube.cube for each in pool}
-        found = self._index.beside(self._tenant, wanted, self._scope) if wanted else []
+        found = self._index.beside(self._tenant, wanted, self._scope, self._now)
         beside = [each for each in found if each.cube not in pooled]
         allowed = weigh([each.cube for each in beside]) if beside else {}
         return [Pooled(each, allowed[each.cube]) for each in beside if each.cube in allowed]

@@ -119,6 +119,27 @@ def test_recall_after_withdrawal_of_consent_no_longer_finds_the_cube(
     assert (1, 0) == (before, len(analyst.recall("refund").hits))
 
 
+def test_recall_asks_the_index_for_what_is_valid(folder: object) -> None:
+    """What ended takes no verdict and no place, from the second of its end on."""
+    clock = SetClock()
+    clock.time = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    with memos_gov.open(str(folder), clock=clock) as gov:
+        owner = gov.acting_as("owner", purpose=PURPOSE)
+        ends = clock.time + timedelta(hours=1)
+        owner.remember("the lift is out of order", valid_to=ends)
+        lasting = owner.remember("the lift goes to the roof").cube_id
+
+        before = [hit.cube_id for hit in owner.recall("lift").hits]
+        clock.time = ends
+        after = [hit.cube_id for hit in owner.recall("lift").hits]
+
+        records = gov.rooms.governor.log.read(0, 0, 1000)
+    event = codec.decode_header(codec.decode(records[-1].body).data.events[0])
+    assert (2, [lasting]) == (len(before), after)
+    assert isinstance(event, CubesRead)
+    assert {} == event.refused
+
+
 def test_recall_of_a_revised_cube_finds_the_new_words_only(gov: memos_gov.Service) -> None:
     """The index holds the current revision and nothing of the former."""
     owner = gov.acting_as("owner", purpose=PURPOSE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts
+from memos_gov.domain.lineage.inheritance import earliest
 from memos_gov.ports import IndexEntry
 
 FINDABLE = frozenset({"activated"})
@@ -48,6 +49,8 @@ def index_entry(
         conversation=governance.conversation,
         position=governance.position,
         asks=text is not None and text.rstrip().endswith("?"),
+        valid_from=max(content.valid_from, 0),
+        valid_to=earliest(content.valid_to, governance.valid_to),
     )
 
 

@@ -16,7 +16,8 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     `content` is None for a cube whose plan keeps its content out of the index;
     the entry is then found by no query. Content is kept as stems and counts only,
-    and as whether it is a question.
+    and as whether it is a question. What it says holds from `valid_from` up to,
+    not including, `valid_to` (seconds; None without end).
     """
 
     tenant: str
@@ -33,6 +34,8 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str | None
     position: int | None
     asks: bool = False
+    valid_from: int = 0
+    valid_to: int | None = None
 
 
 class Candidate(NamedTuple):
@@ -114,19 +117,20 @@ class CubeIndex(Protocol):
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""
 
-    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
+    def search(self, tenant: str, query: str, scope: Scope, now: int) -> Iterator[Candidate]:
         """
-        Yield all matching cubes within `scope`, most relevant first.
+        Yield all matching cubes within `scope` that are valid `now`, most relevant first.
 
-        Ties are broken by cube id. A query without a word that is indexed
-        yields nothing.
+        Cubes that are not valid are left out by the query itself; texts and words
+        of the scope are counted with them. Ties are broken by cube id. A query
+        without a word that is indexed yields nothing.
         """
 
     def beside(
-        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope
+        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope, now: int
     ) -> list[Candidate]:
         """
-        Return the findable cubes within `scope` that stand at these places, by id.
+        Return the findable cubes within `scope`, valid `now`, that stand at these places, by id.
 
         A place is a conversation and a position; scores are 0 and counts empty.
         """

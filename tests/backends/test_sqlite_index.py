@@ -14,7 +14,14 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from memos_gov.backends.sqlite.index import FORMAT, SqliteCubeIndex, in_memory
 from memos_gov.errors import CorruptionError, UnavailableError
-from tests.contracts.cube_index import ALL, CubeIndexContract, CubeIndexMachine, an_entry, ids_of
+from tests.contracts.cube_index import (
+    ALL,
+    NOW,
+    CubeIndexContract,
+    CubeIndexMachine,
+    an_entry,
+    ids_of,
+)
 
 
 class TestSqliteCubeIndex(CubeIndexContract):
@@ -87,7 +94,7 @@ def test_index_without_a_path_writes_no_file_and_ends_with_its_closing(tmp_path:
         with in_memory() as index:
             index.apply(0, [an_entry(f"c{n}", "heron " * 50) for n in range(500)])
             index.apply(1, [], [("acme", "c1")])
-            found = len(ids_of(index.search("acme", "heron", ALL)))
+            found = len(ids_of(index.search("acme", "heron", ALL, NOW)))
             assert [] == list(tmp_path.iterdir())
 
         assert 499 == found
@@ -137,7 +144,7 @@ def test_file_of_another_format_is_emptied(index: SqliteCubeIndex, path: Path) -
     assert -1 == index.position()
     assert b"secretword" not in path.read_bytes()
     index.apply(0, [an_entry("a")])
-    assert ["a"] == ids_of(index.search("acme", "cat", ALL))
+    assert ["a"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
 
 def test_file_that_is_no_database_is_corruption(index: SqliteCubeIndex, path: Path) -> None:
@@ -160,7 +167,7 @@ def test_apply_while_another_writes_is_unavailable(index: SqliteCubeIndex, path:
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
     other.close()
     index.apply(1, [an_entry("a")])
-    assert ["a"] == ids_of(index.search("acme", "cat", ALL))
+    assert ["a"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
 
 def test_apply_on_a_full_disk_changes_nothing(index: SqliteCubeIndex) -> None:
@@ -172,7 +179,7 @@ def test_apply_on_a_full_disk_changes_nothing(index: SqliteCubeIndex) -> None:
     with pytest.raises(UnavailableError):
         index.apply(1, [an_entry(f"b{n}", f"cat word{n}") for n in range(500)])
     assert 0 == index.position()
-    assert ["a"] == ids_of(index.search("acme", "cat", ALL))
+    assert ["a"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
 
 def test_removal_beside_a_long_reader_is_swept_by_the_retry(

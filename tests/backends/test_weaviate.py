@@ -19,7 +19,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
 from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import SettingsError, UnavailableError
-from tests.contracts.cube_index import ALL, CubeIndexContract, CubeIndexMachine, an_entry, ids_of
+from tests.contracts.cube_index import (
+    ALL,
+    NOW,
+    CubeIndexContract,
+    CubeIndexMachine,
+    an_entry,
+    ids_of,
+)
 from tests.engines import WEAVIATE, WEAVIATE_DATA, WEAVIATE_GRPC_PORT
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
@@ -156,7 +163,7 @@ def test_batch_cut_off_before_its_position_is_applied_again(
     index.apply(1, batch, [("acme", "b")])
 
     assert 1 == index.position()
-    assert ["c"] == ids_of(index.search("acme", "cat", ALL))
+    assert ["c"] == ids_of(index.search("acme", "cat", ALL, NOW))
     assert ["a", "c"] == [kept.cube_id for kept in index.entries()]
 
 
@@ -194,10 +201,10 @@ def test_last_entry_of_a_tenant_takes_its_folder_along(
     index.apply(2, [], [("acme", "b"), ("nobody", "x")])
 
     assert ["beta"] == tenants_of(server)
-    assert [] == ids_of(index.search("acme", "cat", ALL))
+    assert [] == ids_of(index.search("acme", "cat", ALL, NOW))
     assert set() == index.present("acme", ["a", "b"])
     index.apply(3, [an_entry("c")])
-    assert ["c"] == ids_of(index.search("acme", "cat", ALL))
+    assert ["c"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
 
 @pytest.mark.skipif(WEAVIATE_DATA is None, reason="MEMOS_GOV_TEST_WEAVIATE_DATA names no folder")
@@ -231,7 +238,7 @@ def test_search_with_more_matches_than_are_ranked_yields_all_of_them(
     put += [an_entry(f"o{n}", "cat fish", label="secret") for n in range(50)]
     with closing(WeaviateCubeIndex(server, candidates_max=100)) as index:
         index.apply(0, put)
-        found = ids_of(index.search("acme", "cat", INTERNAL))
+        found = ids_of(index.search("acme", "cat", INTERNAL, NOW))
 
     best = [f"c{n:04d}" for n in range(1200) if not n % 7]
     assert {e.cube_id for e in put[:1200]} == set(found)

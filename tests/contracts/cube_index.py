@@ -24,6 +24,7 @@ from memos_gov.errors import UnavailableError
 from memos_gov.ports import Candidate, CubeIndex, IndexEntry
 
 ALL = Scope((ScopeClause(),))
+NOW = 1_000
 WORDS = ("cat", "dog", "fish", "bird", "2023")  # each its own stem
 K1, B = 0.9, 0.3
 
@@ -43,6 +44,7 @@ def an_entry(
     author: str | None = None,
     place: tuple[str, int] | None = None,
     asks: bool = False,
+    valid: tuple[int, int | None] = (0, None),
 ) -> IndexEntry:
     """Return an entry of which a test names only what it is about."""
     return IndexEntry(
@@ -60,6 +62,8 @@ def an_entry(
         conversation=place[0] if place else None,
         position=place[1] if place else None,
         asks=asks,
+        valid_from=valid[0],
+        valid_to=valid[1],
     )
 
 
@@ -81,19 +85,24 @@ def within(entry: IndexEntry, scope: Scope) -> bool:
     )
 
 
+def is_valid(entry: IndexEntry) -> bool:
+    """Whether what an entry says holds now."""
+    return entry.valid_from <= NOW and (entry.valid_to is None or entry.valid_to > NOW)
+
+
 def ranked(entries: Iterable[IndexEntry], tenant: str, query: str, scope: Scope) -> list[str]:
     """Return what a search must yield: BM25 by brute force over the entries in scope."""
-    texts = {
-        e.cube_id: e.content.split()
-        for e in entries
-        if e.tenant == tenant and e.content is not None and within(e, scope)
-    }
+    found = [
+        e for e in entries if e.tenant == tenant and e.content is not None and within(e, scope)
+    ]
+    texts = {e.cube_id: (e.content or "").split() for e in found}
+    valid = {e.cube_id: texts[e.cube_id] for e in found if is_valid(e)}
     words = sum(map(len, texts.values()))
     scores: dict[str, float] = {}
     for word in sorted(set(query.split())):
-        df = sum(word in text for text in texts.values())
+        df = sum(word in text for text in valid.values())
         idf = math.log(1 + (len(texts) - df + 0.5) / (df + 0.5))
-        for cube_id, text in texts.items():
+        for cube_id, text in valid.items():
             if tf := text.count(word):
                 norm = K1 * (1 - B + B * len(text) * len(texts) / words)
                 scores[cube_id] = scores.get(cube_id, 0.0) + idf * tf / (tf + norm)
@@ -111,6 +120,7 @@ entries = st.builds(
     purposes=st.lists(st.sampled_from(["support", "care"]), max_size=2).map(tuple),
     owner=st.sampled_from(["anna", "ann"]),
     shared_with=people,
+    valid=st.sampled_from([(0, None), (0, None), (0, NOW + 1), (0, NOW), (NOW + 1, None)]),
 )
 clauses = st.builds(
     ScopeClause,
@@ -159,7 +169,7 @@ class CubeIndexMachine(RuleBasedStateMachine):
     def search(self, query: str, scope: Scope, tenant: str) -> None:
         """The order is that of the brute force."""
         expected = ranked(self.model.values(), tenant, query, scope)
-        assert expected == ids_of(self.index.search(tenant, query, scope))
+        assert expected == ids_of(self.index.search(tenant, query, scope, NOW))
 
     @invariant()
     def has_come_as_far(self) -> None:
@@ -200,7 +210,7 @@ class CubeIndexContract:
 
     def test_search_on_an_empty_index_yields_nothing(self, index: CubeIndex) -> None:
         """Nothing was applied, so nothing is found and the position is -1."""
-        assert [] == ids_of(index.search("acme", "cat", ALL))
+        assert [] == ids_of(index.search("acme", "cat", ALL, NOW))
         assert -1 == index.position()
 
     def test_position_in_a_partition_is_its_own(self, index: CubeIndex) -> None:
@@ -211,7 +221,7 @@ class CubeIndexContract:
         index.apply(0, [an_entry("d")], partition=2)
 
         assert [5, 2, 0, -1] == [index.position(partition) for partition in range(4)]
-        assert {"a", "b", "d"} == set(ids_of(index.search("acme", "cat", ALL)))
+        assert {"a", "b", "d"} == set(ids_of(index.search("acme", "cat", ALL, NOW)))
         assert [] == list(index.damaged())
         index.clear()
         assert [-1, -1, -1] == [index.position(partition) for partition in range(3)]
@@ -219,18 +229,18 @@ class CubeIndexContract:
     def test_search_with_two_matches_yields_the_better_one_first(self, index: CubeIndex) -> None:
         """More of the query's words in fewer words is better."""
         index.apply(0, [an_entry("a", "cat dog fish"), an_entry("b", "cat"), an_entry("c", "dog")])
-        assert ["b", "a"] == ids_of(index.search("acme", "cat", ALL))
+        assert ["b", "a"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
     def test_search_with_inflected_words_finds_their_stem(self, index: CubeIndex) -> None:
         """Case, inflection and a possessive make no difference."""
         index.apply(0, [an_entry("a", "Anna's CATS were running"), an_entry("b", "a dog")])
-        assert ["a"] == ids_of(index.search("acme", "the cat runs", ALL))
-        assert ["a"] == ids_of(index.search("acme", "anna", ALL))
+        assert ["a"] == ids_of(index.search("acme", "the cat runs", ALL, NOW))
+        assert ["a"] == ids_of(index.search("acme", "anna", ALL, NOW))
 
     def test_search_for_a_number_finds_it(self, index: CubeIndex) -> None:
         """Numbers are words: years are asked for."""
         index.apply(0, [an_entry("a", "in May 2023"), an_entry("b", "in May 2022")])
-        assert ["a"] == ids_of(index.search("acme", "2023", ALL))
+        assert ["a"] == ids_of(index.search("acme", "2023", ALL, NOW))
 
     @pytest.mark.parametrize("query", ["", "the of and", "?!", "\ud800"])
     def test_search_without_an_indexed_word_yields_nothing(
@@ -238,17 +248,17 @@ class CubeIndexContract:
     ) -> None:
         """Stop words and punctuation ask for nothing."""
         index.apply(0, [an_entry("a", "the cat of Anna")])
-        assert [] == ids_of(index.search("acme", query, ALL))
+        assert [] == ids_of(index.search("acme", query, ALL, NOW))
 
     def test_search_between_equal_scores_orders_by_cube_id(self, index: CubeIndex) -> None:
         """Ties are broken by id, not by order of arrival."""
         index.apply(0, [an_entry(i, "cat") for i in "cab"])
-        assert ["a", "b", "c"] == ids_of(index.search("acme", "cat", ALL))
+        assert ["a", "b", "c"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
     def test_search_left_halfway_blocks_nobody(self, index: CubeIndex) -> None:
         """An open search sees its snapshot, and `apply` goes on beside it."""
         index.apply(0, [an_entry(i, "cat") for i in "abc"])
-        hits = index.search("acme", "cat", ALL)
+        hits = index.search("acme", "cat", ALL, NOW)
         assert ["a"] == ids_of(islice(hits, 1))
         index.apply(1, [], [("acme", "b")])
         assert ["b", "c"] == ids_of(hits)
@@ -256,9 +266,9 @@ class CubeIndexContract:
     def test_search_for_a_tenant_never_meets_another(self, index: CubeIndex) -> None:
         """One cube id in two tenants is two cubes; removing one leaves the other."""
         index.apply(0, [an_entry("a", "cat"), an_entry("a", "dog", tenant="other")])
-        assert [] == ids_of(index.search("acme", "dog", ALL))
+        assert [] == ids_of(index.search("acme", "dog", ALL, NOW))
         index.apply(1, [], [("acme", "a")])
-        assert ["a"] == ids_of(index.search("other", "dog", ALL))
+        assert ["a"] == ids_of(index.search("other", "dog", ALL, NOW))
 
     @pytest.mark.parametrize(
         "clause",
@@ -278,14 +288,14 @@ class CubeIndexContract:
     ) -> None:
         """Lists are compared whole value by whole value, and all of a clause must hold."""
         index.apply(0, [an_entry("a", shared_with=("bob", "eve"))])
-        assert [] == ids_of(index.search("acme", "cat", Scope((clause,))))
+        assert [] == ids_of(index.search("acme", "cat", Scope((clause,)), NOW))
         hit = Scope((clause, ScopeClause(shared_with=("eve",))))
-        assert ["a"] == ids_of(index.search("acme", "cat", hit))
+        assert ["a"] == ids_of(index.search("acme", "cat", hit, NOW))
 
     def test_candidates_say_what_their_words_say_of_the_query(self, index: CubeIndex) -> None:
         """Counts follow the stems in order; words are counted without stop words."""
         index.apply(0, [an_entry("a", "cat cat, the dog"), an_entry("b", "a cat", asks=True)])
-        best, other = index.search("acme", "dog cat bird", ALL)
+        best, other = index.search("acme", "dog cat bird", ALL, NOW)
         assert ("a", (0, 2, 1), 3, False) == (best.cube, *best[2:])
         assert ("b", (0, 1, 0), 1, True) == (other.cube, *other[2:])
         assert best.score > other.score > 0
@@ -308,11 +318,11 @@ class CubeIndexContract:
         )
         scope = Scope((ScopeClause(labels=("internal",)),))
         a, b = Candidate("a", 0.0, (), 1, asks=True), Candidate("b", 0.0, (), 2, asks=False)
-        assert [a, b] == index.beside("acme", [there, ("v1", 9)], scope)
-        assert [] == index.beside("acme", [there], Scope(()))
-        assert [] == index.beside("acme", [], scope)
+        assert [a, b] == index.beside("acme", [there, ("v1", 9)], scope, NOW)
+        assert [] == index.beside("acme", [there], Scope(()), NOW)
+        assert [] == index.beside("acme", [], scope, NOW)
         index.apply(1, [], [("acme", "a")])
-        assert [b] == index.beside("acme", [there], scope)
+        assert [b] == index.beside("acme", [there], scope, NOW)
 
     def test_authors_are_known_by_their_cubes_in_scope(self, index: CubeIndex) -> None:
         """Whoever has only hidden, unfindable or foreign cubes is nobody."""
@@ -332,11 +342,26 @@ class CubeIndexContract:
         assert set() == index.authors("acme", everybody, Scope(()))
         assert set() == index.authors("nobody", everybody, ALL)
 
+    def test_a_search_finds_what_is_valid_at_its_moment(self, index: CubeIndex) -> None:
+        """From the first second on, and no longer in that of the end; so of what stands beside."""
+        index.apply(
+            0,
+            [
+                an_entry("a", place=("v1", 1), valid=(NOW, NOW + 10)),
+                an_entry("b", place=("v1", 1), valid=(NOW + 5, None)),
+                an_entry("c", place=("v1", 1), valid=(0, NOW + 5)),
+            ],
+        )
+        moments = {NOW - 1: "c", NOW: "ac", NOW + 4: "ac", NOW + 5: "ab", NOW + 10: "b"}
+        for now, valid in moments.items():
+            assert [*valid] == ids_of(index.search("acme", "cat", ALL, now))
+            assert [*valid] == ids_of(index.beside("acme", [("v1", 1)], ALL, now))
+
     def test_search_in_a_scope_without_clauses_yields_nothing(self, index: CubeIndex) -> None:
         """No clause allows nothing; a clause without lists allows the tenant."""
         index.apply(0, [an_entry("a")])
-        assert [] == ids_of(index.search("acme", "cat", Scope(())))
-        assert ["a"] == ids_of(index.search("acme", "cat", ALL))
+        assert [] == ids_of(index.search("acme", "cat", Scope(()), NOW))
+        assert ["a"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
     @settings(
         suppress_health_check=[
@@ -357,8 +382,8 @@ class CubeIndexContract:
             each.clear()
         index.apply(0, put)
         another.apply(0, [e for e in put if e.tenant == "acme" and within(e, scope)])
-        expected = ids_of(another.search("acme", query, ALL))
-        assert expected == ids_of(index.search("acme", query, scope))
+        expected = ids_of(another.search("acme", query, ALL, NOW))
+        assert expected == ids_of(index.search("acme", query, scope, NOW))
 
     @pytest.mark.parametrize("outside", [{"tenant": "other"}, {"label": "secret"}])
     def test_search_beside_many_short_entries_out_of_scope_keeps_its_order(
@@ -368,13 +393,13 @@ class CubeIndexContract:
         index.apply(0, [an_entry("short", "cat"), an_entry("long", "cat cat" + " dog" * 28)])
         index.apply(1, [an_entry(f"o{n}", "fish", **outside) for n in range(100)])  # type: ignore[arg-type]
         scope = Scope((ScopeClause(labels=("internal",)),))
-        assert ["long", "short"] == ids_of(index.search("acme", "cat", scope))
+        assert ["long", "short"] == ids_of(index.search("acme", "cat", scope, NOW))
 
     def test_entry_without_content_is_never_found(self, index: CubeIndex) -> None:
         """Content kept out of the index stays out, and replacing takes it out."""
         index.apply(0, [an_entry("a", "secretword cat")])
         index.apply(1, [an_entry("a", None, revision=2)])
-        assert [] == ids_of(index.search("acme", "cat", ALL))
+        assert [] == ids_of(index.search("acme", "cat", ALL, NOW))
         assert b"secretword" not in self.raw_bytes()
 
     def test_entries_of_an_index_name_what_it_holds_in_order(self, index: CubeIndex) -> None:
@@ -423,6 +448,8 @@ class CubeIndexContract:
             {"owner": "bob"},
             {"shared_with": ("bob",)},
             {"region": "us"},
+            {"valid_from": 1},
+            {"valid_to": 1},
         ],
     )
     def test_digest_depends_on_everything_that_is_kept(
@@ -447,21 +474,21 @@ class CubeIndexContract:
         index.apply(5, [an_entry("a", "cat")])
         index.apply(5, [an_entry("b", "cat")], [("acme", "a")])
         index.apply(4, [], [("acme", "a")])
-        assert ["a"] == ids_of(index.search("acme", "cat", ALL))
+        assert ["a"] == ids_of(index.search("acme", "cat", ALL, NOW))
         assert 5 == index.position()
 
     def test_apply_with_one_cube_twice_keeps_the_last(self, index: CubeIndex) -> None:
         """Of two entries of a cube in one batch the last counts."""
         index.apply(0, [an_entry("a", "cat"), an_entry("a", "dog")])
-        assert [] == ids_of(index.search("acme", "cat", ALL))
-        assert ["a"] == ids_of(index.search("acme", "dog", ALL))
+        assert [] == ids_of(index.search("acme", "cat", ALL, NOW))
+        assert ["a"] == ids_of(index.search("acme", "dog", ALL, NOW))
 
     def test_apply_of_new_facts_moves_the_entry_between_scopes(self, index: CubeIndex) -> None:
         """The facts of the latest revision are the only ones."""
         index.apply(0, [an_entry("a", label="internal")])
         index.apply(1, [an_entry("a", label="secret", revision=2)])
         inside = Scope((ScopeClause(labels=("internal",)),))
-        assert [] == ids_of(index.search("acme", "cat", inside))
+        assert [] == ids_of(index.search("acme", "cat", inside, NOW))
 
     def test_removal_among_many_leaves_no_byte_behind(self, index: CubeIndex) -> None:
         """Words, ids and facts of removed and replaced entries are gone, as `raw_bytes` says."""
@@ -486,17 +513,17 @@ class CubeIndexContract:
         index.apply(7, [an_entry("a", "secretword")])
         index.clear()
         assert -1 == index.position()
-        assert [] == ids_of(index.search("acme", "secretword", ALL))
+        assert [] == ids_of(index.search("acme", "secretword", ALL, NOW))
         assert b"secretword" not in self.raw_bytes()
         index.apply(0, [an_entry("b")])
-        assert ["b"] == ids_of(index.search("acme", "cat", ALL))
+        assert ["b"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
     def test_close_loses_nothing(self, index: CubeIndex) -> None:
         """Closing twice is closing once, and what was applied is there afterwards."""
         index.apply(0, [an_entry("a")])
         index.close()
         index.close()
-        assert ["a"] == ids_of(index.search("acme", "cat", ALL))
+        assert ["a"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
     def test_threads_applying_and_searching_see_whole_batches_or_say_they_may_not(
         self, index: CubeIndex
@@ -510,7 +537,7 @@ class CubeIndexContract:
                 index.apply(n, [an_entry(f"{n}-{i}") for i in range(10)])
 
         def read() -> None:
-            seen.extend(len(ids_of(index.search("acme", "cat", ALL))) for _ in range(30))
+            seen.extend(len(ids_of(index.search("acme", "cat", ALL, NOW))) for _ in range(30))
 
         threads = [Thread(target=work) for work in (write, read, read)]
         for thread in threads:
@@ -519,14 +546,14 @@ class CubeIndexContract:
             thread.join()
         assert 60 == len(seen)
         assert all(hits % 10 == 0 for hits in seen) or not index.supports_transactions
-        assert 100 == len(ids_of(index.search("acme", "cat", ALL)))
+        assert 100 == len(ids_of(index.search("acme", "cat", ALL, NOW)))
 
     def test_broken_storage_is_unavailable_with_its_cause(self, broken: CubeIndex) -> None:
         """Each call names the backend and keeps the driver's error as its cause."""
         calls: list[Callable[[], object]] = [
             lambda: broken.apply(0, [an_entry("a")]),
             broken.position,
-            lambda: ids_of(broken.search("acme", "cat", ALL)),
+            lambda: ids_of(broken.search("acme", "cat", ALL, NOW)),
             lambda: broken.present("acme", ["a"]),
             broken.clear,
         ]

@@ -20,6 +20,7 @@ from memos_gov.domain.verdicts import Scope, ScopeClause, Verdict
 from memos_gov.ports import CubeIndex, IndexEntry
 from memos_gov.projections.tables import CubeRow, CubeWordRow, TablesModel, table_of
 from memos_gov.queries.cubes import scope_filter
+from tests.contracts.cube_index import NOW
 from tests.engines import POSTGRES, WEAVIATE, WEAVIATE_GRPC_PORT
 from tests.policies.conftest import Ask
 from tests.policies.facts import a_cube, asked
@@ -109,7 +110,7 @@ class Setup:
     def within(self, scope: Scope) -> tuple[set[str], set[str]]:
         """Return what the filter of the tables finds, and what that of the index does."""
         return self._rows.within(scope), {
-            each.cube for each in self._index.search(TENANT, WORD, scope)
+            each.cube for each in self._index.search(TENANT, WORD, scope, NOW)
         }
 
 

@@ -36,7 +36,7 @@ from memos_gov.fsck.report import REBUILD
 from memos_gov.ports import Candidate, IndexedCube, IndexEntry
 from memos_gov.relevance import Found, Hit, ranked, scored, stems
 
-FORMAT = 2  # of the file, in PRAGMA user_version
+FORMAT = 3  # of the file, in PRAGMA user_version
 
 _TABLES = ("posting", "entry", "facts", "place", "state")
 # `facts` holds each distinct combination once, with how many entries share it and
@@ -55,10 +55,13 @@ CREATE TABLE entry (
     tenant TEXT NOT NULL, cube TEXT NOT NULL, revision INTEGER NOT NULL,
     facts INTEGER NOT NULL, terms TEXT, words INTEGER NOT NULL,
     author TEXT, conversation TEXT, position INTEGER, asks INTEGER NOT NULL,
+    valid_from INTEGER NOT NULL, valid_to INTEGER,
     PRIMARY KEY (tenant, cube)) WITHOUT ROWID;
 CREATE INDEX entry_place ON entry (tenant, conversation, position)
     WHERE conversation IS NOT NULL;
 CREATE INDEX entry_asks ON entry (tenant) WHERE asks = 1;
+CREATE INDEX entry_begins ON entry (tenant, valid_from);
+CREATE INDEX entry_ends ON entry (tenant, valid_to) WHERE valid_to IS NOT NULL;
 CREATE INDEX entry_author ON entry (tenant, author, facts) WHERE author IS NOT NULL;
 CREATE TABLE posting (
     tenant TEXT NOT NULL, term TEXT NOT NULL, cube TEXT NOT NULL,
@@ -141,9 +144,9 @@ class SqliteCubeIndex:
         with self._database() as db:
             return _position(db, partition)
 
-    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
+    def search(self, tenant: str, query: str, scope: Scope, now: int) -> Iterator[Candidate]:
         """
-        Yield all matching cubes within `scope`, most relevant first.
+        Yield all matching cubes within `scope` that are valid `now`, most relevant first.
 
         All are scored from one snapshot when the first is asked for; no lock
         is held between two of them. Entries without content do not count.
@@ -155,7 +158,7 @@ class SqliteCubeIndex:
         with self._database() as db:
             terms = sorted(set(stems(query)))
             with _transaction(db, "DEFERRED"):
-                found, texts, words = _found(db, tenant, terms, scope)
+                found, texts, words = _found(db, tenant, terms, scope, now)
                 scores = scored(found, texts, words)
                 asking = _asking(db, tenant)
         counts = [{hit.cube: hit for hit in each.hits} for each in found]
@@ -166,17 +169,20 @@ class SqliteCubeIndex:
             yield Candidate(cube, scores[cube], times, length, cube in asking)
 
     def beside(
-        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope
+        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope, now: int
     ) -> list[Candidate]:
         """See `CubeIndex.beside`; from one snapshot."""
         query = (
             "SELECT cube, words, asks, facts FROM entry INDEXED BY entry_place"
             " WHERE (tenant, conversation, position) = (?, ?, ?)"
             " AND conversation IS NOT NULL AND terms IS NOT NULL"
+            " AND valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
         )
         with self._database() as db, _transaction(db, "DEFERRED"):
             allowed, _, _ = _inside(db, tenant, scope)
-            rows = [row for place in places for row in db.execute(query, (tenant, *place))]
+            rows = [
+                row for place in places for row in db.execute(query, (tenant, *place, now, now))
+            ]
         return sorted(Candidate(r[0], 0.0, (), r[1], bool(r[2])) for r in rows if r[3] in allowed)
 
     def authors(self, tenant: str, authors: Collection[str], scope: Scope) -> set[str]:
@@ -262,8 +268,8 @@ class SqliteCubeIndex:
             facts = _counted_facts(db, e, words)
             terms = None if e.content is None else " ".join(counts)
             row = (e.tenant, e.cube_id, e.revision, facts, terms, words)
-            place = (e.author, e.conversation, e.position, e.asks)
-            db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *place))
+            place = (e.author, e.conversation, e.position, e.asks, e.valid_from, e.valid_to)
+            db.execute(f"INSERT INTO entry VALUES ({', '.join('?' * 12)})", (*row, *place))
             postings += [(e.tenant, t, e.cube_id, facts, tf, words) for t, tf in counts.items()]
         postings.sort()  # in key order: each page is touched once
         db.executemany("INSERT INTO posting VALUES (?, ?, ?, ?, ?, ?)", postings)
@@ -432,18 +438,29 @@ def _asking(db: sqlite3.Connection, tenant: str) -> set[str]:
     return {cube for (cube,) in db.execute(query, (tenant,))}
 
 
+def _untimely(db: sqlite3.Connection, tenant: str, now: int) -> set[str]:
+    """Return the cubes of a tenant that are not valid yet, or no longer."""
+    query = (
+        "SELECT cube FROM entry INDEXED BY entry_begins WHERE tenant = ? AND valid_from > ?"
+        " UNION ALL SELECT cube FROM entry INDEXED BY entry_ends"
+        " WHERE tenant = ? AND valid_to <= ? AND valid_to IS NOT NULL"
+    )
+    return {cube for (cube,) in db.execute(query, (tenant, now, tenant, now))}
+
+
 def _found(
-    db: sqlite3.Connection, tenant: str, terms: Sequence[str], scope: Scope
+    db: sqlite3.Connection, tenant: str, terms: Sequence[str], scope: Scope, now: int
 ) -> tuple[list[Found], int, int]:
-    """Return the cubes with each term, and how many texts and words the scope has."""
+    """Return the valid cubes with each term, and how many texts and words the scope has."""
     allowed, texts, all_words = _inside(db, tenant, scope)
+    untimely = _untimely(db, tenant, now)
     found = []
     for term in terms:
         rows: list[tuple[str, int, int, int]] = db.execute(
             "SELECT cube, tf, words, facts FROM posting WHERE (tenant, term) = (?, ?)",
             (tenant, term),
         ).fetchall()
-        hits = [Hit(*row[:3]) for row in rows if row[3] in allowed]
+        hits = [Hit(*row[:3]) for row in rows if row[3] in allowed and row[0] not in untimely]
         found.append(Found(len(hits), hits))
     return found, texts, all_words
 

@@ -21,7 +21,7 @@ PAGE_CUBES = 500
 # with the entry. CROSS JOIN keeps the order of the stems.
 _ENTRIES = """
 SELECT e.tenant, e.cube, e.revision, e.terms, e.words, e.author, e.conversation, e.position,
-    e.asks, f.body, (
+    e.asks, e.valid_from, e.valid_to, f.body, (
         SELECT group_concat(p.tf) FROM json_each(CASE WHEN json_valid(e.stems) THEN e.stems END) t
         CROSS JOIN posting p ON p.tenant = e.tenant AND p.term = t.value AND p.cube = e.cube
         WHERE p.words = e.words AND p.facts = e.facts
@@ -47,7 +47,8 @@ def digest_of(entry: IndexEntry, counts: Counter[str] | None, facts: str) -> byt
     stems = counts or Counter[str]()
     return _digest(
         (entry.tenant, entry.cube_id, entry.revision, None if counts is None else " ".join(stems)),
-        (stems.total(), entry.author, entry.conversation, entry.position, int(entry.asks)),
+        (stems.total(), entry.author, entry.conversation, entry.position),
+        (int(entry.asks), entry.valid_from, entry.valid_to),
         (facts, ",".join(map(str, stems.values())) or None),
     )
 
@@ -55,7 +56,7 @@ def digest_of(entry: IndexEntry, counts: Counter[str] | None, facts: str) -> byt
 def kept_after(db: sqlite3.Connection, after: tuple[str, str], limit: int) -> Iterator[IndexedCube]:
     """Yield at most `limit` cubes after a tenant and cube, in order."""
     for row in db.execute(_ENTRIES, (*after, limit)).fetchall():
-        digest = _digest(row[:4], row[4:9], row[9:])
+        digest = _digest(row[:4], row[4:8], row[8:11], row[11:])
         yield IndexedCube(row[0], row[1], row[2], row[3] is not None, digest)
 
 

@@ -50,12 +50,13 @@ class Totals:
 
 
 class Search(NamedTuple):
-    """What is asked for: the stems of a query, of a tenant as it stands, within a scope."""
+    """What is asked for: the stems of a query, of a tenant as it stands, within a scope, now."""
 
     tenant: str
     standing: str
     terms: tuple[str, ...]
     scope: Scope
+    now: int
 
 
 class Finding:
@@ -66,6 +67,7 @@ class Finding:
         within = inside(asked.scope)
         assert within is not None
         self._inside = within
+        self._valid = within & valid(asked.now)
         self.seen: set[str] = set()
         self.is_whole = True
 
@@ -94,7 +96,7 @@ class Finding:
 
     def page(self, after: str) -> list[Candidate]:
         """Return the next matching cubes after an id, in order of id."""
-        matching = self._inside & Filter.by_property("terms").contains_any([*self._asked.terms])
+        matching = self._valid & Filter.by_property("terms").contains_any([*self._asked.terms])
         later = matching & Filter.by_property("cube").greater_than(after)
         page = self._cubes.query.fetch_objects(
             filters=later, limit=PAGE, sort=Sort.by_property("cube"), return_properties=_CANDIDATE
@@ -105,16 +107,16 @@ class Finding:
         return self._cubes.query.bm25(
             query=" ".join(self._asked.terms),
             query_properties=["terms"],
-            filters=self._inside,
+            filters=self._valid,
             limit=self._ranked_max,
             return_properties=_CANDIDATE,
         ).objects
 
     def _having(self, term: str, hits: Sequence[Hit]) -> int:
-        """Return how many cubes in scope have a term."""
+        """Return how many valid cubes in scope have a term; many were counted a while ago."""
         if self.is_whole:
             return len(hits)
-        having = self._inside & Filter.by_property("terms").contains_any([term])
+        having = self._valid & Filter.by_property("terms").contains_any([term])
         (cubes,) = self._kept(term, lambda: (count(self._cubes, having),))
         return max(cubes, len(hits))
 
@@ -143,8 +145,10 @@ def _counted_in(text: str, terms: Sequence[str]) -> dict[str, int]:
     return {term: words.count(term) for term in terms}
 
 
-def beside(cubes: Cubes, places: Iterable[tuple[str, int]], scope: Scope) -> Iterator[Candidate]:
-    """Yield the cubes within a scope that stand at some places, in no order."""
+def beside(
+    cubes: Cubes, places: Iterable[tuple[str, int]], scope: Scope, now: int
+) -> Iterator[Candidate]:
+    """Yield the cubes within a scope, valid now, that stand at some places, in no order."""
     within, left = inside(scope), iter(sorted(places))
     if within is None:
         return
@@ -158,7 +162,10 @@ def beside(cubes: Cubes, places: Iterable[tuple[str, int]], scope: Scope) -> Ite
         )
         offset = 0
         while objects := cubes.query.fetch_objects(
-            filters=within & there, limit=PAGE, offset=offset, return_properties=_CANDIDATE
+            filters=within & valid(now) & there,
+            limit=PAGE,
+            offset=offset,
+            return_properties=_CANDIDATE,
         ).objects:
             yield from (_unranked(each.properties) for each in objects)
             offset += PAGE
@@ -190,6 +197,12 @@ def inside(scope: Scope) -> Any | None:
         for lists in clauses
     ]
     return findable & Filter.any_of(wanted)
+
+
+def valid(now: int) -> Any:
+    """Return what is valid at a moment as a filter."""
+    begun = Filter.by_property("valid_from").less_or_equal(now)
+    return begun & Filter.by_property("valid_to").greater_than(now)
 
 
 def _lists(clause: ScopeClause) -> dict[str, list[str]] | None:

@@ -146,9 +146,9 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             return opened.position(partition)
 
-    def search(self, tenant: str, query: str, scope: Scope) -> Iterator[Candidate]:
+    def search(self, tenant: str, query: str, scope: Scope, now: int) -> Iterator[Candidate]:
         """
-        Yield all matching cubes within `scope`, most relevant first.
+        Yield all matching cubes within `scope` that are valid `now`, most relevant first.
 
         Raises:
             UnavailableError: No answer; ask again.
@@ -161,7 +161,7 @@ class WeaviateCubeIndex:
             cubes = opened.tenant(tenant)
             if cubes is None:
                 return
-            asked = Search(tenant, opened.standing(), terms, scope)
+            asked = Search(tenant, opened.standing(), terms, scope, now)
             found = Finding(cubes, asked, self._totals, self._candidates_max)
             candidates = [*found.ranked()]
         yield from candidates
@@ -169,12 +169,12 @@ class WeaviateCubeIndex:
             yield from self._others(found)
 
     def beside(
-        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope
+        self, tenant: str, places: Collection[tuple[str, int]], scope: Scope, now: int
     ) -> list[Candidate]:
         """See `CubeIndex.beside`; a hundred places a query."""
         with self._opened() as opened:
             cubes = opened.tenant(tenant)
-            return [] if cubes is None else sorted(beside(cubes, places, scope))
+            return [] if cubes is None else sorted(beside(cubes, places, scope, now))
 
     def authors(self, tenant: str, authors: Collection[str], scope: Scope) -> set[str]:
         """See `CubeIndex.authors`; a query each."""

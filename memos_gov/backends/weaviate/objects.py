@@ -19,6 +19,7 @@ from memos_gov.ports import IndexedCube, IndexEntry
 from memos_gov.relevance import stems
 
 PAGE = 500
+ENDLESS = 2**53  # seconds; what is valid for ever, since a filter finds no absent value
 _PIECE_CHARACTERS_MAX = 4_000_000  # of contents in one request
 _NAMESPACE = uuid.UUID("6d656d6f-735f-5f67-8f76-5f696e646578")
 # `terms` holds each stem as often as the content has it. Texts are compared whole.
@@ -38,6 +39,8 @@ PROPERTIES: dict[str, DataType] = {
     "conversation": DataType.TEXT,
     "place": DataType.INT,
     "asks": DataType.BOOL,
+    "valid_from": DataType.INT,
+    "valid_to": DataType.INT,
 }
 _EMPTY: dict[DataType, Any] = {
     DataType.TEXT: "",
@@ -66,6 +69,8 @@ def properties_of(entry: IndexEntry) -> dict[str, Any]:
         "conversation": entry.conversation,
         "place": entry.position,
         "asks": entry.asks,
+        "valid_from": entry.valid_from,
+        "valid_to": ENDLESS if entry.valid_to is None else entry.valid_to,
     }
 
 
