@@ -28,7 +28,7 @@ def answer(subject: str) -> bool:
 
 
 @contextmanager
-def founded(folder: Path) -> Iterator[memos_gov.Service]:
+def founded(folder: Path, **settings: str) -> Iterator[memos_gov.Service]:
     """Enter a new service on topic, databases and collection of its own."""
     name = uuid.uuid4().hex[:10]
     try:
@@ -37,6 +37,7 @@ def founded(folder: Path) -> Iterator[memos_gov.Service]:
             purpose=folders.PURPOSE,
             retention_class="complaint",
             engines=_engines(name),
+            **settings,
         ) as service:
             yield service
     finally:

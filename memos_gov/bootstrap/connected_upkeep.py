@@ -18,6 +18,7 @@ from memos_gov.backends.postgres.operations import PostgresPointers
 from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
 from memos_gov.bootstrap.connected import Connected
 from memos_gov.bootstrap.embedded import TABLES_POINTER
+from memos_gov.bootstrap.embedders import embedder_of
 from memos_gov.bootstrap.folder_opening import FolderOpening
 from memos_gov.bootstrap.opening import TILES, control_record, known_proposer
 from memos_gov.bootstrap.remaking import refilled, retiled
@@ -43,6 +44,7 @@ def rebuild_connected(
         for branch in ("vault", "operations") if settles else ():
             migrate.bring_forward(setup.database(branch), branch)
         setup.require_whole()
+        embedder = embedder_of(settings)
         log, vault = setup.log(), setup.vault()
         known_proposer(log, vault)
         url = setup.database("tables")
@@ -69,7 +71,7 @@ def rebuild_connected(
             events=replayed.events,
             roots={tenant: root for tenant, (_, root) in roots(fresh).items()},
             compared=True if compared else None,
-            indexed=refilled(setup.index(), log, fresh, vault, progress),
+            indexed=refilled(setup.index(), log, fresh, vault, progress, embedder),
         )
 
 

@@ -66,7 +66,7 @@ class Examined:
     What could be opened of a folder; None what could not, with a finding.
 
     `live` is a copy of the tables in use, `fresh` makes empty ones; both are
-    thrown away afterwards.
+    thrown away afterwards. `model` is the embedder whose vectors the index should have.
     """
 
     log: EventLog | None
@@ -78,6 +78,7 @@ class Examined:
     bundles: PolicyBundles
     files: SmallFiles
     certificates: Iterable[CertificateFile] = ()
+    model: str = ""
 
 
 def examine(at: Examined, findings: Findings, parts: Collection[str] = PARTS) -> FsckReport:
@@ -249,4 +250,4 @@ class _Examination:
                 check_certificates(at.certificates, made, public, findings)
         if "index" in self._parts and at.index is not None:
             with findings.guarded("index.db", "index", REBUILD):
-                check_index(made, self._keys, at.index, self._ends, findings)
+                check_index(made, self._keys, at.index, self._ends, findings, at.model)

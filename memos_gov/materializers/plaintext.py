@@ -12,13 +12,11 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from memos_gov.certify import parse
-from memos_gov.domain import ids
 from memos_gov.domain.evolve import touched_cubes
-from memos_gov.domain.facts import ContentFacts, GovernanceFacts
 from memos_gov.domain.history import LogPosition, LogRecord
-from memos_gov.errors import CorruptionError, NotFoundError
-from memos_gov.materializers.plan import has_entry, index_entry, is_indexed
-from memos_gov.ports import CubeIndex, EventLog, IndexEntry, Snapshot, Tables
+from memos_gov.errors import CorruptionError
+from memos_gov.materializers.entries import Entries
+from memos_gov.ports import CubeIndex, Embedder, EventLog, IndexEntry, Snapshot, Tables
 from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500
@@ -32,11 +30,19 @@ _OLDER = (
 class IndexFollower:
     """Keeps a cube index where the certifier is."""
 
-    def __init__(self, log: EventLog, tables: Tables, sealer: Sealer, index: CubeIndex) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        tables: Tables,
+        sealer: Sealer,
+        index: CubeIndex,
+        embedder: Embedder | None = None,
+    ) -> None:
         self._log = log
         self._tables = tables
         self._sealer = sealer
         self._index = index
+        self._embedder = embedder
 
     def check_age(self) -> None:
         """
@@ -77,61 +83,13 @@ class IndexFollower:
             decided = list(_decided(snapshot, records))
             if not decided:
                 return 0
-            entries = list(self._entries(snapshot, _touched(decided)))
+            made = Entries(snapshot, self._sealer, self._embedder)
+            plain = [*made.of(_touched(decided))]
+        entries = made.embedded(plain)
         put = [entry for entry in entries if isinstance(entry, IndexEntry)]
         remove = [entry for entry in entries if not isinstance(entry, IndexEntry)]
         self._index.apply(decided[-1].offset, put, remove, partition=partition)
         return len(decided)
-
-    def _entries(
-        self, snapshot: Snapshot, cubes: Iterable[tuple[str, str]]
-    ) -> Iterator[IndexEntry | tuple[str, str]]:
-        """Yield the entry of each cube, or its name when it has none."""
-        wanted = sorted(cubes)
-        streams = (
-            s for t, x in wanted for s in (ids.content_stream(t, x), ids.governance_stream(t, x))
-        )
-        facts = {stream: found for stream, (_, found) in snapshot.facts(streams).items()}
-        for tenant, cube in wanted:
-            content = facts.get(ids.content_stream(tenant, cube))
-            governance = facts.get(ids.governance_stream(tenant, cube))
-            if (
-                isinstance(content, ContentFacts)
-                and isinstance(governance, GovernanceFacts)
-                and has_entry(governance)
-            ):
-                yield self._entry(snapshot, tenant, cube, content, governance)
-            else:
-                yield tenant, cube
-
-    def _entry(
-        self,
-        snapshot: Snapshot,
-        tenant: str,
-        cube: str,
-        content: ContentFacts,
-        governance: GovernanceFacts,
-    ) -> IndexEntry | tuple[str, str]:
-        try:
-            text = self._text(snapshot, tenant, cube, content, governance)
-        except NotFoundError:
-            return tenant, cube
-        return index_entry(tenant, cube, content, governance, text)
-
-    def _text(
-        self,
-        snapshot: Snapshot,
-        tenant: str,
-        cube: str,
-        content: ContentFacts,
-        governance: GovernanceFacts,
-    ) -> str | None:
-        if not is_indexed(content, governance):
-            return None
-        stored = snapshot.content_event(tenant, cube, content.event_index)
-        if stored is None or stored.sealed is None or stored.key_id is None:
-            return None
-        return self._sealer.open_content(stored, tenant).content
 
 
 def _decided(snapshot: Snapshot, records: Iterable[LogRecord]) -> Iterator[LogRecord]:

@@ -1,11 +1,27 @@
-"""Meaning as numbers: what turns texts into vectors, and what a vector is."""
+"""Meaning as numbers: what turns texts into vectors, and which words it holds for akin."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
-BYTES_OF_A_NUMBER = 4
+AKIN_MAX = 20
+AKIN_COSINE_MIN = 0.5
+
+
+class Akin(NamedTuple):
+    """A stem that means something like another one, and the cosine of their vectors."""
+
+    stem: str
+    cosine: float
+
+
+class Meaning(NamedTuple):
+    """What a query means beyond its words: a model's vector of it, and stems akin to its own."""
+
+    model: str
+    vector: bytes
+    akin: Mapping[str, Sequence[Akin]]
 
 
 class Embedder(Protocol):
@@ -19,7 +35,7 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """The model; vectors of two models are never compared, and equal names mean equal ones."""
+        """The model: vectors of two models are never compared."""
 
     @property
     def dims(self) -> int:
@@ -31,4 +47,12 @@ class Embedder(Protocol):
 
         Raises:
             SettingsError: What the model needs is not installed, or is not what it should be.
+        """
+
+    def akin(self, stem: str) -> Sequence[Akin]:
+        """
+        Return the stems nearest in meaning, at most AKIN_MAX of cosine AKIN_COSINE_MIN or more.
+
+        They are of a vocabulary that comes with the model, never of what is remembered:
+        the same for every tenant, whatever they keep. A stem that is not in it has none.
         """

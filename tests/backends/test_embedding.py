@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memos_gov.backends import embedding
-from memos_gov.backends.embedding import MiniLmEmbedder
+from memos_gov.backends.embedding.minilm import MiniLmEmbedder, packaged
 from memos_gov.errors import SettingsError
 from tests.contracts.embedder import EmbedderContract
 from tests.models import require_models
@@ -40,14 +39,14 @@ class TestMiniLmEmbedder(EmbedderContract):
 def test_model_whose_weights_were_changed_is_refused(tmp_path: Path) -> None:
     """One byte is enough; nothing of it is run."""
     require_models()
-    copied = Path(shutil.copytree(embedding._packaged(), tmp_path / "model"))
+    copied = Path(shutil.copytree(packaged(), tmp_path / "model"))
     with (copied / "model.safetensors").open("r+b") as file:
         file.seek(50_000_000)
         byte = file.read(1)
         file.seek(50_000_000)
         file.write(bytes([byte[0] ^ 1]))
 
-    with pytest.raises(SettingsError, match="model.safetensors is not the one"):
+    with pytest.raises(SettingsError, match=r"model\.safetensors is not the one"):
         MiniLmEmbedder(copied).embed(["x"])
 
 

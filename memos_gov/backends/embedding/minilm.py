@@ -6,7 +6,8 @@ there when the first text comes, after their digests were compared with the
 ones pinned here, and nothing is ever fetched. A text's vector is the mean over
 its first TOKENS_MAX tokens, brought to length 1.
 
-Deliberately not here: which texts are embedded and where vectors are kept.
+Deliberately not here: which texts are embedded, where vectors are kept, and how
+the table of akin words was made (`akin.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from memos_gov.backends.embedding.akin import table
 from memos_gov.errors import SettingsError
+from memos_gov.ports import Akin
 
 DIMS = 384
 TOKENS_MAX = 256  # what the model was trained on
@@ -69,6 +72,10 @@ class MiniLmEmbedder:
                 found |= zip(places, self._batch([texts[n] for n in places]), strict=True)
         return [found[place] for place in range(len(texts))]
 
+    def akin(self, stem: str) -> Sequence[Akin]:
+        """See `Embedder.akin`; out of a table, so no model is needed."""
+        return table().get(stem, ())
+
     def _batch(self, texts: Sequence[str]) -> list[bytes]:
         import torch
 
@@ -87,7 +94,7 @@ class MiniLmEmbedder:
     def _load(self) -> tuple[Any, Any]:
         """Return tokenizer and model, read from files alone."""
         self.require()
-        folder = self._folder or _packaged()
+        folder = self._folder or packaged()
         for name, digest in PINNED.items():
             _check(folder / name, digest)
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores
@@ -101,7 +108,7 @@ class MiniLmEmbedder:
         return tokenizer, model.eval()
 
 
-def _packaged() -> Path:
+def packaged() -> Path:
     """Return the folder of the model's files within the installed package, which is not run."""
     spec = importlib.util.find_spec(PACKAGE)
     assert spec is not None
