@@ -203,7 +203,7 @@ def _once(weigh: Weigh) -> Weigh:
 
     def weighed(ids: Sequence[str]) -> Mapping[str, Cube]:
         if unknown := [cube for cube in ids if cube not in known]:
-            known.update(dict.fromkeys(unknown) | weigh(unknown))
+            known.update({**dict.fromkeys(unknown), **weigh(unknown)})
         return {cube: found for cube in ids if (found := known[cube]) is not None}
 
     return weighed

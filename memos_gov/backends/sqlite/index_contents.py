@@ -14,7 +14,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
-from memos_gov.backends.sqlite.index_vectors import seal_of
+from memos_gov.nearness import seal_of
 from memos_gov.ports import IndexedCube, IndexEntry
 
 PAGE_CUBES = 500
@@ -62,7 +62,7 @@ def digest_of(entry: IndexEntry, counts: Counter[str] | None, facts: str) -> byt
 def kept_after(db: sqlite3.Connection, after: tuple[str, str], limit: int) -> Iterator[IndexedCube]:
     """Yield at most `limit` cubes after a tenant and cube, in order."""
     for row in db.execute(_ENTRIES, (*after, limit)).fetchall():
-        sealed = row[12] is not None and seal_of(row[:2], row[2], *row[11:13]) == row[13]
+        sealed = row[12] is not None and seal_of(*row[:3], *row[11:13]) == row[13]
         digest = _digest(row[:4], row[4:8], (*row[8:12], sealed), row[14:])
         yield IndexedCube(row[0], row[1], row[2], row[3] is not None, digest)
 

@@ -8,23 +8,15 @@ numbers, so that an examiner finds a byte that changed without running the model
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from memos_gov.nearness import cosines, seal_of
 from memos_gov.ports import Candidate, IndexEntry, Meaning
 
-DIGITS = 5  # of a cosine; the ones after depend on how a product was added up
 Key = tuple[str, str]
-
-
-def seal_of(key: Key, revision: int, model: str, numbers: bytes) -> bytes:
-    """Return what vouches for a vector's bytes and place."""
-    whose = repr((*key, revision, model)).encode(errors="surrogatepass")
-    return hashlib.sha256(whose + numbers).digest()[:16]
 
 
 def keep_vector(db: sqlite3.Connection, entry: IndexEntry, facts: int) -> None:
@@ -32,7 +24,7 @@ def keep_vector(db: sqlite3.Connection, entry: IndexEntry, facts: int) -> None:
     if not entry.model:
         return
     key = (entry.tenant, entry.cube_id)
-    seal = seal_of(key, entry.revision, entry.model, entry.vector)
+    seal = seal_of(*key, entry.revision, entry.model, entry.vector)
     db.execute(
         "INSERT INTO vector (tenant, cube, facts, model, numbers, seal) VALUES (?, ?, ?, ?, ?, ?)",
         (*key, facts, entry.model, entry.vector, seal),
@@ -58,8 +50,8 @@ def near_in(
         )
         if of in facts and cube not in without
     ]
-    cosines = _cosines([row[1] for row in rows], meaning)
-    order = np.argsort(-cosines, kind="stable").tolist()
+    near = cosines([row[1] for row in rows], meaning.vector)
+    order = np.argsort(-near, kind="stable").tolist()
     return (Candidate(rows[n][0], 0.0, (), rows[n][2], bool(rows[n][3])) for n in order)
 
 
@@ -75,10 +67,4 @@ def near_to(
     for cube in cubes:
         if row := db.execute(query, (tenant, cube, meaning.model, len(meaning.vector))).fetchone():
             (found[cube],) = row
-    return dict(zip(found, _cosines([*found.values()], meaning).tolist(), strict=True))
-
-
-def _cosines(vectors: list[bytes], meaning: Meaning) -> npt.NDArray[np.float64]:
-    wanted = np.frombuffer(meaning.vector, dtype="<f4")
-    matrix = np.frombuffer(b"".join(vectors), dtype="<f4").reshape(len(vectors), len(wanted))
-    return np.round((matrix @ wanted).astype(np.float64), DIGITS)
+    return dict(zip(found, cosines([*found.values()], meaning.vector).tolist(), strict=True))

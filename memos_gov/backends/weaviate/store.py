@@ -13,7 +13,13 @@ from weaviate.classes.data import DataObject
 from weaviate.classes.query import Filter
 
 from memos_gov.backends.weaviate.finding import Cubes, count
-from memos_gov.backends.weaviate.objects import PAGE, is_sound, object_id, pieces, properties_of
+from memos_gov.backends.weaviate.objects import (
+    PAGE,
+    is_sound,
+    object_id,
+    object_of,
+    pieces,
+)
 from memos_gov.errors import UnavailableError
 from memos_gov.ports import IndexEntry
 
@@ -60,9 +66,7 @@ class OpenedStore:
         """Write entries, each in the place of the one that was there."""
         cubes = self._cubes.with_tenant(tenant)
         for piece in pieces(entries):
-            ids = [object_id(tenant, e.cube_id) for e in piece]
-            objects = [DataObject(properties_of(e), i) for e, i in zip(piece, ids, strict=True)]
-            _insert(cubes, objects)
+            _insert(cubes, [object_of(entry) for entry in piece])
 
     def remove(self, tenant: str, ids: Iterable[str]) -> None:
         """Remove entries; with the last one of a tenant its folder is deleted."""
@@ -87,8 +91,8 @@ class OpenedStore:
             yield from (each.uuid for each in found.objects)
 
     def objects(self, tenant: str) -> Iterator[Any]:
-        """Yield every object of a tenant, in no order."""
-        return iter(self._cubes.with_tenant(tenant).iterator())
+        """Yield every object of a tenant with its vector, in no order."""
+        return iter(self._cubes.with_tenant(tenant).iterator(include_vector=True))
 
     def contradictions(self) -> Iterator[str]:
         """Yield the place of what the objects do not account for."""
