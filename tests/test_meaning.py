@@ -125,8 +125,7 @@ def test_fsck_finds_a_vector_that_changed_is_missing_or_of_another_model(
         "UPDATE vector SET numbers = zeroblob(1536) WHERE id = (SELECT min(id) FROM vector)",
         "UPDATE vector SET model = 'another' WHERE id = (SELECT min(id) FROM vector)",
         "DELETE FROM vector WHERE id = (SELECT min(id) FROM vector)",
-        "INSERT INTO vector SELECT 99, tenant, 'c', facts, model, numbers, seal"
-        " FROM vector LIMIT 1",
+        "INSERT INTO vector SELECT 99, 't', cube, facts, model, numbers, seal FROM vector LIMIT 1",
         "UPDATE vector SET cube = 'c_' || id",
     ):
         with closing(sqlite3.connect(folder / "index.db")) as db, db:

@@ -41,6 +41,8 @@ class FolderOpening:
         live: Tables | None,
         fresh: Callable[[], Tables],
         index: CubeIndex | None,
+        *,
+        at_work: bool = False,
     ) -> Examined:
         """Return stores with everything else that the parts need."""
         return Examined(
@@ -54,6 +56,7 @@ class FolderOpening:
             files=self._small_files() if self._parts & SIGNED else SmallFiles(),
             certificates=self._certificates(),
             model=self._model(),
+            at_work=at_work,
         )
 
     def _model(self) -> str:
