@@ -44,6 +44,18 @@ def founded(folder: Path, **settings: str) -> Iterator[memos_gov.Service]:
         _remove(name)
 
 
+@contextmanager
+def kept(folder: Path, name: str) -> Iterator[memos_gov.Service]:
+    """Enter the service of a folder, made the first time, whose stores stay for the next run."""
+    if (folder / "keys").exists():
+        with memos_gov.open(folder) as service:
+            yield service
+        return
+    settings = {"purpose": folders.PURPOSE, "retention_class": "complaint"}
+    with memos_gov.init(folder, **settings, engines=_engines(name)) as service:
+        yield service
+
+
 def _engines(name: str) -> dict[str, dict[str, Any]]:
     weaviate = {"url": engines.WEAVIATE, "grpc_port": engines.WEAVIATE_GRPC_PORT}
     return {
