@@ -157,7 +157,7 @@ def test_batch_cut_off_before_its_position_is_applied_again(
 
     with monkeypatch.context() as crash:
 
-        def die(*_: object) -> None:
+        def die(*_: object, **__: object) -> None:
             raise OSError
 
         crash.setattr("memos_gov.backends.weaviate.store.OpenedStore.advance", die)

@@ -28,6 +28,7 @@ Cubes = Collection[Any, Any]
 _TOTALS_MAX = 2_000
 _NEAREST = 128  # cubes that are asked for at once
 _CANDIDATE = ["cube", "terms", "words", "asks"]
+_UNRANKED = ["cube", "words", "asks"]
 _BESIDE_MAX = 100  # places in one question
 
 
@@ -127,7 +128,7 @@ class Finding:
         matching = self._valid & Filter.by_property("terms").contains_any(self._asked.own)
         later = matching & Filter.by_property("cube").greater_than(after)
         page = self._cubes.query.fetch_objects(
-            filters=later, limit=PAGE, sort=Sort.by_property("cube"), return_properties=_CANDIDATE
+            filters=later, limit=PAGE, sort=Sort.by_property("cube"), return_properties=_UNRANKED
         )
         return [_unranked(each.properties) for each in page.objects]
 
@@ -194,7 +195,7 @@ class Nearest:
             filters=self._filter,
             limit=_NEAREST,
             offset=offset,
-            return_properties=["cube", "words", "asks"],
+            return_properties=_UNRANKED,
             return_metadata=MetadataQuery(distance=True),
         ).objects
         found.sort(key=lambda each: (-_cosine(each), each.properties["cube"]))
@@ -237,15 +238,16 @@ def beside(
                 for conversation, place in some
             ]
         )
-        offset = 0
-        while objects := cubes.query.fetch_objects(
-            filters=within & valid(now) & there,
-            limit=PAGE,
-            offset=offset,
-            return_properties=_CANDIDATE,
-        ).objects:
+        offset, more = 0, True
+        while more:
+            objects = cubes.query.fetch_objects(
+                filters=within & valid(now) & there,
+                limit=PAGE,
+                offset=offset,
+                return_properties=_UNRANKED,
+            ).objects
             yield from (_unranked(each.properties) for each in objects)
-            offset += PAGE
+            offset, more = offset + PAGE, len(objects) == PAGE
 
 
 def has_author(cubes: Cubes, author: str, scope: Scope) -> bool:

@@ -144,7 +144,7 @@ class WeaviateCubeIndex:
                 opened.put(tenant, [e for e in kept if e.tenant == tenant])
             for tenant in sorted({tenant for tenant, _ in gone}):
                 opened.remove(tenant, [cube for of, cube in gone if of == tenant])
-            opened.advance(partition, position)
+            opened.advance(partition, position, changed=bool(kept or gone))
 
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""

@@ -42,17 +42,21 @@ class OpenedStore:
         return -1 if found is None else int(found.properties["position"])
 
     def standing(self) -> str:
-        """Return a word that no other state of the index has."""
+        """Return a word that no other state of the entries has."""
         return " ".join(sorted(str(each.get("written")) for each in self._written()))
 
     def _written(self) -> list[Mapping[str, Any]]:
         found = self._positions.query.fetch_objects(limit=PARTITIONS_MAX).objects
         return [each.properties for each in found]
 
-    def advance(self, partition: int, position: int) -> None:
-        """Write a position, whatever the one before."""
-        written = {"partition": partition, "position": position, "written": secrets.token_hex(16)}
-        _insert(self._positions, [DataObject(written, uuid=_place(partition))])
+    def advance(self, partition: int, position: int, *, changed: bool) -> None:
+        """Write a position, whatever the one before; unchanged entries stand as they stood."""
+        place, word = _place(partition), secrets.token_hex(16)
+        before: Any = None if changed else self._positions.query.fetch_object_by_id(place)
+        if before is not None:
+            word = str(before.properties["written"])
+        written = {"partition": partition, "position": position, "written": word}
+        _insert(self._positions, [DataObject(written, uuid=place)])
 
     def tenants(self) -> list[str]:
         """Return every tenant that has an entry."""
