@@ -18,6 +18,7 @@ import json
 import os
 import random
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import islice
@@ -32,6 +33,7 @@ from bench.measure import Bench, Figure, at_most, seconds, spread, told
 from bench.recall import K, people, plain_cube
 from memos_gov.backends.embedding.akin import table
 from memos_gov.bootstrap import opening
+from memos_gov.domain.commands import RememberCube
 from memos_gov.ports import Akin
 
 CUBES = int(os.environ.get("MEMOS_GOV_BENCH_CUBES", "100000"))
@@ -39,7 +41,7 @@ KEEP = os.environ.get("MEMOS_GOV_BENCH_KEEP")
 LIMIT_MS = 80.0
 OWNERS = ("olga", "omar", "odile")
 DIMS = 384
-STEP = 5_000  # cubes between two notes of how far the load has come
+STEP = 2_000  # cubes of an owner between two notes of how far the load has come
 _FILLED = "filled.json"
 
 
@@ -113,18 +115,32 @@ def _fill(
     gov: memos_gov.Service, total: int, filled: dict[str, int], place: Path
 ) -> tuple[float, float]:
     """Remember what is not there yet; return the seconds of that, and of the index's following."""
+    left = {name: _commands(number, total, filled) for number, name in enumerate(OWNERS)}
     certified = indexed = 0.0
-    for number, name in enumerate(OWNERS):
-        actor = gov.acting_as(name, purpose=folders.PURPOSE)
-        chance, texts = random.Random(number), complaints(total)
-        mine = range(number, total, len(OWNERS))
-        left = iter([plain_cube(next(texts), n, chance) for n in mine][filled.get(name, 0) :])
-        while some := list(islice(left, STEP)):
-            certified += seconds(partial(folders.fill, gov, actor, some))
-            indexed += seconds(gov.rooms.index_follower.catch_up)
-            filled[name] = filled.get(name, 0) + len(some)
-            place.write_text(json.dumps(filled))
+    while some := {name: found for name, each in left.items() if (found := [*islice(each, STEP)])}:
+        certified += seconds(partial(_remember, gov, some))
+        indexed += seconds(gov.rooms.index_follower.catch_up)
+        filled |= {name: filled.get(name, 0) + len(found) for name, found in some.items()}
+        place.write_text(json.dumps(filled))
     return certified, indexed
+
+
+def _commands(number: int, total: int, filled: dict[str, int]) -> Iterator[RememberCube]:
+    """Yield what an owner has still to remember."""
+    chance, texts = random.Random(number), complaints(total)
+    made = (plain_cube(next(texts), n, chance) for n in range(number, total, len(OWNERS)))
+    return islice(made, filled.get(OWNERS[number], 0), None)
+
+
+def _remember(gov: memos_gov.Service, some: dict[str, list[RememberCube]]) -> None:
+    """Let each owner remember in a thread of its own."""
+    with ThreadPoolExecutor(len(some)) as pool:
+        acting = [
+            pool.submit(folders.fill, gov, gov.acting_as(name, purpose=folders.PURPOSE), commands)
+            for name, commands in some.items()
+        ]
+        for each in acting:
+            each.result()
 
 
 def _recalling(bench: Bench, gov: memos_gov.Service, named: str) -> Iterator[Figure]:
