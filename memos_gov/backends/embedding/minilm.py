@@ -48,6 +48,7 @@ class MiniLmEmbedder:
         self._folder = folder
         self._lock = threading.Lock()
         self._loaded: tuple[Any, Any] | None = None
+        self._threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
     def require(self) -> None:
         """
@@ -80,6 +81,8 @@ class MiniLmEmbedder:
         import torch
 
         self._loaded = tokenizer, model = self._loaded or self._load()
+        # One text is no work for several threads: they would wait for each other.
+        torch.set_num_threads(1 if len(texts) == 1 else self._threads)
         sayable = [text.encode(errors="replace").decode() for text in texts]
         with torch.inference_mode():
             tokens = tokenizer(
