@@ -92,7 +92,7 @@ def test_flip_that_only_a_part_was_asked_about_is_found_by_the_whole(small: Path
 
 def test_flip_of_what_the_log_gives_back_is_repaired(small: Path, tmp_path: Path) -> None:
     """Wherever a byte of tables, pointers or index turned, a repair leaves nothing to find."""
-    flips = [f for f in flips_of(small, every=10**9, rest=500, seed=6) if f.room in MADE_AGAIN]
+    flips = [f for f in flips_of(small, every=10**9, rest=500, seed=4) if f.room in MADE_AGAIN]
     found = [flip for flip in flips if is_found_in(small, flip)]
 
     for number, flip in enumerate(found[:REPAIRED]):
