@@ -26,7 +26,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
 from memos_gov.domain.questions import Cube
@@ -111,21 +111,28 @@ class Ranking:
         asked, weigh = self._asked(query), _once(weigh)
         meaning = None if self._embedder is None else _meant(asked.query, self._embedder)
         akin = {} if meaning is None else meaning.akin
-        candidates = self._index.search(self._tenant, asked.query, self._scope, self._now, akin)
-        first = next(candidates, None)
-        pool: list[Pooled] = []
-        if first is not None:
-            deepest = max(wanted, POOL)
-            full = max(wanted, CANDIDATES_FIRST) if asked.author is None else deepest
-            pool = _pool(_chained(first, candidates), weigh, full, deepest)
+        place = (self._scope, self._now)
+        by_words = self._index.search(self._tenant, asked.query, *place, akin)
+        by_meaning: Iterator[Candidate] = iter(())
         if meaning is not None:
-            pool += self._nearest(pool, meaning, wanted, weigh)
+            by_meaning = self._index.nearest(self._tenant, meaning, *place)
+        first, nearest = (
+            [*islice(each, _ahead(CANDIDATES_FIRST))] for each in (by_words, by_meaning)
+        )
+        weigh([each.cube for each in (*first, *nearest)])  # one question about both
+        full = max(wanted, CANDIDATES_FIRST) if asked.author is None else max(wanted, POOL)
+        pool = _pool(chain(first, by_words), weigh, full, max(wanted, POOL))
+        near = _pool(
+            chain(nearest, by_meaning), weigh, max(wanted, CANDIDATES_FIRST), max(wanted, NEAREST)
+        )
+        pooled = {each.cube.cube for each in pool}
+        pool += [each for each in near if each.cube.cube not in pooled]
         pool += self._beside(pool, weigh)
         if meaning is not None:
-            near = self._index.nearness(self._tenant, [x.cube.cube for x in pool], meaning)
-            pool = [each._replace(near=near.get(each.cube.cube, 0.0)) for each in pool]
+            known = self._index.nearness(self._tenant, [x.cube.cube for x in pool], meaning)
+            pool = [each._replace(near=known.get(each.cube.cube, 0.0)) for each in pool]
         weights = BY_WORDS if meaning is None else BY_MEANING
-        best = 1.0 if first is None else first.score
+        best = first[0].score if first else 1.0
         terms = terms_of(asked.query, akin)
         return _ordered(pool, terms, best, asked.author, weights)[:wanted]
 
@@ -150,16 +157,6 @@ class Ranking:
             left = query
         return Asked(left, named.pop() if len(named) == 1 else None)
 
-    def _nearest(
-        self, pool: Sequence[Pooled], meaning: Meaning, wanted: int, weigh: Weigh
-    ) -> list[Pooled]:
-        """Return the allowed cubes that are nearest in meaning and not pooled already."""
-        candidates = self._index.nearest(self._tenant, meaning, self._scope, self._now)
-        full = max(wanted, NEAREST)
-        nearest = _pool(candidates, weigh, full, full)
-        pooled = {each.cube.cube for each in pool}
-        return [each for each in nearest if each.cube.cube not in pooled]
-
     def _beside(self, pool: Sequence[Pooled], weigh: Weigh) -> list[Pooled]:
         """Return the allowed cubes that stand near pooled ones and are not pooled themselves."""
         places = {each.place for each in pool}
@@ -174,9 +171,9 @@ class Ranking:
         return [Pooled(each, allowed[each.cube]) for each in beside if each.cube in allowed]
 
 
-def _chained(first: Candidate, others: Iterator[Candidate]) -> Iterator[Candidate]:
-    yield first
-    yield from others
+def _ahead(wanted: int) -> int:
+    """Return how many cubes to ask about, where that many should be allowed and some will not."""
+    return wanted + wanted // 4
 
 
 def _pool(candidates: Iterator[Candidate], weigh: Weigh, full: int, deepest: int) -> list[Pooled]:
@@ -187,13 +184,17 @@ def _pool(candidates: Iterator[Candidate], weigh: Weigh, full: int, deepest: int
     belongs to a conversation. Only allowed cubes decide that.
     """
     pool: list[Pooled] = []
-    size, shallow = CANDIDATES_FIRST, full
-    while len(pool) < full and (batch := list(islice(candidates, size))):
+    shallow, least = full, CANDIDATES_FIRST // 2
+    while len(pool) < full:
+        # A little more than is missing, and ever more where most are refused.
+        size = min(max(_ahead(full - len(pool)), least), CANDIDATES_MAX)
+        if not (batch := list(islice(candidates, size))):
+            break
         allowed = weigh([each.cube for each in batch])
         pool += [Pooled(each, allowed[each.cube]) for each in batch if each.cube in allowed]
         if any(each.cube.governance.conversation for each in pool[:shallow]):
             full = deepest
-        size = min(size * 2, CANDIDATES_MAX)
+        least *= 2
     return pool[:full]
 
 
@@ -202,7 +203,7 @@ def _once(weigh: Weigh) -> Weigh:
     known: dict[str, Cube | None] = {}
 
     def weighed(ids: Sequence[str]) -> Mapping[str, Cube]:
-        if unknown := [cube for cube in ids if cube not in known]:
+        if unknown := [cube for cube in dict.fromkeys(ids) if cube not in known]:
             known.update({**dict.fromkeys(unknown), **weigh(unknown)})
         return {cube: found for cube in ids if (found := known[cube]) is not None}
 

@@ -26,7 +26,7 @@ from memos_gov.relevance import Found, Hit, Term, ranked, scored
 
 Cubes = Collection[Any, Any]
 _TOTALS_MAX = 2_000
-_NEAREST = 128  # cubes that are asked for at once
+_NEAREST = 64  # cubes that are asked for at once
 _CANDIDATE = ["cube", "terms", "words", "asks"]
 _UNRANKED = ["cube", "words", "asks"]
 _BESIDE_MAX = 100  # places in one question
