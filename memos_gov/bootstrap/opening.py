@@ -152,7 +152,7 @@ def open_stores(
     """Open every store, the truth first; `proposer` finds who proposes here."""
     log, vault = setup.log(), setup.vault()
     mac = proposer(log, vault)
-    return Stores(log, vault, mac, setup.leases(), setup.tables(), setup.index())
+    return Stores(log, vault, mac, setup.leases(), setup.tables(), setup.index(vault.instance))
 
 
 def known_proposer(log: EventLog, vault: KeyStore) -> tuple[str, bytes]:
@@ -268,8 +268,8 @@ def build_rooms(
         notary=notary if settings.certifies else None,
     )
     follower = Follower(log, tables)
-    embedder = embedder_of(settings)
-    index_follower = IndexFollower(log, tables, governor.sealer, index, embedder)
+    embedder, turns = embedder_of(settings), setup.index_turns()
+    index_follower = IndexFollower(log, tables, governor.sealer, index, turns, embedder)
     finder = CubeFinder(tables, follower)
     reader = Reader(governor, index, index_follower, finder, in_memory, embedder)
     eraser = Eraser(governor, follower, index, index_follower, destroyer)

@@ -94,7 +94,7 @@ def rebuild(
                 _remove_database(other)
         retiled(folder / TILES, fresh)
         index = stack.enter_context(closing(_sound_index(folder / INDEX)))
-        indexed = refilled(index, log, fresh, vault, progress, embedder)
+        indexed = refilled(index, log, fresh, vault, progress, embedder=embedder)
         return RebuildReport(
             tables=made.name,
             records=replayed.records,

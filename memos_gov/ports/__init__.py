@@ -23,6 +23,7 @@ from memos_gov.ports.embedding import Akin, Embedder, Meaning
 from memos_gov.ports.follower import Checkpoint
 from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
 from memos_gov.ports.operations import Leases, Pointers
+from memos_gov.ports.turns import IndexTurn, IndexTurns, Unfinished
 from memos_gov.ports.vault import (
     ContentKey,
     Destroying,
@@ -49,6 +50,8 @@ __all__ = [
     "Epoch",
     "EventLog",
     "IndexEntry",
+    "IndexTurn",
+    "IndexTurns",
     "IndexedCube",
     "KeyStore",
     "Keyring",
@@ -64,6 +67,7 @@ __all__ = [
     "StoredEvent",
     "Tables",
     "TileStore",
+    "Unfinished",
     "Unusual",
     "Watch",
     "Witness",
@@ -301,6 +305,10 @@ class Tables(Protocol):
     @property
     def supports_watching(self) -> bool:
         """Whether a watch hears what other processes certify."""
+
+    @property
+    def supports_views_beside(self) -> bool:
+        """Whether views are written while a certification is open; otherwise they wait for it."""
 
     def certification(self) -> AbstractContextManager[Certification]:
         """Enter the certifier's transaction; waits while another holds it."""

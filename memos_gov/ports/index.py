@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -109,6 +109,7 @@ class CubeIndex(Protocol):
         remove: Iterable[tuple[str, str]] = (),
         *,
         partition: int = 0,
+        still: Callable[[], None] | None = None,
     ) -> None:
         """
         Replace and remove entries and advance to `position` in `partition`.
@@ -117,7 +118,33 @@ class CubeIndex(Protocol):
         (tenant, cube id). A call whose `position` is at or below the one reached
         in that partition is skipped whole, so applying twice equals applying
         once. The position moves only when all else is written.
+
+        Without transactions there is one writer of a partition at a time (`IndexTurns`):
+        `still` is called before each piece that is written, and what it raises ends the call.
+
+        Raises:
+            UnavailableError: Not all was written, or somebody else moved the position
+                meanwhile: apply the same again.
         """
+
+    def mend(
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
+        still: Callable[[], None] | None = None,
+    ) -> bool:
+        """
+        Replace and remove entries as `apply` does, and stay at the position.
+
+        Return False, with nothing written, where that is another than `position`
+        by now: what was to be written may be older than what is there.
+        """
+
+    def remove(self, tenant: str, cubes: Iterable[str]) -> None:
+        """Remove the entries of these cubes outright, wherever the position is."""
 
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""

@@ -319,6 +319,41 @@ def test_collection_of_another_schema_is_refused_and_left_alone(
     assert before == httpx.get(f"{WEAVIATE}/v1/schema/{server.collection}", timeout=10).json()
 
 
+def test_collection_of_another_owner_is_refused_and_left_alone(server: WeaviateServer) -> None:
+    """Before anything was put into it, too; whoever asks for anybody's may look."""
+    with closing(WeaviateCubeIndex(server, owner="aa11")) as theirs:
+        assert -1 == theirs.position()
+    before = httpx.get(f"{WEAVIATE}/v1/schema/{server.collection}", timeout=10).json()
+
+    for other in ("bb22", ""):
+        refused = pytest.raises(SettingsError, match="is not of this data folder")
+        with closing(WeaviateCubeIndex(server, owner=other)) as ours, refused as caught:
+            ours.apply(0, [an_entry("c1")])
+        assert "engines.weaviate.collection" in caught.value.remedy
+        assert {"aa11"} == ours.owners()
+
+    with closing(WeaviateCubeIndex(server, owner=None)) as anybody:
+        assert -1 == anybody.position()
+    assert before == httpx.get(f"{WEAVIATE}/v1/schema/{server.collection}", timeout=10).json()
+
+
+def test_collection_that_is_not_there_is_made_for_its_owner_alone(server: WeaviateServer) -> None:
+    """Whoever does not know whose it is makes none, and one that is absent is dropped at once."""
+    refused = pytest.raises(SettingsError, match=f"there is no collection {server.collection}")
+    with closing(WeaviateCubeIndex(server, owner=None)) as anybody, refused:
+        anybody.position()
+
+    with closing(WeaviateCubeIndex(server, owner="aa11")) as index:
+        assert set() == index.owners()
+        index.drop()
+        index.apply(0, [an_entry("c1")])
+        assert {"aa11"} == index.owners()
+        index.drop()
+        assert set() == index.owners()
+        assert -1 == index.position()
+        assert {"aa11"} == index.owners()
+
+
 def test_collection_that_gained_a_property_is_refused(
     index: WeaviateCubeIndex, server: WeaviateServer
 ) -> None:

@@ -23,7 +23,7 @@ class OwnEngines:
 
     def __init__(self, folder: Path) -> None:
         places = Places(
-            runs=folder, caches=Places.of_environment().caches, ports=dict(_free_ports())
+            runs=folder, caches=Places.of_environment().caches, ports=dict(free_ports())
         )
         self._engines = {name: kind(places, _say) for name, kind in ENGINES.items()}
 
@@ -91,7 +91,7 @@ def _say(engine: str) -> None:
     sys.stderr.write(f"{engine}\n")
 
 
-def _free_ports() -> list[tuple[str, int]]:
+def free_ports() -> list[tuple[str, int]]:
     """Return ports in a row (an engine may count on from one it was given), none lent to others."""
     for base in random.Random().sample(range(20_000, 32_000), 200):
         row = [(name, base + place) for place, name in enumerate(PORTS)]

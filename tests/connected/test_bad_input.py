@@ -392,7 +392,7 @@ def _with(made: World, engine: str, field: str) -> dict[str, dict[str, object]]:
 OWNED = {
     "topic": ("kafka", "topic", "holds a log already"),
     "databases": ("postgres", "prefix", "in use by another data folder"),
-    "collection": ("weaviate", "collection", "of another data folder"),
+    "collection": ("weaviate", "collection", "in use by another data folder"),
 }
 
 

@@ -578,6 +578,37 @@ class CubeIndexContract:
         assert ["a"] == ids_of(index.search("acme", "cat", ALL, NOW))
         assert 5 == index.position()
 
+    def test_mend_at_the_reached_position_replaces_and_stays(self, index: CubeIndex) -> None:
+        """What was applied before is written over, and nothing of it has to be applied again."""
+        index.apply(3, [an_entry("a", "cat"), an_entry("b", "cat")])
+
+        assert index.mend(3, [an_entry("a", "dog")], [("acme", "b")])
+
+        assert 3 == index.position()
+        assert ["a"] == ids_of(index.search("acme", "dog", ALL, NOW))
+        assert [] == ids_of(index.search("acme", "cat", ALL, NOW))
+
+    def test_mend_of_what_was_read_at_another_position_writes_nothing(
+        self, index: CubeIndex
+    ) -> None:
+        """It would bring back what somebody else has changed since."""
+        index.apply(4, [], [("acme", "a")], partition=1)
+
+        assert not index.mend(3, [an_entry("a", "cat")], partition=1)
+        assert not index.mend(4, [an_entry("a", "cat")])
+
+        assert set() == index.present("acme", ["a"])
+
+    def test_remove_takes_entries_out_and_leaves_the_position(self, index: CubeIndex) -> None:
+        """Outright: nothing finds them, whatever is applied later at a lower position."""
+        index.apply(3, [an_entry("a", "cat"), an_entry("b", "cat")])
+
+        index.remove("acme", ["a", "unknown"])
+        index.remove("other", ["b"])
+
+        assert 3 == index.position()
+        assert ["b"] == ids_of(index.search("acme", "cat", ALL, NOW))
+
     def test_apply_with_one_cube_twice_keeps_the_last(self, index: CubeIndex) -> None:
         """Of two entries of a cube in one batch the last counts."""
         index.apply(0, [an_entry("a", "cat"), an_entry("a", "dog")])

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,8 @@ class SqliteCubeIndex:
     """
     CubeIndex in the SQLite file `path`, mode 0600, opened at first use.
 
-    Threads may share one index and processes one file. A removal rewrites the
-    whole file, as SQLite's secure_delete alone leaves copies of moved rows in
-    the unused part of a page: remove many entries in one `apply`, not one each.
+    Threads may share one index and processes one file. A removal rewrites the whole file, as
+    secure_delete alone leaves copies of moved rows in pages: remove many entries in one call.
     """
 
     supports_transactions = True
@@ -104,8 +103,7 @@ class SqliteCubeIndex:
         """
         Name the file; its folder must exist, and waiting for a lock ends in time.
 
-        Without a path all is kept in memory and nothing of it is ever on a disk;
-        see `in_memory`.
+        Without a path all is kept in memory, never on a disk; see `in_memory`.
         """
         self._read_only = read_only
         self._path = path
@@ -120,29 +118,43 @@ class SqliteCubeIndex:
         remove: Iterable[tuple[str, str]] = (),
         *,
         partition: int = 0,
+        still: Callable[[], None] | None = None,
     ) -> None:
         """
         Replace and remove entries and advance to `position` in `partition`, in one transaction.
 
-        What is both put and removed ends removed; of two entries of one cube
-        the last counts. Committed when this returns, though a power failure
-        may undo it together with its position.
+        What is both put and removed ends removed; of two entries of one cube the last
+        counts. Committed when this returns; a power failure may undo it with its position.
 
         Raises:
             UnavailableError: Busy, full or read-only. Apply again: what was
                 committed is skipped, and a sweep that is still due is done.
             CorruptionError: The file is damaged; delete it and apply from -1.
         """
-        gone = set(remove)
-        entries = {(e.tenant, e.cube_id): e for e in put}
-        with self._database() as db:
-            with _transaction(db, "IMMEDIATE"):
-                if position > _position(db, partition):
-                    removed = _drop(db, gone | entries.keys())
-                    self._add(db, [e for key, e in entries.items() if key not in gone])
-                    db.execute("UPDATE state SET removals = removals + ?", (removed,))
-                    _advance(db, partition, position)
-            _sweep(db)
+        with self._writing() as db:
+            if position > _position(db, partition):
+                self._replace(db, put, remove)
+                _advance(db, partition, position)
+
+    def mend(
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
+        still: Callable[[], None] | None = None,
+    ) -> bool:
+        """See `CubeIndex.mend`; in one transaction."""
+        with self._writing() as db:
+            if stands := position == _position(db, partition):
+                self._replace(db, put, remove)
+        return stands
+
+    def remove(self, tenant: str, cubes: Iterable[str]) -> None:
+        """See `CubeIndex.remove`; in one transaction."""
+        with self._writing() as db:
+            self._replace(db, (), [(tenant, cube) for cube in cubes])
 
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""
@@ -252,12 +264,10 @@ class SqliteCubeIndex:
 
     def clear(self) -> None:
         """Remove every entry and every position; nothing of them stays in the file."""
-        with self._database() as db:
-            with _transaction(db, "IMMEDIATE"):
-                for table in _TABLES[:-1]:
-                    db.execute(f"DELETE FROM {table}")
-                db.execute("UPDATE state SET position = -1, removals = removals + 1")
-            _sweep(db)
+        with self._writing() as db:
+            for table in _TABLES[:-1]:
+                db.execute(f"DELETE FROM {table}")
+            db.execute("UPDATE state SET position = -1, removals = removals + 1")
 
     def close(self) -> None:
         """Release the files; nothing is lost, and the next call opens them again."""
@@ -277,11 +287,27 @@ class SqliteCubeIndex:
                 self._open = self._opened()
             yield self._open
 
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._database() as db:
+            with _transaction(db, "IMMEDIATE"):
+                yield db
+            _sweep(db)
+
     def _opened(self) -> sqlite3.Connection:
         if self._path is None:
             return _made_ready(sqlite3.connect(":memory:", **_SHARED))
         opened = _opened_to_read if self._read_only else _opened
         return opened(self._path, self._busy_timeout_s)
+
+    def _replace(
+        self, db: sqlite3.Connection, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]]
+    ) -> None:
+        gone = set(remove)
+        entries = {(e.tenant, e.cube_id): e for e in put}
+        removed = _drop(db, gone | entries.keys())
+        self._add(db, [e for key, e in entries.items() if key not in gone])
+        db.execute("UPDATE state SET removals = removals + ?", (removed,))
 
     def _add(self, db: sqlite3.Connection, entries: Sequence[IndexEntry]) -> None:
         postings: list[tuple[str, str, str, int, int, int]] = []

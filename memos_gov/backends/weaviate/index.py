@@ -8,7 +8,8 @@ explicit, and vectors of our own have their place in it.
 
 Weaviate has no transactions: `apply` writes objects first and the position
 last, so a crash between them applies the same batch again, and a search beside
-`apply` may see a part of a batch. One writer at a time is the rule.
+`apply` may see a part of a batch. It takes whatever is sent to it, so one writer
+at a time is the rule (`IndexTurns`).
 
 What was removed is found by nothing once `apply` has returned. Its bytes stay
 in segments of Weaviate's store until compaction merges them, at no promised
@@ -21,7 +22,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -44,7 +45,7 @@ from memos_gov.backends.weaviate.finding import (
     inside,
     nearness,
 )
-from memos_gov.backends.weaviate.layout import laid_out
+from memos_gov.backends.weaviate.layout import laid_out, names, owners
 from memos_gov.backends.weaviate.objects import (
     PAGE,
     digest_of,
@@ -65,6 +66,13 @@ _AWAY = (
     "Retry later; what is not in the index is put there then. If it never answers, check that"
     " Weaviate runs, and engines.weaviate.url and grpc_port."
 )
+_TRUST = (
+    "Name the server as its certificate does (engines.weaviate.url); it must be of a public"
+    " authority, since Weaviate's client trusts no other (certifi)."
+)
+_KEY = "Give a key that may read and write (MEMOS_GOV_ENGINES__WEAVIATE__KEY)."
+# HTTP's Unauthorized and Forbidden, gRPC's PERMISSION_DENIED and UNAUTHENTICATED.
+_UNKNOWN = {401, 403, 7, 16}
 _CONNECT_S_MAX = 2
 _COLLECTION = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
@@ -92,6 +100,9 @@ class WeaviateCubeIndex:
     Threads may share one index. Where a scope has `candidates_max` texts or more,
     Weaviate's own BM25 chooses CHOSEN_MAX of those that match; these are ranked, and
     the others follow in order of their ids.
+
+    `owner` is the instance that the collection belongs to, and is refused any
+    other; None looks at anybody's, and makes none.
     """
 
     supports_transactions = False
@@ -101,13 +112,19 @@ class WeaviateCubeIndex:
         self,
         server: WeaviateServer,
         *,
+        owner: str | None = "",
         timeout_s: float = 10.0,
         candidates_max: int = CANDIDATES_MAX,
     ) -> None:
         if not _COLLECTION.fullmatch(server.collection):
             msg = "weaviate: the collection's name must be letters and digits, the first a capital"
             raise SettingsError(msg)
+        if _address(server.url)[2] == server.grpc_port:
+            msg = "weaviate: the url and grpc_port must name two ports"
+            raise SettingsError(msg, remedy="Check engines.weaviate.url and grpc_port.")
+        self.collection = server.collection
         self._server = server
+        self._owner = owner
         self._address = _address(server.url)
         self._timeout_s = timeout_s
         self._most = Most(candidates_max, min(candidates_max, CHOSEN_MAX))
@@ -122,6 +139,7 @@ class WeaviateCubeIndex:
         remove: Iterable[tuple[str, str]] = (),
         *,
         partition: int = 0,
+        still: Callable[[], None] | None = None,
     ) -> None:
         """
         Replace and remove entries, then advance to `position` in `partition`.
@@ -134,17 +152,34 @@ class WeaviateCubeIndex:
                 apply the same again.
             SettingsError: The collection is not one of this program's.
         """
-        gone = set(remove)
-        entries = {(e.tenant, e.cube_id): e for e in put}
-        kept = [entry for key, entry in entries.items() if key not in gone]
         with self._opened() as opened:
-            if position <= opened.position(partition):
-                return
-            for tenant in sorted({e.tenant for e in kept}):
-                opened.put(tenant, [e for e in kept if e.tenant == tenant])
-            for tenant in sorted({tenant for tenant, _ in gone}):
-                opened.remove(tenant, [cube for of, cube in gone if of == tenant])
-            opened.advance(partition, position, changed=bool(kept or gone))
+            before = opened.position(partition)
+            if position > before:
+                changed = opened.replace(put, set(remove), still or _always)
+                opened.advance(partition, position, before, changed=changed)
+
+    def mend(
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
+        still: Callable[[], None] | None = None,
+    ) -> bool:
+        """See `CubeIndex.mend`; errors as `apply`."""
+        with self._opened() as opened:
+            stands = position == opened.position(partition)
+            if stands:
+                opened.replace(put, set(remove), still or _always)
+            self._totals = Totals()
+            return stands
+
+    def remove(self, tenant: str, cubes: Iterable[str]) -> None:
+        """See `CubeIndex.remove`; errors as `apply`."""
+        with self._opened() as opened:
+            opened.remove(tenant, cubes)
+            self._totals = Totals()
 
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""
@@ -259,10 +294,16 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             opened.clear()
 
+    def owners(self) -> set[str]:
+        """Return whose the collections of this name are, of those that are there; makes none."""
+        with self._client() as client:
+            return owners(client, self._server.collection)
+
     def drop(self) -> None:
-        """Remove the collection with everything in it; the next call makes it anew."""
-        with self._opened() as opened:
-            opened.drop()
+        """Remove the collection with everything in it, whosever; the next call makes it anew."""
+        with self._client() as client:
+            for each in names(self._server.collection):
+                client.collections.delete(each)
         self.close()
 
     def close(self) -> None:
@@ -277,13 +318,23 @@ class WeaviateCubeIndex:
         with _translated(self._server.url):
             with self._lock:
                 if self._open is None:
-                    self._open = self._connected()
+                    self._open = self._store()
                 opened = self._open
             # The client would wait a minute for gRPC; this fails at once where nobody listens.
             _knock(self._address[1], self._server.grpc_port)
             yield opened
 
-    def _connected(self) -> OpenedStore:
+    @contextmanager
+    def _client(self) -> Iterator[WeaviateClient]:
+        """Enter the use of a client of its own, whatever the collection is."""
+        with _translated(self._server.url):
+            client = self._connected()
+            try:
+                yield client
+            finally:
+                client.close()
+
+    def _connected(self) -> WeaviateClient:
         scheme, host, port = self._address
         secure, server = scheme == "https", self._server
         client = WeaviateClient(
@@ -308,10 +359,22 @@ class WeaviateCubeIndex:
             client.connect()
             client.get_meta()
             _knock(host, server.grpc_port)
-            return OpenedStore(client, *laid_out(client, server.collection))
         except BaseException:
             client.close()
             raise
+        return client
+
+    def _store(self) -> OpenedStore:
+        client = self._connected()
+        try:
+            return OpenedStore(client, *laid_out(client, self._server.collection, self._owner))
+        except BaseException:
+            client.close()
+            raise
+
+
+def _always() -> None:
+    """Write on: nobody else writes to this index."""
 
 
 def _address(url: str) -> tuple[str, str, int]:
@@ -338,5 +401,19 @@ def _translated(place: str) -> Iterator[None]:
         yield
     except (WeaviateBaseError, grpc.RpcError, httpx.HTTPError, OSError) as error:
         # Its text may hold what was asked or written.
+        if _is_of_certificate(error):
+            msg = f"the certificate of the index at {place} does not fit"
+            raise SettingsError(msg, remedy=_TRUST) from error
+        if getattr(error, "status_code", None) in _UNKNOWN:
+            raise SettingsError(f"the index at {place} refuses the key", remedy=_KEY) from error
         message = f"the index at {place} did not answer ({type(error).__name__})"
         raise UnavailableError(message, backend="index", remedy=_AWAY) from error
+
+
+def _is_of_certificate(error: BaseException | None) -> bool:
+    """Whether a certificate that does not verify is at the bottom of an error."""
+    while error is not None:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from weaviate import WeaviateClient
@@ -49,14 +49,20 @@ class OpenedStore:
         found = self._positions.query.fetch_objects(limit=PARTITIONS_MAX).objects
         return [each.properties for each in found]
 
-    def advance(self, partition: int, position: int, *, changed: bool) -> None:
-        """Write a position, whatever the one before; unchanged entries stand as they stood."""
-        place, word = _place(partition), secrets.token_hex(16)
-        before: Any = None if changed else self._positions.query.fetch_object_by_id(place)
-        if before is not None:
-            word = str(before.properties["written"])
+    def advance(self, partition: int, position: int, before: int, *, changed: bool) -> None:
+        """
+        Write a position in the place of the one before; unchanged entries stand as they stood.
+
+        Raises:
+            UnavailableError: Another stands there by now.
+        """
+        found: Any = self._positions.query.fetch_object_by_id(_place(partition))
+        if before != (-1 if found is None else int(found.properties["position"])):
+            msg = "somebody else has written to the index meanwhile"
+            raise UnavailableError(msg, backend="index")
+        word = secrets.token_hex(16) if changed or found is None else found.properties["written"]
         written = {"partition": partition, "position": position, "written": word}
-        _insert(self._positions, [DataObject(written, uuid=place)])
+        _insert(self._positions, [DataObject(written, uuid=_place(partition))])
 
     def tenants(self) -> list[str]:
         """Return every tenant that has an entry."""
@@ -66,10 +72,28 @@ class OpenedStore:
         """Return the objects of a tenant; None where it has none."""
         return self._cubes.with_tenant(name) if self._cubes.tenants.exists(name) else None
 
-    def put(self, tenant: str, entries: Iterable[IndexEntry]) -> None:
+    def replace(
+        self,
+        put: Sequence[IndexEntry],
+        gone: Collection[tuple[str, str]],
+        still: Callable[[], None],
+    ) -> bool:
+        """Write the last entry of each cube that is not to go, remove what is, and say if any was."""
+        entries = {(e.tenant, e.cube_id): e for e in put}
+        kept = [entry for key, entry in entries.items() if key not in gone]
+        for tenant in sorted({e.tenant for e in kept}):
+            self.put(tenant, [e for e in kept if e.tenant == tenant], still)
+        for tenant in sorted({tenant for tenant, _ in gone}):
+            still()
+            self.remove(tenant, [cube for of, cube in gone if of == tenant])
+        still()
+        return bool(kept or gone)
+
+    def put(self, tenant: str, entries: Iterable[IndexEntry], still: Callable[[], None]) -> None:
         """Write entries, each in the place of the one that was there."""
         cubes = self._cubes.with_tenant(tenant)
         for piece in pieces(entries):
+            still()
             _insert(cubes, [object_of(entry) for entry in piece])
 
     def remove(self, tenant: str, ids: Iterable[str]) -> None:
@@ -113,11 +137,6 @@ class OpenedStore:
                     yield f"{tenant}/{each.properties.get('cube') or each.uuid}"
             if objects != count(self._cubes.with_tenant(tenant), None):
                 yield f"{tenant}/count"
-
-    def drop(self) -> None:
-        """Remove both collections."""
-        for collection in (self._cubes, self._positions):
-            self.client.collections.delete(collection.name)
 
     def clear(self) -> None:
         """Remove the positions, then every tenant; killed between, all is applied again."""
