@@ -78,7 +78,7 @@ class OpenedStore:
         gone: Collection[tuple[str, str]],
         still: Callable[[], None],
     ) -> bool:
-        """Write the last entry of each cube that is not to go, remove what is, and say if any was."""
+        """Write the last entry of each cube that is not to go, remove what is; say if any was."""
         entries = {(e.tenant, e.cube_id): e for e in put}
         kept = [entry for key, entry in entries.items() if key not in gone]
         for tenant in sorted({e.tenant for e in kept}):
