@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 N ?= 3000
+LOOPS ?= 1
 SERVICES := "$(PYTHON)" -m scripts.services
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
@@ -48,9 +49,9 @@ test-models: $(VENV)/.models ## run the tests that need the packaged model, whic
 	MEMOS_GOV_REQUIRE_MODELS=1 $(BIN)/pytest -q -m "models and not connected"
 	$(BIN)/python scripts/akin.py check
 
-test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate; start them where they are not up
+test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate, and kill them LOOPS times (1); start them where they are not up
 	@$(SERVICES) up --use-existing
-	$(BIN)/pytest -q -m "connected and not slow"
+	MEMOS_GOV_TEST_LOOPS=$(LOOPS) $(BIN)/pytest -q -m connected
 
 services-up: ## start Kafka, Postgres, OPA and Weaviate on this machine; got or built once, into the cache
 	@$(SERVICES) up

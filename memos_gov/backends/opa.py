@@ -128,6 +128,16 @@ class OpaPolicyEngine:
         """Whether the server says that it can answer."""
         return bool(self._client.check_health())
 
+    def version(self) -> str:
+        """
+        Return the version of the server; no bundle is needed for it.
+
+        Raises:
+            PolicyUnavailableError: The server did not answer.
+        """
+        with _translated(self._place):
+            return self._client.answer(f"{ROOT}_none", b"{}").provenance.version
+
     def withdraw(self, digest: str) -> None:
         """
         Take a bundle off the server; it is uploaded again when it is asked for.

@@ -18,6 +18,7 @@ from memos_gov.backends.kafka import (
     KafkaEventLog,
     delete_topic,
     require_topic,
+    version_and_bytes,
 )
 from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
@@ -98,6 +99,10 @@ class Connected:
     def require_topic(self) -> None:
         """Refuse a topic that is not as a log needs it."""
         require_topic(self._kafka)
+
+    def topic_standing(self) -> tuple[str, int]:
+        """Return the brokers' version, and how many bytes the topic takes."""
+        return version_and_bytes(self._kafka)
 
     def found_vault(self, instance: str, now_ms: int) -> None:
         """Write the vault's first rows."""

@@ -63,6 +63,10 @@ class OwnEngines:
                 running.send(signal.SIGKILL)
             engine.reset()
 
+    def port(self, name: str) -> int:
+        """Return a port of theirs, by its name among PORTS."""
+        return self._engines[name.partition("_")[0]].port(name)
+
     def settings(self, name: str) -> dict[str, dict[str, object]]:
         """Return `engines=` of a set-up with names of its own."""
         kafka, weaviate = self._engines["kafka"], self._engines["weaviate"]

@@ -8,7 +8,13 @@ the `EventLog`. Nothing here is imported where another log is used.
 
 from memos_gov.backends.kafka.connection import KafkaConnection
 from memos_gov.backends.kafka.log import KafkaEventLog
-from memos_gov.backends.kafka.topic import create_topic, delete_topic, has_topic, require_topic
+from memos_gov.backends.kafka.topic import (
+    create_topic,
+    delete_topic,
+    has_topic,
+    require_topic,
+    version_and_bytes,
+)
 
 __all__ = [
     "KafkaConnection",
@@ -17,4 +23,5 @@ __all__ = [
     "delete_topic",
     "has_topic",
     "require_topic",
+    "version_and_bytes",
 ]

@@ -110,6 +110,29 @@ def require_topic(connection: KafkaConnection) -> None:
         _check_topic(connection, admin)
 
 
+def version_and_bytes(connection: KafkaConnection) -> tuple[str, int]:
+    """
+    Return the brokers' version, and how many bytes the topic takes on all of them together.
+
+    The version is of the oldest broker, as the brokers tell a client what they can do.
+
+    Raises:
+        UnavailableError: The cluster did not answer.
+    """
+    with _administration(connection) as admin:
+        brokers = [each["broker_id"] for each in admin.describe_cluster()["brokers"]]
+        oldest = min(admin.get_broker_version_data(each).broker_version for each in brokers)
+        sizes = (
+            partition["partition_size"]
+            for broker in admin.describe_log_dirs([connection.topic])
+            for place in broker["log_dirs"]
+            for topic in place["topics"]
+            if topic["name"] == connection.topic
+            for partition in topic["partitions"]
+        )
+        return ".".join(map(str, oldest)), sum(sizes)
+
+
 @contextmanager
 def _administration(connection: KafkaConnection) -> Iterator[KafkaAdminClient]:
     """Enter the use of an administrative client of the cluster."""

@@ -303,6 +303,13 @@ def make_database(url: str) -> bool:
     return False
 
 
+def server_version(url: str) -> str:
+    """Return the version of the server, asked of the database that is always there."""
+    with translated(place_of(url)), connect(another_database(url, "postgres")) as server:
+        said = server.info.parameter_status("server_version") or "unknown"
+    return said.split()[0]  # (after it stands who packed it)
+
+
 def has_database(url: str) -> bool:
     """Whether the server has the database of an address."""
     name = str(_parts(url).get("dbname", ""))

@@ -186,6 +186,11 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             return opened.position(partition)
 
+    def version(self) -> str:
+        """Return the version of the server."""
+        with self._opened() as opened:
+            return str(opened.client.get_meta()["version"])
+
     def search(
         self,
         tenant: str,
