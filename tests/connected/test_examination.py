@@ -102,7 +102,7 @@ def test_fsck_beside_an_undecided_record_decides_nothing_and_writes_nothing(live
 
 
 def test_fsck_beside_a_service_at_work_finds_nothing_that_is_not_so(lived: Lived) -> None:
-    """Clean, or, with vault and index, asking for another time; what came and ended is no finding."""
+    """Clean, or asking for another time; what came and ended meanwhile is no finding."""
     stop, failed = threading.Event(), list[BaseException]()
 
     def work(gov: Service) -> None:
