@@ -156,17 +156,10 @@ class _Looking:
         return self._setup.engine(bundles, self._settings.policy_deadline_s).version()
 
     def _weaviate(self) -> str:
-        index = self._setup.index(self._instance())
+        index = self._setup.index(self._setup.instance())
         version = index.version()
         self._seen = {each: index.position(each) for each in self._partitions}
         return version
-
-    def _instance(self) -> str | None:
-        """Return whose vault there is, None where it cannot be asked: then any owner is right."""
-        try:
-            return self._setup.vault().instance
-        except GovernanceError:
-            return None
 
     def _partition(self, partition: int) -> PartitionStanding:
         end, decided = self._ends.get(partition), self._decided.get(partition)

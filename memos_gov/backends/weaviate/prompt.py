@@ -20,18 +20,18 @@ RECONNECT_S_MAX = 5.0
 
 def prompt(client: WeaviateClient) -> None:
     """Let a connected client fail promptly; it has no setting for that."""
-    connection: Any = client._connection  # noqa: SLF001 - (the stub of all its collections)
+    connection: Any = client._connection  # noqa: SLF001 - (of all its collections)
     connection._grpc_stub = _Prompt(connection._grpc_stub)  # noqa: SLF001
 
 
 class _Prompt:
     """What the client calls; every procedure of the service by its name."""
 
-    def __init__(self, stub: Any) -> None:
-        self._stub = stub
+    def __init__(self, calls: Any) -> None:
+        self._calls = calls
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        call = getattr(self._stub, name)
+        call = getattr(self._calls, name)
 
         def asked(request: Any, **how: Any) -> Any:
             try:
