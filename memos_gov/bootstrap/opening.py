@@ -24,6 +24,7 @@ from memos_gov.backends.sqlite.index import in_memory
 from memos_gov.backends.tiles import FileTileStore
 from memos_gov.backends.witness import FileWitness
 from memos_gov.bootstrap.embedded import LOG, Embedded
+from memos_gov.bootstrap.embedders import embedder_of
 from memos_gov.bootstrap.setups import SetUp
 from memos_gov.certify import parse
 from memos_gov.deciding import LOOK_S, Certified, Deciding, Heard
@@ -267,9 +268,10 @@ def build_rooms(
         notary=notary if settings.certifies else None,
     )
     follower = Follower(log, tables)
-    index_follower = IndexFollower(log, tables, governor.sealer, index, setup.index_turns())
+    embedder, turns = embedder_of(settings), setup.index_turns()
+    index_follower = IndexFollower(log, tables, governor.sealer, index, turns, embedder)
     finder = CubeFinder(tables, follower)
-    reader = Reader(governor, index, index_follower, finder, in_memory)
+    reader = Reader(governor, index, index_follower, finder, in_memory, embedder)
     eraser = Eraser(governor, follower, index, index_follower, destroyer)
     return Rooms(
         settings=settings,

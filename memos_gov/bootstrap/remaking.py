@@ -9,7 +9,7 @@ from memos_gov.fsck.report import Progress
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.materializers.tiles import TileFollower
 from memos_gov.notary import newest_head
-from memos_gov.ports import CubeIndex, EventLog, IndexTurns, KeyStore, Tables
+from memos_gov.ports import CubeIndex, Embedder, EventLog, IndexTurns, KeyStore, Tables
 from memos_gov.sealing import Sealer
 
 
@@ -32,9 +32,10 @@ def refilled(
     progress: Progress | None,
     *,
     turns: IndexTurns | None = None,
+    embedder: Embedder | None = None,
 ) -> int:
     """Empty an index and fill it again; return its cubes."""
-    IndexFollower(log, tables, Sealer(vault), index, turns).refill()
+    IndexFollower(log, tables, Sealer(vault), index, turns, embedder).refill()
     count = sum(1 for _ in index.entries())
     if progress is not None:
         progress("index", count, count)

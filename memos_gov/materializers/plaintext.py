@@ -14,7 +14,7 @@ said to be gone from the index while somebody may still write it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 
@@ -25,6 +25,7 @@ from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.materializers.entries import Entries, Name
 from memos_gov.ports import (
     CubeIndex,
+    Embedder,
     EventLog,
     IndexEntry,
     IndexTurn,
@@ -36,6 +37,7 @@ from memos_gov.ports import (
 from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500
+Made = tuple[list[IndexEntry], list[Name]]
 SETTLE_EVERY_S = 5.0
 _OLDER = (
     "Bring back the newest log, vault and tables together, or name this log's own collection"
@@ -55,18 +57,21 @@ class IndexFollower:
         sealer: Sealer,
         index: CubeIndex,
         turns: IndexTurns | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         """
         Take the rooms.
 
         Args:
             turns: Where the index has no transactions.
+            embedder: What makes vectors of contents; None for words alone.
         """
         self._log = log
         self._tables = tables
         self._sealer = sealer
         self._index = index
         self._turns = turns
+        self._embedder = embedder
         self._settle_at = 0.0
 
     def check_age(self) -> None:
@@ -120,19 +125,24 @@ class IndexFollower:
             if not decided:
                 return 0
             touched = _touched(decided)
-            put, remove = self._made(snapshot, touched)
+            made = self._made(snapshot, touched)
+        put, remove = made()
         turn.begin(touched)
         position = decided[-1].offset
         self._index.apply(position, put, remove, partition=partition, still=turn.check)
         return len(decided)
 
-    def _made(
-        self, snapshot: Snapshot, cubes: Iterable[Name]
-    ) -> tuple[list[IndexEntry], list[Name]]:
-        """Return the entries that some cubes have, and the names of those that have none."""
-        made = list(Entries(snapshot, self._sealer).of(cubes))
-        put = [entry for entry in made if isinstance(entry, IndexEntry)]
-        return put, [entry for entry in made if not isinstance(entry, IndexEntry)]
+    def _made(self, snapshot: Snapshot, cubes: Iterable[Name]) -> Callable[[], Made]:
+        """Return what makes entries of some cubes, and names those that have none, later."""
+        entries = Entries(snapshot, self._sealer, self._embedder)
+        plain = [*entries.of(cubes)]
+
+        def made() -> Made:  # vectors take long and need no snapshot
+            found = entries.embedded(plain)
+            put = [entry for entry in found if isinstance(entry, IndexEntry)]
+            return put, [entry for entry in found if not isinstance(entry, IndexEntry)]
+
+        return made
 
     def settle(self) -> None:
         """Write over what turns that did not end may have left, where they settled."""
@@ -154,7 +164,8 @@ class IndexFollower:
         """Write entries of some cubes again; return False where the index moved meanwhile."""
         position = self._index.position(partition)
         with self._tables.snapshot() as snapshot:
-            put, remove = self._made(snapshot, cubes)
+            made = self._made(snapshot, cubes)
+        put, remove = made()
         turn.begin(cubes)
         return self._index.mend(position, put, remove, partition=partition, still=turn.check)
 

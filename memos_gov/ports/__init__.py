@@ -19,6 +19,7 @@ import msgspec
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
+from memos_gov.ports.embedding import Akin, Embedder, Meaning
 from memos_gov.ports.follower import Checkpoint
 from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
 from memos_gov.ports.operations import Leases, Pointers
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = [
+    "Akin",
     "Candidate",
     "Certification",
     "Checkpoint",
@@ -44,6 +46,7 @@ __all__ = [
     "ContentKey",
     "CubeIndex",
     "Destroying",
+    "Embedder",
     "Epoch",
     "EventLog",
     "IndexEntry",
@@ -54,6 +57,7 @@ __all__ = [
     "Keyring",
     "Leases",
     "MasterKeys",
+    "Meaning",
     "Pointers",
     "PolicyBundles",
     "PolicyEngine",

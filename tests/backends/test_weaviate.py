@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import struct
 import subprocess
 import sys
 import time
@@ -81,6 +82,7 @@ def objects_of(server: WeaviateServer, tenant: str) -> list[dict[str, Any]]:
     while True:
         after = {"after": found[-1]["id"]} if found else {}
         query = {"class": server.collection, "tenant": tenant, "limit": 500, **after}
+        query["include"] = "vector"
         page = httpx.get(f"{WEAVIATE}/v1/objects", params=query, timeout=30).json()["objects"]
         found += page
         if len(page) < 500:
@@ -117,7 +119,9 @@ class TestWeaviateCubeIndex(CubeIndexContract):
     def raw_bytes(self) -> bytes:
         """Return every object that the server gives to whoever asks for all."""
         kept = [objects_of(self.server, tenant) for tenant in tenants_of(self.server)]
-        return json.dumps(kept).encode()
+        vectors = [o.get("vectors", {}).get("content") or [] for found in kept for o in found]
+        packed = [struct.pack(f"<{len(numbers)}f", *numbers) for numbers in vectors]
+        return json.dumps(kept).encode() + b"".join(packed)
 
 
 def test_index_step_by_step_equals_the_brute_force(servers: list[WeaviateServer]) -> None:
@@ -153,7 +157,7 @@ def test_batch_cut_off_before_its_position_is_applied_again(
 
     with monkeypatch.context() as crash:
 
-        def die(*_: object) -> None:
+        def die(*_: object, **__: object) -> None:
             raise OSError
 
         crash.setattr("memos_gov.backends.weaviate.store.OpenedStore.advance", die)
@@ -179,7 +183,7 @@ def test_batch_of_which_an_object_is_refused_does_not_advance(
         timeout=10,
     )
     with pytest.MonkeyPatch.context() as patch:
-        made = "memos_gov.backends.weaviate.store.properties_of"
+        made = "memos_gov.backends.weaviate.objects.properties_of"
         patch.setattr(
             made, lambda e: {"cube": e.cube_id, "extra": "secretword" if e.cube_id == "b" else 1}
         )

@@ -4,7 +4,7 @@ A CubeIndex in Weaviate: one Weaviate tenant for each of ours, ranked by our own
 Weaviate's BM25 finds the cubes within a scope that have a word of the query; they are
 ranked by `relevance.py` with statistics over that scope, as every index is. Of
 a content it keeps stems and counts, in order of the alphabet; the schema is
-explicit, and a vector of our own has its place in it.
+explicit, and vectors of our own have their place in it.
 
 Weaviate has no transactions: `apply` writes objects first and the position
 last, so a crash between them applies the same batch again, and a search beside
@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -36,11 +36,14 @@ from weaviate.exceptions import WeaviateBaseError
 
 from memos_gov.backends.weaviate.finding import (
     Finding,
+    Most,
+    Nearest,
     Search,
     Totals,
     beside,
     has_author,
     inside,
+    nearness,
 )
 from memos_gov.backends.weaviate.layout import laid_out, names, owners
 from memos_gov.backends.weaviate.objects import (
@@ -48,15 +51,17 @@ from memos_gov.backends.weaviate.objects import (
     digest_of,
     indexed_cube,
     object_id,
+    pieces,
     properties_of,
 )
 from memos_gov.backends.weaviate.store import OpenedStore
 from memos_gov.domain.verdicts import Scope
 from memos_gov.errors import SettingsError, UnavailableError
-from memos_gov.ports import Candidate, IndexedCube, IndexEntry
-from memos_gov.relevance import stems
+from memos_gov.ports import Akin, Candidate, IndexedCube, IndexEntry, Meaning
+from memos_gov.relevance import terms_of
 
 CANDIDATES_MAX = 1_000
+CHOSEN_MAX = 256  # of a larger scope; more takes longer than it finds
 _AWAY = (
     "Retry later; what is not in the index is put there then. If it never answers, check that"
     " Weaviate runs, and engines.weaviate.url and grpc_port."
@@ -92,9 +97,9 @@ class WeaviateCubeIndex:
     """
     CubeIndex in one multi-tenant collection of a Weaviate server, connected at first use.
 
-    Threads may share one index. Where more than `candidates_max` cubes match,
-    Weaviate's own BM25 chooses which of them are ranked, and the others follow
-    in order of their ids.
+    Threads may share one index. Where a scope has `candidates_max` texts or more,
+    Weaviate's own BM25 chooses CHOSEN_MAX of those that match; these are ranked, and
+    the others follow in order of their ids.
 
     `owner` is the instance that the collection belongs to, and is refused any
     other; None looks at anybody's, and makes none.
@@ -122,7 +127,7 @@ class WeaviateCubeIndex:
         self._owner = owner
         self._address = _address(server.url)
         self._timeout_s = timeout_s
-        self._candidates_max = candidates_max
+        self._most = Most(candidates_max, min(candidates_max, CHOSEN_MAX))
         self._lock = threading.RLock()
         self._open: OpenedStore | None = None
         self._totals = Totals()
@@ -150,8 +155,8 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             before = opened.position(partition)
             if position > before:
-                opened.replace(put, set(remove), still or _always)
-                opened.advance(partition, position, before)
+                changed = opened.replace(put, set(remove), still or _always)
+                opened.advance(partition, position, before, changed=changed)
 
     def mend(
         self,
@@ -167,12 +172,14 @@ class WeaviateCubeIndex:
             stands = position == opened.position(partition)
             if stands:
                 opened.replace(put, set(remove), still or _always)
+            self._totals = Totals()
             return stands
 
     def remove(self, tenant: str, cubes: Iterable[str]) -> None:
         """See `CubeIndex.remove`; errors as `apply`."""
         with self._opened() as opened:
             opened.remove(tenant, cubes)
+            self._totals = Totals()
 
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""
@@ -184,7 +191,14 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             return str(opened.client.get_meta()["version"])
 
-    def search(self, tenant: str, query: str, scope: Scope, now: int) -> Iterator[Candidate]:
+    def search(
+        self,
+        tenant: str,
+        query: str,
+        scope: Scope,
+        now: int,
+        akin: Mapping[str, Sequence[Akin]] | None = None,
+    ) -> Iterator[Candidate]:
         """
         Yield all matching cubes within `scope` that are valid `now`, most relevant first.
 
@@ -192,7 +206,7 @@ class WeaviateCubeIndex:
             UnavailableError: No answer; ask again.
             SettingsError: The collection is not one of this program's.
         """
-        terms = tuple(sorted(set(stems(query))))
+        terms = tuple(terms_of(query, akin))
         if not terms or inside(scope) is None:
             return
         with self._opened() as opened:
@@ -200,11 +214,34 @@ class WeaviateCubeIndex:
             if cubes is None:
                 return
             asked = Search(tenant, opened.standing(), terms, scope, now)
-            found = Finding(cubes, asked, self._totals, self._candidates_max)
+            found = Finding(cubes, asked, self._totals, self._most)
             candidates = [*found.ranked()]
         yield from candidates
         if not found.is_whole:
             yield from self._others(found)
+
+    def nearest(self, tenant: str, meaning: Meaning, scope: Scope, now: int) -> Iterator[Candidate]:
+        """See `CubeIndex.nearest`; a page at a time, exact where few enough are in scope."""
+        if inside(scope) is None:
+            return
+        offset = 0
+        while True:
+            with self._opened() as opened:
+                cubes = opened.tenant(tenant)
+                page = [] if cubes is None else Nearest(cubes, meaning, scope, now).page(offset)
+            if not page:
+                return
+            yield from page
+            offset += len(page)
+
+    def nearness(self, tenant: str, cubes: Collection[str], meaning: Meaning) -> dict[str, float]:
+        """See `CubeIndex.nearness`; from one query for each few hundred."""
+        found: dict[str, float] = {}
+        with self._opened() as opened:
+            kept = opened.tenant(tenant)
+            for piece in pieces(object_id(tenant, cube) for cube in cubes):
+                found |= {} if kept is None else nearness(kept, piece, meaning)
+        return found
 
     def beside(
         self, tenant: str, places: Collection[tuple[str, int]], scope: Scope, now: int
@@ -238,12 +275,12 @@ class WeaviateCubeIndex:
             tenants = opened.tenants()
         for tenant in tenants:
             with self._opened() as opened:
-                kept = sorted(indexed_cube(tenant, o.properties) for o in opened.objects(tenant))
+                kept = sorted(indexed_cube(tenant, o) for o in opened.objects(tenant))
             yield from kept
 
     def digest(self, entry: IndexEntry) -> bytes:
         """See `CubeIndex.digest`."""
-        return digest_of(entry.tenant, properties_of(entry))
+        return digest_of(entry.tenant, properties_of(entry), sealed=bool(entry.model))
 
     def damaged(self) -> Iterator[str]:
         """See `CubeIndex.damaged`; an object must lie under its own id, its words counted."""

@@ -16,11 +16,10 @@ from weaviate.classes import config as schema
 from weaviate.exceptions import WeaviateBaseError, WeaviateQueryError
 
 from memos_gov.backends.weaviate.finding import Cubes
-from memos_gov.backends.weaviate.objects import PROPERTIES
+from memos_gov.backends.weaviate.objects import PROPERTIES, VECTOR
 from memos_gov.errors import SettingsError
 from memos_gov.relevance import K1, B
 
-VECTOR = "content"
 OWNER = "memos-gov: of instance "
 _SHARD_S_MAX = 5.0
 _POSITION = {
@@ -112,7 +111,7 @@ def _create(
             multi_tenancy_config=schema.Configure.multi_tenancy(
                 enabled=tenants, auto_tenant_creation=tenants
             ),
-            vector_config=[schema.Configure.Vectors.self_provided(name=VECTOR)],
+            vector_config=[_vectors()],
             inverted_index_config=schema.Configure.inverted_index(
                 bm25_k1=K1, bm25_b=B, stopwords_preset=schema.StopwordsPreset.NONE
             ),
@@ -123,6 +122,17 @@ def _create(
             raise  # else another process was first, and its schema is looked at
 
 
+def _vectors() -> Any:
+    """Return how vectors are kept: as they are, since they have length 1 and are not rounded."""
+    return schema.Configure.Vectors.self_provided(
+        name=VECTOR,
+        quantizer=schema.Configure.VectorIndex.Quantizer.none(),
+        vector_index_config=schema.Configure.VectorIndex.hnsw(
+            distance_metric=schema.VectorDistances.DOT
+        ),
+    )
+
+
 def _property(name: str, kind: schema.DataType) -> schema.Property:
     if kind not in _TEXTS:
         return schema.Property(name=name, data_type=kind)
@@ -130,6 +140,7 @@ def _property(name: str, kind: schema.DataType) -> schema.Property:
         name=name,
         data_type=kind,
         tokenization=_tokens(name),
+        index_filterable=name != "seal",
         index_searchable=name == "terms",
     )
 
@@ -144,14 +155,17 @@ def _require(found: Any, properties: Mapping[str, schema.DataType], *, tenants: 
         name: (kind, _tokens(name) if kind in _TEXTS else None, name == "terms")
         for name, kind in properties.items()
     }
-    expected |= {"(tenants)": tenants, "(vectors)": [VECTOR]}
+    expected |= {"(tenants)": tenants, "(vectors)": [(VECTOR, "dot")]}
     actual: dict[str, object] = {
         each.name: (each.data_type, each.tokenization, each.index_searchable)
         for each in found.properties
     }
     actual |= {
         "(tenants)": found.multi_tenancy_config.enabled,
-        "(vectors)": sorted(found.vector_config or ()),
+        "(vectors)": sorted(
+            (name, str(each.vector_index_config.distance_metric.value))
+            for name, each in (found.vector_config or {}).items()
+        ),
     }
     wrong = sorted(n for n in expected.keys() | actual.keys() if expected.get(n) != actual.get(n))
     if wrong:
