@@ -14,12 +14,14 @@ import secrets
 import threading
 from collections.abc import Callable
 
+from memos_gov.errors import SettingsError
 from memos_gov.opened import OPENED_S_MAX, elapsed_s
 from memos_gov.ports import Clock, KeyStore, Leases, Tables
 
 RENEW_S = 20.0
 AHEAD_S = 2.0
 LEASE_S = OPENED_S_MAX + RENEW_S
+NAME_S = 10.0
 
 
 class Leasing:
@@ -83,6 +85,23 @@ class Leasing:
         expire, or closed.
         """
         return self._leases.waiting(tenant, index, self._now_ms(), besides=self.holder)
+
+    def claim(self, name: str) -> None:
+        """
+        Have a worker's name for NAME_S more; `release` gives it back.
+
+        Raises:
+            SettingsError: Another worker of this instance has it.
+        """
+        now_ms = self._now_ms()
+        expires_ms = now_ms + round(NAME_S * 1000)
+        if not self._leases.claim(name, self.holder, now_ms=now_ms, expires_ms=expires_ms):
+            msg = f"another worker of this instance is named {name}"
+            remedy = (
+                "Give this one another name (--name), or end the other; the name of one that was"
+                f" killed is free after {NAME_S:.0f} seconds."
+            )
+            raise SettingsError(msg, remedy=remedy)
 
     def release(self) -> None:
         """Drop everything that was opened, and end the lease."""

@@ -11,7 +11,9 @@ import memos_gov
 from bench import locomo, vectors
 from memos_gov.backends.embedding.minilm import MiniLmEmbedder
 from memos_gov.bootstrap import fsck, rebuild
+from memos_gov.errors import UnavailableError
 from memos_gov.fsck.report import REBUILD
+from memos_gov.materializers import entries
 from memos_gov.service import Actor, Service
 from tests.erasing import erase
 from tests.models import require_models
@@ -180,3 +182,26 @@ def test_recall_of_a_real_conversation_by_meaning_reaches_the_gates(
     assert all_ten >= 0.6
     assert any_packed >= 0.85
     assert all_packed >= 0.7
+
+
+def test_vectors_of_a_large_batch_ask_between_whether_the_turn_is_still_ones_own(
+    gov: Service, owner: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making them takes longer than anybody may hang in a turn at the index."""
+    cubes = [("default", owner.remember(text).cube_id) for text in (CAR, CAKE, "a kestrel")]
+    monkeypatch.setattr(entries, "PIECE_TEXTS", 2)
+    asked = list[int]()
+
+    def still() -> None:
+        asked.append(len(asked))
+        if len(asked) > 2:
+            raise UnavailableError
+
+    with gov.rooms.governor.tables.snapshot() as snapshot:
+        made = entries.Entries(snapshot, gov.rooms.governor.sealer, MiniLmEmbedder())
+        plain = [*made.of(cubes)]
+
+    assert 3 == len(made.embedded(plain, still))
+    assert [0, 1] == asked
+    with pytest.raises(UnavailableError):
+        made.embedded(plain, still)

@@ -17,7 +17,12 @@ import pytest
 
 import memos_gov
 from memos_gov import follow
-from memos_gov.errors import CorruptionError, InvalidCommandError, UnavailableError
+from memos_gov.errors import (
+    CorruptionError,
+    InvalidCommandError,
+    SettingsError,
+    UnavailableError,
+)
 from memos_gov.ports import Proposal
 from memos_gov.service import Service
 from memos_gov.worker import Journal, Telemetry, Worker, duties_of
@@ -263,3 +268,39 @@ def test_schedule_writes_nothing_while_nothing_is_due(gov: Service) -> None:
         time.sleep(0.01)
 
     assert end == gov.rooms.governor.log.end(0)
+
+
+def test_second_worker_of_a_name_is_refused_as_long_as_the_first_lives(folder: Path) -> None:
+    """With one clear error; the first goes on, and ends as usual."""
+    first = Process(folder, "plaintext", "--name", "w1")
+    try:
+        first.until("listens")
+        second = Process(folder, "schedule", "--name", "w1")
+        assert 8 == second.process.wait(WAIT_S)
+        assert -1 != " ".join(second.other).find("another worker of this instance is named w1")
+        second.end(signal.SIGTERM)
+    finally:
+        code = first.end(signal.SIGTERM)
+
+    assert 0 == code
+    again = Process(folder, "schedule", "--name", "w1")
+    again.until("listens")
+    assert 0 == again.end(signal.SIGTERM)
+
+
+def test_name_of_a_killed_worker_is_free_when_its_claim_ended(
+    gov: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that was away so long that another has its name stops, rather than be a second."""
+    monkeypatch.setattr("memos_gov.leasing.NAME_S", 0.3)
+    monkeypatch.setattr("memos_gov.worker.duties.PRESENCE_S", 0)
+    (away,) = duties_of(gov, [], schedule_s=1, worker="w1")
+    with memos_gov.open(gov.rooms.settings.data) as elsewhere:
+        with pytest.raises(SettingsError, match="named w1") as told:
+            duties_of(elsewhere, [], schedule_s=1, worker="w1")
+        assert "--name" in told.value.remedy
+        time.sleep(0.4)
+        duties_of(elsewhere, [], schedule_s=1, worker="w1")
+
+        with pytest.raises(SettingsError, match="named w1"):
+            away.step()

@@ -124,10 +124,11 @@ class _Looking:
         return f"answers; has followed {sum(behind)} offsets"
 
     def processes(self) -> str:
-        """Say which processes hold leases, by the names that they gave themselves."""
+        """Say which processes hold leases, and which names workers have taken."""
         leases, now_ms = self._setup.leases(), round(SystemClock().now().timestamp() * 1000)
         live = leases.waiting(ids.INSTANCE, _EVERY_INDEX, now_ms, besides="")
-        return f"live: {', '.join(live) or 'none'}"
+        workers = leases.names(now_ms)
+        return f"live: {', '.join(live) or 'none'}; workers: {', '.join(workers) or 'none'}"
 
 
 def _strangers(snapshot: Snapshot, partition: int) -> Counter[str]:

@@ -31,7 +31,7 @@ LISTEN = "127.0.0.1:0"
     show_default=True,
 )
 @click.option("--partitions", help="Which to certify, such as 0,2; all of the log otherwise.")
-@click.option("--name", help="What this worker is called in its lines; host and process otherwise.")
+@click.option("--name", help="What this worker alone is called; host and process otherwise.")
 def worker_verb(
     session: Session,
     duty: str,
@@ -55,12 +55,13 @@ def worker_verb(
         msg = f"a worker needs {error.name}, which is not installed"
         raise SettingsError(msg, remedy="Install memos-gov[server].") from error
 
-    journal = Journal(sys.stderr, name or f"{socket.gethostname()}-{os.getpid()}")
+    name = name or f"{socket.gethostname()}-{os.getpid()}"
+    journal = Journal(sys.stderr, name)
     names = ALL if duty == "all" else (duty,)
     # A certifier certifies also where the settings that it shares with writers say no.
     certifies = True if "certifier" in names else None
     with session.service(certifies=certifies) as service:
-        duties = duties_of(service, names, schedule_s=schedule_s, partitions=chosen)
+        duties = duties_of(service, names, schedule_s=schedule_s, partitions=chosen, worker=name)
         telemetry = Telemetry(service.rooms, [each.name for each in duties])
         worker = Worker(duties, telemetry, journal)
         with telemetry.served(host, port) as address, _stopped_by_signals(worker.stop):

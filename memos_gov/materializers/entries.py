@@ -7,7 +7,7 @@ It is of the cube's own content, so it changes and ends with it alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -19,6 +19,7 @@ from memos_gov.ports import Embedder, IndexEntry, Snapshot
 from memos_gov.sealing import Sealer
 
 Name = tuple[str, str]  # tenant and cube
+PIECE_TEXTS = 32  # vectors made without asking whether one's turn still is
 
 
 class Entries:
@@ -52,15 +53,25 @@ class Entries:
             else:
                 yield tenant, cube
 
-    def embedded(self, entries: Iterable[IndexEntry | Name]) -> list[IndexEntry | Name]:
-        """Return entries of `of` with their vectors, which are made together, and need no facts."""
+    def embedded(
+        self, entries: Iterable[IndexEntry | Name], still: Callable[[], None]
+    ) -> list[IndexEntry | Name]:
+        """
+        Return entries of `of` with their vectors, which need no facts.
+
+        They are made a piece at a time, and what `still` raises before one ends it.
+        """
         found, texts = list(entries), self._texts
         if self._embedder is None:
             return found
         places = [n for n, e in enumerate(found) if isinstance(e, IndexEntry) and e.model]
         named = [found[place] for place in places]
         told = [texts[e.tenant, e.cube_id] for e in named if isinstance(e, IndexEntry)]
-        for place, vector in zip(places, self._embedder.embed(told), strict=True):
+        vectors = list[bytes]()
+        for start in range(0, len(told), PIECE_TEXTS):
+            still()
+            vectors += self._embedder.embed(told[start : start + PIECE_TEXTS])
+        for place, vector in zip(places, vectors, strict=True):
             entry = found[place]
             assert isinstance(entry, IndexEntry)
             found[place] = replace(entry, vector=vector)

@@ -125,20 +125,22 @@ class IndexFollower:
             if not decided:
                 return 0
             touched = _touched(decided)
-            made = self._made(snapshot, touched)
+            made = self._made(turn, snapshot, touched)
         put, remove = made()
         turn.begin(touched)
         position = decided[-1].offset
         self._index.apply(position, put, remove, partition=partition, still=turn.check)
         return len(decided)
 
-    def _made(self, snapshot: Snapshot, cubes: Iterable[Name]) -> Callable[[], Made]:
+    def _made(
+        self, turn: IndexTurn, snapshot: Snapshot, cubes: Iterable[Name]
+    ) -> Callable[[], Made]:
         """Return what makes entries of some cubes, and names those that have none, later."""
         entries = Entries(snapshot, self._sealer, self._embedder)
         plain = [*entries.of(cubes)]
 
         def made() -> Made:  # vectors take long and need no snapshot
-            found = entries.embedded(plain)
+            found = entries.embedded(plain, turn.check)
             put = [entry for entry in found if isinstance(entry, IndexEntry)]
             return put, [entry for entry in found if not isinstance(entry, IndexEntry)]
 
@@ -164,7 +166,7 @@ class IndexFollower:
         """Write entries of some cubes again; return False where the index moved meanwhile."""
         position = self._index.position(partition)
         with self._tables.snapshot() as snapshot:
-            made = self._made(snapshot, cubes)
+            made = self._made(turn, snapshot, cubes)
         put, remove = made()
         turn.begin(cubes)
         return self._index.mend(position, put, remove, partition=partition, still=turn.check)

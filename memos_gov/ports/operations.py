@@ -22,7 +22,17 @@ class Leases(Protocol):
         """Replace the holder's lease, visible to everybody at once; `seen` is index by tenant."""
 
     def release(self, holder: str) -> None:
-        """End the holder's lease: it has nothing open any more."""
+        """End the holder's lease: it has nothing open any more, and its name is free."""
+
+    def claim(self, name: str, holder: str, *, now_ms: int, expires_ms: int) -> bool:
+        """
+        Take a worker's name for a holder, or keep it; return whether it is the holder's.
+
+        Another's name is free once its claim expired.
+        """
+
+    def names(self, now_ms: int) -> list[str]:
+        """Return the names that are taken now, sorted."""
 
     def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
         """Return the holders but one that may have open what ended at `index`, sorted."""

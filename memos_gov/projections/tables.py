@@ -260,6 +260,16 @@ class LeaseRow(OperationsModel, table=True):
     expires_ms: int = Field(sa_type=BigInteger)
 
 
+class WorkerNameRow(OperationsModel, table=True):
+    """Which holder has a worker's name, and until when."""
+
+    __tablename__ = "worker_names"
+
+    name: str = Field(primary_key=True)
+    holder: str
+    expires_ms: int = Field(sa_type=BigInteger)
+
+
 class IndexTurnRow(OperationsModel, table=True):
     """
     What a turn at an index without transactions is about to write; `cubes` is JSON, ids only.

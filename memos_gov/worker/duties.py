@@ -149,17 +149,30 @@ class Scheduling:
 
 
 class Presence:
-    """Says every few seconds that this worker has nothing open of what ended before."""
+    """Says every second that this worker has nothing open of what ended before, and its name."""
 
     name = "presence"
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, worker: str | None = None) -> None:
+        """
+        Take the name of the worker, where it has one.
+
+        Raises:
+            SettingsError: Another worker of this instance has it.
+        """
         self._leasing = rooms.governor.leasing
+        self._worker = worker
         self._next = 0.0
+        self._claim()
+
+    def _claim(self) -> None:
+        if self._worker is not None:
+            self._leasing.claim(self._worker)
 
     def step(self) -> int:
-        """Renew the lease when it is time, so that no erasure waits for a worker; return 0."""
+        """Renew lease and name when it is time, so that no erasure waits for a worker; return 0."""
         if monotonic() >= self._next:
+            self._claim()
             self._leasing.begin_anew()
             self._next = monotonic() + PRESENCE_S
         return 0
@@ -171,12 +184,14 @@ def duties_of(
     *,
     schedule_s: float,
     partitions: Sequence[int] | None = None,
+    worker: str | None = None,
 ) -> list[Duty]:
     """
     Return the duties of these names, each once, in the order of DUTIES; `Presence` is the last.
 
     Raises:
         InvalidCommandError: The log has no such partition.
+        SettingsError: Another worker of this instance has the name `worker`.
     """
     rooms = service.rooms
     made: dict[str, Duty] = {
@@ -184,4 +199,4 @@ def duties_of(
         "plaintext": Indexing(rooms),
         "schedule": Scheduling(service, schedule_s),
     }
-    return [*(made[name] for name in DUTIES if name in names), Presence(rooms)]
+    return [*(made[name] for name in DUTIES if name in names), Presence(rooms, worker)]

@@ -80,12 +80,40 @@ class LeasesContract:
 
         assert ["h_you"] == open_leases().waiting("acme", 9, NOW, besides="h_me")
 
+    def test_name_is_one_holders_until_it_expires(
+        self, leases: Leases, open_leases: OpenLeases
+    ) -> None:
+        """A second worker of that name is refused; the first may keep it, whoever asks where."""
+        elsewhere = open_leases()
+
+        assert leases.claim("c1", "h_me", now_ms=NOW, expires_ms=NOW + 10)
+        assert leases.claim("c1", "h_me", now_ms=NOW + 5, expires_ms=NOW + 20)
+        assert not elsewhere.claim("c1", "h_you", now_ms=NOW + 19, expires_ms=NOW + 40)
+        assert elsewhere.claim("c2", "h_you", now_ms=NOW, expires_ms=NOW + 90)
+
+        assert ["c1", "c2"] == leases.names(NOW + 19)
+        assert ["c2"] == leases.names(NOW + 20)
+        assert elsewhere.claim("c1", "h_you", now_ms=NOW + 20, expires_ms=NOW + 40)
+        assert not leases.claim("c1", "h_me", now_ms=NOW + 21, expires_ms=NOW + 50)
+
+    def test_name_is_free_when_its_holder_releases_its_lease(self, leases: Leases) -> None:
+        """A worker that ended gently can be started again at once, and others keep theirs."""
+        for name, holder in (("c1", "h_me"), ("c2", "h_you")):
+            assert leases.claim(name, holder, now_ms=NOW, expires_ms=LATER)
+
+        leases.release("h_me")
+
+        assert ["c2"] == leases.names(NOW)
+        assert leases.claim("c1", "h_you", now_ms=NOW, expires_ms=LATER)
+
     def test_store_that_does_not_answer_is_unavailable_or_corrupt(self, broken: Leases) -> None:
         """Every driver error is translated, with its cause."""
         for act in (
             lambda: broken.renew("h_me", {}, now_ms=NOW, expires_ms=LATER),
             lambda: broken.release("h_me"),
             lambda: broken.waiting("acme", 1, NOW, besides="h_me"),
+            lambda: broken.claim("c1", "h_me", now_ms=NOW, expires_ms=LATER),
+            lambda: broken.names(NOW),
         ):
             with pytest.raises((UnavailableError, CorruptionError)) as caught:
                 act()

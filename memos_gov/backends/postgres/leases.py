@@ -34,6 +34,14 @@ _WAITING = (
     " NOT IN (SELECT holder FROM leases WHERE tenant = %s AND seen >= %s) ORDER BY holder"
 )
 _RELEASE = "DELETE FROM leases WHERE holder = %s"
+_FREE = "DELETE FROM worker_names WHERE holder = %s"
+_CLAIM = (
+    "INSERT INTO worker_names (name, holder, expires_ms) VALUES (%s, %s, %s)"
+    " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_ms = excluded.expires_ms"
+    " WHERE worker_names.holder = excluded.holder OR worker_names.expires_ms <= %s"
+    " OR worker_names.expires_ms > %s RETURNING holder"
+)
+_NAMES = "SELECT name FROM worker_names WHERE expires_ms > %s AND expires_ms <= %s ORDER BY name"
 
 
 class PostgresLeases:
@@ -70,6 +78,19 @@ class PostgresLeases:
         """See `Leases.release`."""
         with self._pool.connection() as connection:
             connection.execute(_RELEASE, (holder,))
+            connection.execute(_FREE, (holder,))
+
+    def claim(self, name: str, holder: str, *, now_ms: int, expires_ms: int) -> bool:
+        """See `Leases.claim`."""
+        values = (name, holder, expires_ms, now_ms, now_ms + FARTHEST_MS)
+        with self._pool.connection() as connection:
+            return connection.execute(_CLAIM, values).fetchone() is not None
+
+    def names(self, now_ms: int) -> list[str]:
+        """See `Leases.names`."""
+        with self._pool.connection() as connection:
+            rows = connection.execute(_NAMES, (now_ms, now_ms + FARTHEST_MS)).fetchall()
+        return [str(name) for (name,) in rows]
 
     def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
         """See `Leases.waiting`."""

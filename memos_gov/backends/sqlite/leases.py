@@ -15,6 +15,13 @@ from memos_gov.backends.sqlite.connection import open_file, transaction, transla
 from memos_gov.domain import ids
 
 FARTHEST_MS = 3_600_000  # a lease that ends later was written by a clock that ran ahead
+_CLAIM = (
+    "INSERT INTO worker_names (name, holder, expires_ms) VALUES (?, ?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_ms = excluded.expires_ms"
+    " WHERE worker_names.holder = excluded.holder OR worker_names.expires_ms <= ?"
+    " OR worker_names.expires_ms > ? RETURNING holder"
+)
+_NAMES = "SELECT name FROM worker_names WHERE expires_ms > ? AND expires_ms <= ? ORDER BY name"
 
 
 class SqliteLeases:
@@ -39,6 +46,19 @@ class SqliteLeases:
         """See `Leases.release`."""
         with self._lock, transaction(self._db, self._path, write=True):
             self._db.execute("DELETE FROM leases WHERE holder = ?", (holder,))
+            self._db.execute("DELETE FROM worker_names WHERE holder = ?", (holder,))
+
+    def claim(self, name: str, holder: str, *, now_ms: int, expires_ms: int) -> bool:
+        """See `Leases.claim`."""
+        values = (name, holder, expires_ms, now_ms, now_ms + FARTHEST_MS)
+        with self._lock, transaction(self._db, self._path, write=True):
+            return self._db.execute(_CLAIM, values).fetchone() is not None
+
+    def names(self, now_ms: int) -> list[str]:
+        """See `Leases.names`."""
+        with self._lock, translated(self._path):
+            rows = self._db.execute(_NAMES, (now_ms, now_ms + FARTHEST_MS)).fetchall()
+        return [str(name) for (name,) in rows]
 
     def waiting(self, tenant: str, index: int, now_ms: int, *, besides: str) -> list[str]:
         """See `Leases.waiting`."""
