@@ -9,7 +9,7 @@ mount: `keys/ policies/ tiles/ memos-gov.toml`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cached_property
 from typing import Protocol
 
@@ -34,6 +34,7 @@ from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
 from memos_gov.bootstrap.connected_founding import Founding
 from memos_gov.bootstrap.embedded import TABLES_POINTER
 from memos_gov.engines import Engines
+from memos_gov.errors import GovernanceError
 from memos_gov.ports import Clock, PolicyBundles
 from memos_gov.settings import Settings
 
@@ -120,6 +121,12 @@ class Connected:
     def vault(self) -> PostgresKeyStore:
         """Open the vault's database."""
         return self._stack.enter_context(closing(self._vault()))
+
+    def instance(self) -> str | None:
+        """Return whose the vault is; None where it does not say, or is away."""
+        with suppress(GovernanceError):
+            return self.vault_to_read().instance
+        return None
 
     def vault_to_read(self) -> PostgresKeyStore:
         """Open the vault's database so that every attempt to write fails."""

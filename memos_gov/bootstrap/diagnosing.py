@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
 
@@ -119,15 +119,9 @@ class _Looking:
 
     def index(self) -> str:
         """Look whether the index answers, is laid out as ours, and is of this log."""
-        index = self._setup.index(self._instance())
+        index = self._setup.index(self._setup.instance())
         behind = [index.position(each) + 1 for each in range(self._engines.kafka.partitions)]
         return f"answers; has followed {sum(behind)} offsets"
-
-    def _instance(self) -> str | None:
-        """Return whose the vault is; None where it does not say."""
-        with suppress(GovernanceError):
-            return self._setup.vault().instance
-        return None
 
     def processes(self) -> str:
         """Say which processes hold leases, by the names that they gave themselves."""

@@ -156,7 +156,7 @@ class _Looking:
         return self._setup.engine(bundles, self._settings.policy_deadline_s).version()
 
     def _weaviate(self) -> str:
-        index = self._setup.index(None)
+        index = self._setup.index(self._setup.instance())
         version = index.version()
         self._seen = {each: index.position(each) for each in self._partitions}
         return version
