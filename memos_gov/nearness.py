@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 DIGITS = 5  # of a cosine; the ones after depend on how a product was added up
 _NUMBERS = "<f4"
@@ -18,6 +20,8 @@ _NUMBERS = "<f4"
 
 def cosines(vectors: Sequence[bytes], wanted: bytes) -> npt.NDArray[np.float64]:
     """Return the cosine of each vector with one of the same length."""
+    import numpy as np  # (reading one cube needs no arithmetic)
+
     one = np.frombuffer(wanted, _NUMBERS)
     matrix = np.frombuffer(b"".join(vectors), _NUMBERS).reshape(len(vectors), len(one))
     found: npt.NDArray[np.float64] = np.round((matrix @ one).astype(np.float64), DIGITS)
@@ -26,12 +30,16 @@ def cosines(vectors: Sequence[bytes], wanted: bytes) -> npt.NDArray[np.float64]:
 
 def numbers_of(vector: bytes) -> list[float]:
     """Return what a vector is made of."""
+    import numpy as np
+
     found: list[float] = np.frombuffer(vector, _NUMBERS).tolist()
     return found
 
 
 def vector_of(numbers: Sequence[float]) -> bytes:
     """Return a vector by what it is made of."""
+    import numpy as np
+
     return np.asarray(numbers, _NUMBERS).tobytes()
 
 

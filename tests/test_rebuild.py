@@ -246,7 +246,7 @@ PROGRAM = """
 import os, signal, sys
 from memos_gov.bootstrap import upkeep
 
-def kill(*_):
+def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 point = sys.argv[2]

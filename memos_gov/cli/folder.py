@@ -64,7 +64,7 @@ def _made(screen: Screen, made: dict[str, str]) -> None:
 @verb("status")
 def status_verb(session: Session) -> int:
     """
-    Show what is in the data folder: counts and places; of engines, how each stands.
+    Show counts and places of the folder, and how its engines stand.
 
     An engine that is away is said, with what the others know; then the exit status is 7.
     """

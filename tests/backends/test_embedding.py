@@ -57,7 +57,7 @@ def test_model_is_loaded_without_any_network() -> None:
         "import socket\n"
         "def refuse(*_, **__): raise RuntimeError('a connection')\n"
         "socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse\n"
-        "from memos_gov.backends.embedding import MiniLmEmbedder\n"
+        "from memos_gov.backends.embedding.minilm import MiniLmEmbedder\n"
         "print(len(MiniLmEmbedder().embed(['x'])[0]))\n"
     )
 

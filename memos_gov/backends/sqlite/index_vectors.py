@@ -11,8 +11,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 
-import numpy as np
-
 from memos_gov.nearness import cosines, seal_of
 from memos_gov.ports import Candidate, IndexEntry, Meaning
 
@@ -51,7 +49,7 @@ def near_in(
         if of in facts and cube not in without
     ]
     near = cosines([row[1] for row in rows], meaning.vector)
-    order = np.argsort(-near, kind="stable").tolist()
+    order = (-near).argsort(kind="stable").tolist()
     return (Candidate(rows[n][0], 0.0, (), rows[n][2], bool(rows[n][3])) for n in order)
 
 
