@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test simulate test-connected services-up services-down services-status services-reset bench bench-connected docs schemas policies
+.PHONY: help setup demo check test simulate test-connected test-models services-up services-down services-status services-reset bench bench-connected docs schemas policies
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,9 @@ test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and
 	@$(SERVICES) up --use-existing
 	$(BIN)/pytest -q -m "connected and not slow"
 
+test-models: $(VENV)/.models ## run the tests that need the extra `models`: tiny base models, then the demo's, fetched once
+	MEMOS_GOV_REQUIRE_MODELS=1 $(BIN)/pytest -q -m "models and not connected"
+
 services-up: ## start Kafka, Postgres, OPA and Weaviate on this machine; got or built once, into the cache
 	@$(SERVICES) up
 
@@ -87,3 +90,7 @@ $(VENV)/.core: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@$(INSTALL) '.[dev,server]'
 	@touch $(VENV)/.core $@
+
+$(VENV)/.models: pyproject.toml | $(BIN)/python
+	@$(INSTALL) '.[dev,server,models]'
+	@touch $(VENV)/.core $(VENV)/.dev $@

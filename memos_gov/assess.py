@@ -22,6 +22,7 @@ from memos_gov.domain.commands import seconds
 from memos_gov.domain.decide import Ancestry, Situation, act_target
 from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import (
+    BaseModelFacts,
     CaseFacts,
     ConsentFact,
     ErasureFacts,
@@ -226,6 +227,8 @@ class Assessor:
         action = command.action if isinstance(command, c.AskAudit) else command.ACTION
         verdict = at.judge.action(at.asked(action, act_target(command)), target)
         situation = self._situation()
+        if isinstance(command, c.RegisterBaseModel):
+            at.get(ids.base_model_stream(at.tenant), BaseModelFacts)  # (`known` holds it then)
         if isinstance(command, c.AddPrincipal | c.GrantRoles | c.RevokeRoles):
             situation = replace(situation, target=at.principal(command.principal))
         targets = {target["id"] or "": verdict}

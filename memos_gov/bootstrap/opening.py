@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from memos_gov import settings as settings_module
+from memos_gov.backends.base_models.language_model import TransformersLanguageModel
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.folder_lock import folder_held
@@ -278,6 +279,7 @@ def build_rooms(
         destroyer=destroyer,
         eraser=eraser,
         reader=reader,
+        language_model=TransformersLanguageModel(settings.base_model, base_models()),
         follower=follower,
         index_follower=index_follower,
         index=index,
@@ -290,6 +292,13 @@ def build_rooms(
         shipped=shipped_bundle,
         close=stack.close,
     )
+
+
+def base_models() -> Path:
+    """Return the folder of base models that were made here, the user's own."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("memos-gov") / "base-models"
 
 
 def _deciding(

@@ -160,6 +160,14 @@ def requests_question(session: Session, as_of: AsOf | None) -> None:
     _ask(session, "requests", as_of)
 
 
+@audit_verb.command("base-model")
+@options.as_of
+@pass_session
+def base_model_question(session: Session, as_of: AsOf | None) -> None:
+    """With which base model memories become tensors."""
+    _ask(session, "base-model", as_of)
+
+
 @audit_verb.command("integrity")
 @options.as_of
 @pass_session

@@ -70,6 +70,7 @@ VERBS = {
     "rebuild": "memos_gov.cli.upkeep",
     "vault": "memos_gov.cli.vault",
     "policy": "memos_gov.cli.policies",
+    "model": "memos_gov.cli.base_models",
 }
 
 

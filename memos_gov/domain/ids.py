@@ -191,6 +191,11 @@ def open_erasures_stream(tenant: str) -> str:
     return guard_stream(tenant, "erasures")
 
 
+def base_model_stream(tenant: str) -> str:
+    """Return the guard that says which base model a tenant has."""
+    return guard_stream(tenant, "basemodel")
+
+
 def usage_stream(tenant: str) -> str:
     """Return the stream of reads, refusals and questions; it versions nothing."""
     return f"{tenant}/usage"

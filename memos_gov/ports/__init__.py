@@ -21,6 +21,7 @@ from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.ports.follower import Checkpoint
 from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
+from memos_gov.ports.language_model import BaseModelFiles, LanguageModel
 from memos_gov.ports.operations import Leases, Pointers
 from memos_gov.ports.vault import (
     ContentKey,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = [
+    "BaseModelFiles",
     "Candidate",
     "Certification",
     "Checkpoint",
@@ -49,6 +51,7 @@ __all__ = [
     "IndexedCube",
     "KeyStore",
     "Keyring",
+    "LanguageModel",
     "Leases",
     "MasterKeys",
     "Pointers",

@@ -12,7 +12,7 @@ from memos_gov.follow import Follower
 from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.notary import Notary
-from memos_gov.ports import CubeIndex, Keyring, PolicyBundles
+from memos_gov.ports import CubeIndex, Keyring, LanguageModel, PolicyBundles
 from memos_gov.proving import Prover
 from memos_gov.recall import Reader
 from memos_gov.settings import Settings
@@ -29,6 +29,7 @@ class Rooms:
     destroyer: Destroyer
     eraser: Eraser
     reader: Reader
+    language_model: LanguageModel
     follower: Follower
     index_follower: IndexFollower
     index: CubeIndex

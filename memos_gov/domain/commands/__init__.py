@@ -8,6 +8,7 @@ before anything is decided. `ACTION` is the word policy judges it by.
 
 from __future__ import annotations
 
+from memos_gov.domain.commands.base_models import RegisterBaseModel
 from memos_gov.domain.commands.command import C, Circumstances, Command, OfThen, make, seconds
 from memos_gov.domain.commands.cubes import (
     ArchiveCube,
@@ -122,6 +123,7 @@ __all__ = [
     "ReadHistory",
     "RebaseCube",
     "RecallCubes",
+    "RegisterBaseModel",
     "RejectReview",
     "RelabelCube",
     "ReleaseHold",
@@ -166,6 +168,7 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     ReadHistory,
     RebaseCube,
     RecallCubes,
+    RegisterBaseModel,
     RejectReview,
     RelabelCube,
     ReleaseHold,

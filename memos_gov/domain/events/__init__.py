@@ -11,6 +11,7 @@ is a closed word, an opaque id, or a number.
 from __future__ import annotations
 
 from memos_gov.domain.events import v1
+from memos_gov.domain.events.base_models import BaseModelRegistered
 from memos_gov.domain.events.cubes import (
     CubeActivated,
     CubeArchived,
@@ -96,6 +97,7 @@ __all__ = [
     "OLDER_VERSIONS",
     "AuditAsked",
     "BackupsEnded",
+    "BaseModelRegistered",
     "CheckpointSigned",
     "CommandRefused",
     "ConsentGiven",
@@ -170,6 +172,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     for cls in (
         AuditAsked,
         BackupsEnded,
+        BaseModelRegistered,
         CheckpointSigned,
         CommandRefused,
         ConsentGiven,
