@@ -262,7 +262,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     package.mkdir()
     (package / demo.GGUF).write_bytes(b"weights")
 
-    def convert(gguf: Path, place: Path, step: object) -> None:
+    def convert(gguf: Path, place: Path, tell: object) -> None:
         place.mkdir()
         (place / "config.json").write_text("{}")
         (place / "model.safetensors").write_bytes(gguf.read_bytes())
@@ -286,7 +286,7 @@ def test_demo_model_is_made_once(small: Path) -> None:
         second.folder,
         list(small.iterdir()),
     )
-    assert (5, 5) == told[-1][1:]
+    assert ("writing the base model", 1, 1) == told[-1]
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "made.json"])
@@ -358,14 +358,20 @@ def test_demo_model_without_room_on_the_disk_says_so(
 @models
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_demo_model_is_fetched_converted_and_read(tmp_path: Path) -> None:
+def test_demo_model_is_fetched_converted_and_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The package from its index, once, and what it is."""
     require_base_models()
     found = TransformersLanguageModel("", tmp_path / "cache")
 
-    files = found.prepare()
+    told: list[tuple[str, int, int]] = []
+
+    files = found.prepare(lambda *step: told.append(step))
 
     assert files.made
+    assert ("reading the weights", 272, 272) in told
+    assert "" == capfd.readouterr().err
     assert ("LlamaForCausalLM", "float32") == (
         found.fingerprint().architecture,
         found.fingerprint().dtype,

