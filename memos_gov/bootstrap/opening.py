@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from memos_gov import settings as settings_module
+from memos_gov.activation.kv_caches import KvCaches
 from memos_gov.backends.base_models.language_model import TransformersLanguageModel
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.folder_lock import folder_held
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.backends.sqlite.index import in_memory
+from memos_gov.backends.tensors import FileTensorStore
 from memos_gov.backends.tiles import FileTileStore
 from memos_gov.backends.witness import FileWitness
 from memos_gov.bootstrap.embedded import LOG, Embedded
@@ -53,6 +55,7 @@ from memos_gov.transparency.checkpoints import origin_of
 from memos_gov.transparency.notes import Signer
 
 TILES = "tiles"
+TENSORS = "tensors"
 CLOCK_BEHIND_MAX_S = 60
 _TOGETHER = (
     "Bring log and vault of one instance together: two files of one backup, or"
@@ -271,6 +274,7 @@ def build_rooms(
     index_follower = IndexFollower(log, tables, governor.sealer, index)
     finder = CubeFinder(tables, follower)
     reader = Reader(governor, index, index_follower, finder, in_memory)
+    language_model = TransformersLanguageModel(settings.base_model, base_models())
     eraser = Eraser(governor, follower, index, index_follower, destroyer)
     return Rooms(
         settings=settings,
@@ -279,7 +283,8 @@ def build_rooms(
         destroyer=destroyer,
         eraser=eraser,
         reader=reader,
-        language_model=TransformersLanguageModel(settings.base_model, base_models()),
+        language_model=language_model,
+        kv_caches=KvCaches(language_model, FileTensorStore(settings.data / TENSORS), vault),
         follower=follower,
         index_follower=index_follower,
         index=index,

@@ -21,8 +21,9 @@ from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.ports.follower import Checkpoint
 from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
-from memos_gov.ports.language_model import BaseModelFiles, LanguageModel
+from memos_gov.ports.language_model import BaseModelFiles, KvCache, LanguageModel
 from memos_gov.ports.operations import Leases, Pointers
+from memos_gov.ports.tensors import TensorStore
 from memos_gov.ports.vault import (
     ContentKey,
     Destroying,
@@ -51,6 +52,7 @@ __all__ = [
     "IndexedCube",
     "KeyStore",
     "Keyring",
+    "KvCache",
     "LanguageModel",
     "Leases",
     "MasterKeys",
@@ -62,6 +64,7 @@ __all__ = [
     "Snapshot",
     "StoredEvent",
     "Tables",
+    "TensorStore",
     "TileStore",
     "Unusual",
     "Watch",

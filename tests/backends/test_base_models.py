@@ -38,6 +38,8 @@ def copied(llama: Path, tmp_path: Path) -> Path:
 class TestTransformersLanguageModel(LanguageModelContract):
     """The contract on a tiny Llama of random weights."""
 
+    marks = (1, 2)
+
     @pytest.fixture
     def language_model(self, llama: Path, tmp_path: Path) -> TransformersLanguageModel:
         """Return the tiny base model."""

@@ -32,7 +32,8 @@ def require(names: tuple[str, ...] = NEEDED) -> None:
 def quiet() -> Iterator[None]:
     """Import and use the libraries without their bars, advice and warnings on standard error."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores
-    with warnings.catch_warnings(record=True):  # of what they import, about its own future
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what they import, about its own future
         from transformers.utils import logging
 
         logging.disable_progress_bar()

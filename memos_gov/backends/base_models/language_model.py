@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from memos_gov.backends.base_models.demo import prepare_demo
 from memos_gov.backends.base_models.extra import quiet, require
+from memos_gov.backends.base_models.kv_cache import prefill, restored
 from memos_gov.backends.base_models.places import (
     CONFIG,
     WEIGHTS,
@@ -17,9 +19,10 @@ from memos_gov.backends.base_models.places import (
     is_hub_id,
     of_hub,
 )
+from memos_gov.backends.base_models.prefix import prefix
 from memos_gov.domain.fingerprint import Fingerprint
 from memos_gov.errors import SettingsError
-from memos_gov.ports import BaseModelFiles
+from memos_gov.ports import BaseModelFiles, KvCache
 from memos_gov.ports.language_model import Progress
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
@@ -53,6 +56,22 @@ class TransformersLanguageModel:
     def fingerprint(self) -> Fingerprint:
         """See `LanguageModel.fingerprint`."""
         return self._load()[0]
+
+    def prefix(self, texts: Sequence[str]) -> tuple[int, ...]:
+        """See `LanguageModel.prefix`."""
+        return prefix(self._load()[1], texts)
+
+    def prefill(
+        self, tokens: Sequence[int], begun: KvCache | None = None, *, exact: bool = False
+    ) -> KvCache:
+        """See `LanguageModel.prefill`; threads take turns."""
+        network = self._load()[2]
+        with self._lock, quiet():
+            return prefill(network, tokens, begun, exact=exact)
+
+    def restored(self, kv_cache: KvCache) -> Any:
+        """See `LanguageModel.restored`: a `DynamicCache`."""
+        return restored(self._load()[2], kv_cache)
 
     def _load(self) -> tuple[Fingerprint, Any, Any]:
         """Return fingerprint, tokenizer and network, read from files alone."""

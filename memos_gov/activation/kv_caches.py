@@ -1,0 +1,232 @@
+"""
+KV caches of sets of cubes: found and verified, or computed from the longest known beginning.
+
+Whatever is wrong with a file (cut, changed, another set's, another tenant's,
+another base model's, of a newer program, its key gone), it is refused and
+counted, and the texts are read again: a caller waits longer and is told no lie.
+Whether somebody may use a set is decided before it comes here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from memos_gov.activation.members import MEMBERS_MAX, SECRET, Member, address, chain, ordered
+from memos_gov.activation.sealed_file import HEADER_BYTES_MAX, Header, header_of, opened, sealed
+from memos_gov.errors import (
+    CorruptionError,
+    GovernanceError,
+    InvalidCommandError,
+    NotFoundError,
+    SettingsError,
+)
+from memos_gov.ports import ContentKey, KeyStore, KvCache, LanguageModel, TensorStore
+
+Refusal = Literal["corrupt", "newer", "key_gone"]
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A set of cubes of a tenant, in any order, and the digest of the policy in force."""
+
+    tenant: str
+    policy: str
+    members: tuple[Member, ...]
+
+
+class Served(NamedTuple):
+    """
+    A KV cache, and what it cost: `restored` from its file, or computed but for `reused` tokens.
+
+    `refused` says why a file that was there was not used.
+    """
+
+    kv_cache: KvCache
+    address: str
+    restored: bool
+    reused: int
+    refused: Refusal | None = None
+
+
+class KvCaches:
+    """
+    The KV caches of all tenants.
+
+    Attributes:
+        counts: How often a set was `restored`, `computed`, and its file refused, by reason.
+    """
+
+    def __init__(self, language_model: LanguageModel, store: TensorStore, keys: KeyStore) -> None:
+        self._language_model = language_model
+        self._store = store
+        self._keys = keys
+        self.counts: Counter[str] = Counter()
+
+    def serve(self, wanted: Wanted) -> Served:
+        """
+        Return the KV cache of a set: out of its file, or computed; nothing is written.
+
+        Raises:
+            InvalidCommandError: Names `members`: none, too many, or too long together.
+            SettingsError: The base model cannot be used.
+        """
+        header, tokens = self._expected(wanted)
+        return self._served(header, tokens)
+
+    def build(self, wanted: Wanted) -> Served:
+        """
+        Return the KV cache of a set, which is in its file afterwards; errors as `serve`.
+
+        Raises:
+            UnavailableError: It cannot be written; nothing is left behind.
+        """
+        header, tokens = self._expected(wanted)
+        served = self._served(header, tokens)
+        if served.refused is not None:
+            self.remove(wanted.tenant, header.address)
+        if not served.restored:
+            self._write(header, served.kv_cache)
+        return served
+
+    def remove(self, tenant: str, name: str) -> bool:
+        """
+        Destroy the key of a file, then the file; return whether it was there.
+
+        A key is destroyed only where the file opens with it: what the header of a
+        forged one names may be the key of a memory.
+        """
+        if (raw := self._store.get(tenant, name)) is not None:
+            with suppress(CorruptionError, SettingsError, NotFoundError):
+                known = header_of(raw, name)
+                self._unsealed(raw, replace(known, tenant=tenant, address=name))
+                self._keys.discard(tenant, [known.key_id])
+        return self._store.remove(tenant, name)
+
+    def _expected(self, wanted: Wanted) -> tuple[Header, tuple[int, ...]]:
+        """Return what the file of a set must say, but for its key, and the tokens in it."""
+        members = ordered(wanted.members)
+        if not 0 < len(members) <= MEMBERS_MAX:
+            msg = f"members: there must be 1 to {MEMBERS_MAX} (MEMBERS_MAX)"
+            raise InvalidCommandError(msg, field="members")
+        secret = self._keys.secret(wanted.tenant, SECRET, create=True)
+        assert secret is not None
+        fingerprint = self._language_model.fingerprint()
+        sources = tuple(member.source for member in members)
+        tokens = self._language_model.prefix([member.text for member in members])
+        links = chain(secret, fingerprint, wanted.policy, sources)
+        header = Header(
+            address=address(secret, links, tokens),
+            tenant=wanted.tenant,
+            members=sources,
+            chain=links,
+            fingerprint=fingerprint,
+            policy=wanted.policy,
+            tokens=len(tokens),
+            key_id="",
+        )
+        return header, tokens
+
+    def _served(self, header: Header, tokens: tuple[int, ...]) -> Served:
+        refused = None
+        raw = self._store.get(header.tenant, header.address)
+        if raw is not None:
+            try:
+                kv_cache = self._opened(raw, header, tokens)
+            except (CorruptionError, SettingsError, NotFoundError) as error:
+                refused = _reason(error)
+                self.counts[f"refused_{refused}"] += 1
+            else:
+                self.counts["restored"] += 1
+                return Served(kv_cache, header.address, restored=True, reused=len(tokens))
+        begun = self._longest(header)
+        kv_cache = self._language_model.prefill(tokens, begun)
+        self.counts["computed"] += 1
+        reused = 0 if begun is None else _common(begun.tokens, tokens)
+        return Served(kv_cache, header.address, restored=False, reused=reused, refused=refused)
+
+    def _opened(self, raw: bytes, header: Header, tokens: tuple[int, ...]) -> KvCache:
+        kv_cache = self._unsealed(raw, header)
+        if kv_cache.tokens != tokens:
+            msg = f"the KV cache {header.address} holds other tokens"
+            raise CorruptionError(msg, place=header.address)
+        return kv_cache
+
+    def _unsealed(self, raw: bytes, expected: Header) -> KvCache:
+        """
+        Return what a file holds that is the expected one.
+
+        Raises:
+            NotFoundError: Its key was destroyed.
+            CorruptionError, SettingsError: As `sealed_file.opened`.
+        """
+        key_id = header_of(raw, expected.address).key_id
+        key = self._keys.open(expected.tenant, [key_id]).get(key_id)
+        if key is None:
+            raise NotFoundError(f"the key of the KV cache {expected.address} was destroyed")
+        return opened(raw, replace(expected, key_id=key_id), key, expected.address)
+
+    def _longest(self, header: Header) -> KvCache | None:
+        """Return the KV cache with the longest beginning in common, None where there is none."""
+        found = [(_common(known.chain, header.chain), known) for known in self._known(header)]
+        shared, best = max(found, key=lambda pair: pair[0], default=(0, None))
+        if best is None or shared == 0:
+            return None
+        raw = self._store.get(header.tenant, best.address)
+        try:
+            return None if raw is None else self._unsealed(raw, best)
+        except (CorruptionError, SettingsError, NotFoundError) as error:
+            self.counts[f"refused_{_reason(error)}"] += 1
+            return None
+
+    def _known(self, header: Header) -> Iterator[Header]:
+        """Yield what the tenant's other files say that they are, of the same base model."""
+        for name in self._store.names(header.tenant):
+            raw = self._store.get(header.tenant, name, HEADER_BYTES_MAX)
+            try:
+                known = None if raw is None else header_of(raw, name)
+            except (CorruptionError, SettingsError):
+                continue
+            if known is not None and _is_kin(known, header, name):
+                yield known
+
+    def _write(self, header: Header, kv_cache: KvCache) -> None:
+        (key,) = self._keys.issue(header.tenant, 1)
+        written = False
+        try:
+            written = self._put(header, kv_cache, key)
+        finally:
+            if not written:
+                self._keys.discard(header.tenant, [key.key_id])
+
+    def _put(self, header: Header, kv_cache: KvCache, key: ContentKey) -> bool:
+        body = sealed(replace(header, key_id=key.key_id), kv_cache, key.key)
+        return self._store.put(header.tenant, header.address, body)
+
+
+def _is_kin(known: Header, header: Header, name: str) -> bool:
+    """Whether a file may have a beginning in common, as far as its header can be believed."""
+    same = (known.tenant, known.fingerprint, known.policy, known.adapter)
+    return same == (header.tenant, header.fingerprint, header.policy, header.adapter) and (
+        known.address == name != header.address
+    )
+
+
+def _common(one: Sequence[object], other: Sequence[object]) -> int:
+    """Return how long the beginning is that two sequences have in common."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _reason(error: GovernanceError) -> Refusal:
+    match error:
+        case SettingsError():
+            return "newer"
+        case NotFoundError():
+            return "key_gone"
+        case _:
+            return "corrupt"
