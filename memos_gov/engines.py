@@ -9,16 +9,26 @@ from a settings file that only its owner can read; nothing here shows them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from memos_gov.errors import SettingsError
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Address = Annotated[str, Field(pattern=r"^[\w.\-\[\]:]+:[0-9]{1,5}$")]
 Url = Annotated[str, Field(pattern=r"^https?://[\w.\-\[\]:]+(:[0-9]{1,5})?$")]
 Name = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,62}$")]
+# As libpq reads an address: an account ends at the first @ before any /, and names are unquoted.
+_ACCOUNT = re.compile(r"[a-z0-9+]+://[^/@:]*:[^/@]+@", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(?:^|[\s'?&])(?:(?:ssl)?password|oauth_client_secret|scram_(?:client|server)_key)\s*=",
+    re.IGNORECASE,
+)
 
 
 class _Engine(BaseModel):
@@ -47,7 +57,8 @@ class Postgres(_Engine):
     Tables, operations and vault: databases `<prefix>_tables`, `_operations` and `_vault`.
 
     `url` is of any database of the server (`postgresql://user@host:port/postgres`);
-    its password is better in PGPASSWORD or a password file of libpq.
+    its password is better in PGPASSWORD or a password file of libpq, and in a
+    settings file it must be there.
     """
 
     url: SecretStr
@@ -111,8 +122,32 @@ def without(tables: Mapping[str, Any], named: set[str], prefix: str) -> dict[str
     return kept
 
 
+def require_writable(engines: Engines) -> None:
+    """
+    Refuse an address that a settings file would say, with a password in it.
+
+    Raises:
+        SettingsError: Says where the password is kept instead; its text does not hold it.
+    """
+    url = engines.postgres.url.get_secret_value()
+    if _ACCOUNT.search(url) or _SECRET.search(unquote(url)):
+        msg = "setting engines.postgres.url: it holds a password, and is written to the settings"
+        remedy = (
+            "Leave the password out, and give it as PGPASSWORD or in a password file of libpq"
+            " (PGPASSFILE, or passfile in the address); that of a key (sslpassword) is left"
+            " out with a key file that needs none."
+        )
+        raise SettingsError(msg, remedy=remedy)
+
+
 def lines_of(engines: Engines) -> Iterator[str]:
-    """Yield what a settings file says of engines: all but defaults and secrets, as TOML."""
+    """
+    Yield what a settings file says of engines: all but defaults and secrets, as TOML.
+
+    Raises:
+        SettingsError: The address of Postgres holds a password.
+    """
+    require_writable(engines)
     for name, engine in engines:
         yield ""
         yield f"[engines.{name}]"

@@ -148,12 +148,21 @@ def _checked(given: dict[str, Any]) -> Settings:
 
 
 def write(settings: Settings, path: Path) -> None:
-    """Write the settings that a new data folder remembers, as TOML that `load` reads back."""
+    """
+    Write the settings that a new data folder remembers, as TOML that `load` reads back.
+
+    Only its owner may read it; no secret is in it.
+
+    Raises:
+        SettingsError: An address holds a password; nothing was written.
+    """
     lines = [
         "# Defaults of this data folder; MEMOS_GOV_* variables and options win.",
         *(f"{name} = {basic_string(getattr(settings, name))}" for name in WRITTEN),
         *(lines_of(settings.engines) if settings.engines else ()),
     ]
+    path.touch(mode=0o600)
+    path.chmod(0o600)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import memos_gov
+from memos_gov.service import Actor
 from tests import engines
+from tests.clocks import Turned
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -59,10 +61,22 @@ def folder(founded: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gov(folder: Path) -> Iterator[memos_gov.Service]:
-    """Return an open service over `folder`."""
-    with memos_gov.open(folder) as service:
+def clock() -> Turned:
+    """Return the machine's clock, which a test may turn."""
+    return Turned()
+
+
+@pytest.fixture
+def gov(folder: Path, clock: Turned) -> Iterator[memos_gov.Service]:
+    """Return an open service over `folder`, which goes by `clock`."""
+    with memos_gov.open(folder, clock=clock) as service:
         yield service
+
+
+@pytest.fixture
+def owner(gov: memos_gov.Service) -> Actor:
+    """Return the tenant's first principal, acting for the purpose of most tests."""
+    return gov.acting_as("owner", purpose="complaint-handling")
 
 
 @pytest.fixture

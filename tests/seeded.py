@@ -3,7 +3,8 @@ Everything that chance gives, given by a seed: equal commands make equal records
 
 Each function that asks for random bytes draws from a stream of its own, named
 after the function, so that two set-ups whose stores ask in another order still
-give the core the same bytes.
+give the core the same bytes. A secret of the vault has a stream by its own name:
+a store that finds another epoch in its way makes it anew.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ class _Streams:
 
     def bytes(self, count: int, depth: int = 1) -> bytes:
         """Return the next bytes of whoever asks, `depth` calls above."""
-        name = sys._getframe(depth).f_code.co_qualname.split(".<locals>")[0].rpartition(".")[2]
+        frame = sys._getframe(depth)
+        name = frame.f_code.co_qualname.split(".<locals>")[0].rpartition(".")[2]
+        if name == "fresh_secret" and frame.f_back is not None:
+            of = frame.f_back.f_locals
+            return random.Random(f"{self._seed}/{of['tenant']}/{of['name']}").randbytes(count)
         if name not in self._streams:
             self._streams[name].seed(f"{self._seed}/{name}")
         return self._streams[name].randbytes(count)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-import memos_gov
 from memos_gov.domain import codec
 from memos_gov.domain import events as e
 from memos_gov.domain.verdicts import UNANSWERED
@@ -21,25 +18,6 @@ from tests.clocks import Turned
 
 PURPOSE = "complaint-handling"
 YEAR = 31_557_600
-
-
-@pytest.fixture
-def clock() -> Turned:
-    """Return a clock that a test may turn."""
-    return Turned()
-
-
-@pytest.fixture
-def gov(folder: Path, clock: Turned) -> Iterator[Service]:
-    """Return an open folder whose clock the test turns."""
-    with memos_gov.open(folder, clock=clock) as service:
-        yield service
-
-
-@pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the tenant's first principal."""
-    return gov.acting_as("owner", purpose=PURPOSE)
 
 
 def remember(owner: Actor, retention_class: str = "complaint", **words: Any) -> str:

@@ -16,12 +16,6 @@ PURPOSE = "complaint-handling"
 OLDER = ("log.db", "tables.db", "vault.db")
 
 
-@pytest.fixture
-def owner(gov: memos_gov.Service) -> Actor:
-    """Return the first principal."""
-    return gov.acting_as("owner", purpose=PURPOSE)
-
-
 def test_review_approved_after_the_erasure_brings_nothing_back(
     gov: memos_gov.Service, owner: Actor, folder: Path
 ) -> None:

@@ -37,12 +37,6 @@ VERDICTS = "memos_gov/access/verdicts"
 
 
 @pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the tenant's first principal."""
-    return gov.acting_as("owner", purpose=PURPOSE)
-
-
-@pytest.fixture
 def governor(gov: Service) -> Governor:
     """Return the Governor under test."""
     return gov.rooms.governor

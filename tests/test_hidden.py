@@ -17,12 +17,6 @@ from memos_gov.service import Actor, Service
 PURPOSE = "complaint-handling"
 
 
-@pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the tenant's first principal."""
-    return gov.acting_as("owner", purpose=PURPOSE)
-
-
 ACTS: dict[str, Callable[[Actor, str], object]] = {
     "read": lambda actor, cube: actor.get(cube),
     "revise": lambda actor, cube: actor.revise(cube, "new"),

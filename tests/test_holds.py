@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import memos_gov
 from memos_gov.domain import commands as c
 from memos_gov.domain import ids
 from memos_gov.errors import ConflictError, DeniedError, InvalidCommandError
@@ -20,25 +18,6 @@ from tests.clocks import Turned
 from tests.queries.test_audits import as_dicts
 
 PURPOSE = "complaint-handling"
-
-
-@pytest.fixture
-def clock() -> Turned:
-    """Return a clock that a test may turn."""
-    return Turned()
-
-
-@pytest.fixture
-def gov(folder: Path, clock: Turned) -> Iterator[Service]:
-    """Return an open folder whose clock the test turns."""
-    with memos_gov.open(folder, clock=clock) as service:
-        yield service
-
-
-@pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the tenant's first principal."""
-    return gov.acting_as("owner", purpose=PURPOSE)
 
 
 def remember(owner: Actor, **words: Any) -> str:

@@ -11,12 +11,6 @@ PURPOSE = "complaint-handling"
 
 
 @pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the first principal: steward and dpo, cleared for everything."""
-    return gov.acting_as("owner", purpose=PURPOSE)
-
-
-@pytest.fixture
 def sam(gov: Service, owner: Actor) -> Actor:
     """Return a steward with the lowest clearance and one purpose."""
     owner.add_principal("sam", roles=["steward"], clearance="public", purposes=[PURPOSE])

@@ -14,12 +14,6 @@ PURPOSE = "complaint-handling"
 MAY = datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
 
 
-@pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the tenant's first principal."""
-    return gov.acting_as("owner", purpose=PURPOSE)
-
-
 def best(actor: Actor, query: str, k: int = 10) -> list[str]:
     """Return the contents that a query finds, best first."""
     return [hit.content or "" for hit in actor.recall(query, k=k).hits]

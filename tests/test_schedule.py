@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,25 +22,6 @@ from tests.bundles import scheduled
 from tests.clocks import YEAR, Turned
 
 PURPOSE = "complaint-handling"
-
-
-@pytest.fixture
-def clock() -> Turned:
-    """Return a clock that a test may turn."""
-    return Turned()
-
-
-@pytest.fixture
-def gov(folder: Path, clock: Turned) -> Iterator[Service]:
-    """Return an open folder whose clock the test turns."""
-    with memos_gov.open(folder, clock=clock) as service:
-        yield service
-
-
-@pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the tenant's first principal."""
-    return gov.acting_as("owner", purpose=PURPOSE)
 
 
 def remember(owner: Actor, retention_class: str = "complaint", **words: Any) -> str:

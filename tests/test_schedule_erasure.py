@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,25 +17,6 @@ from tests.test_schedule import events, remember, run
 
 PURPOSE = "complaint-handling"
 GRACE = timedelta(days=31)
-
-
-@pytest.fixture
-def clock() -> Turned:
-    """Return a clock that a test may turn."""
-    return Turned()
-
-
-@pytest.fixture
-def gov(folder: Path, clock: Turned) -> Iterator[Service]:
-    """Return an open folder whose clock the test turns."""
-    with memos_gov.open(folder, clock=clock) as service:
-        yield service
-
-
-@pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the tenant's first principal."""
-    return gov.acting_as("owner", purpose=PURPOSE)
 
 
 def erased(gov: Service) -> list[str]:

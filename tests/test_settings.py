@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
+import memos_gov
 from memos_gov import settings as s
 from memos_gov.errors import SettingsError
 
@@ -83,6 +87,91 @@ def test_settings_written_are_read_back(folder: Path, tmp_path: Path) -> None:
     s.write(loaded, again / s.FILE_NAME)
 
     assert loaded.engines == s.load(again).engines
+
+
+SPOKEN = {
+    "in front of the host": "postgresql://gov:hunter2@db:5432/postgres",
+    "without an account": "postgres://:hunter2@db/postgres",
+    "with signs of an address": "postgresql://gov:hunter2?#x@db/postgres",
+    "with an @ in it": "postgresql://gov:hunter2@x@db/postgres",
+    "of two hosts": "postgresql://gov:hunter2@db1:5432,db2:5432/postgres",
+    "in the query": "postgresql://gov@db/postgres?sslmode=require&password=hunter2",
+    "in the query, quoted": "postgresql://gov@db/postgres?pass%77ord=hunter2",
+    "of a key": "postgresql://gov@db/postgres?sslpassword=hunter2",
+    "as a key word": "host=db user=gov password = 'hunter2' dbname=postgres",
+    "after a quoted word": "host='db'password=hunter2",
+    "of a key as a key word": "host=db sslpassword=hunter2",
+    "of another kind": "host=db oauth_client_secret=hunter2",
+}
+
+
+@pytest.mark.parametrize("case", SPOKEN, ids=lambda name: name.replace(" ", "_"))
+def test_password_in_the_address_of_postgres_is_not_written(folder: Path, case: str) -> None:
+    """However libpq would find it; the error says where it belongs and does not say it."""
+    url = json.dumps(SPOKEN[case])
+    (folder / s.FILE_NAME).write_text(FILE.replace('"postgresql://gov@db:5432/postgres"', url))
+    loaded = s.load(folder)
+
+    with pytest.raises(SettingsError, match=r"engines\.postgres\.url") as refused:
+        s.write(loaded, folder / "written.toml")
+
+    assert "PGPASSWORD" in refused.value.remedy
+    assert "hunter2" not in f"{refused.value} {refused.value.remedy}"
+    assert not (folder / "written.toml").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://gov:@db/postgres?passfile=/run/secrets/pgpass&sslmode=verify-full",
+        "host=db user=password dbname=postgres",
+        "postgresql://db/user:x@y",
+    ],
+)
+def test_address_of_postgres_without_a_password_is_written(folder: Path, url: str) -> None:
+    """A file of passwords is no password, nor is an account or a database that looks like one."""
+    text = json.dumps(url)
+    (folder / s.FILE_NAME).write_text(FILE.replace('"postgresql://gov@db:5432/postgres"', text))
+    loaded = s.load(folder)
+
+    s.write(loaded, folder / s.FILE_NAME)
+
+    assert loaded.engines == s.load(folder).engines
+
+
+def test_init_with_a_password_in_the_address_makes_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused before a folder or a store is made, wherever the address comes from."""
+    engines = s.load(folder).engines
+    assert engines is not None
+    url = "postgresql://gov:hunter2@db:5432/postgres"
+    monkeypatch.setenv("MEMOS_GOV_ENGINES__POSTGRES__URL", url)
+
+    with pytest.raises(SettingsError, match=r"engines\.postgres\.url: it holds a password"):
+        memos_gov.init(tmp_path / "made" / "data", engines=engines.model_dump(exclude={"postgres"}))
+
+    assert not (tmp_path / "made").exists()
+
+
+def test_settings_file_holds_no_secret_and_is_its_owners(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each secret it says which variable gives it; nobody else may read the rest."""
+    secrets = ("KAFKA__PASSWORD", "KAFKA__KEY_PASSWORD", "OPA__TOKEN", "WEAVIATE__KEY")
+    for name in secrets:
+        monkeypatch.setenv(f"MEMOS_GOV_ENGINES__{name}", f"hunter2 {name}")
+    before, written = os.umask(0), folder / "written.toml"
+    try:
+        written.touch(mode=0o666)
+        s.write(s.load(folder), written)
+    finally:
+        os.umask(before)
+
+    text = written.read_text()
+    assert "hunter2" not in text
+    assert all(f"MEMOS_GOV_ENGINES__{name}" in text for name in secrets)
+    assert 0o600 == stat.S_IMODE(written.stat().st_mode)
 
 
 @pytest.mark.parametrize(

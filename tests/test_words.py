@@ -17,12 +17,6 @@ from memos_gov.service import Actor, Service
 PURPOSE = "complaint-handling"
 
 
-@pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the steward and data protection officer."""
-    return gov.acting_as("owner", purpose=PURPOSE)
-
-
 def newcomer(gov: Service, name: str, *roles: str, clearance: str = "internal") -> Actor:
     """Add a principal and act as it."""
     owner = gov.acting_as("owner", purpose=PURPOSE)

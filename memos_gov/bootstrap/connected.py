@@ -22,7 +22,12 @@ from memos_gov.backends.kafka import (
 from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
 from memos_gov.backends.postgres import migrate
-from memos_gov.backends.postgres.connection import another_database, drop_database, place_of
+from memos_gov.backends.postgres.connection import (
+    another_database,
+    drop_database,
+    for_reading,
+    place_of,
+)
 from memos_gov.backends.postgres.leases import PostgresLeases
 from memos_gov.backends.postgres.operations import PostgresPointers
 from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
@@ -128,6 +133,10 @@ class Connected:
         """Open the vault's database."""
         return self._stack.enter_context(closing(self._vault()))
 
+    def vault_to_read(self) -> PostgresKeyStore:
+        """Open the vault's database so that every attempt to write fails."""
+        return self._stack.enter_context(closing(self._vault(read_only=True)))
+
     def leases(self) -> PostgresLeases:
         """Open the leases."""
         leases = PostgresLeases(self.database("operations"))
@@ -135,11 +144,15 @@ class Connected:
 
     def tables(self) -> PostgresTables:
         """Open the schema of tables that the pointer names."""
-        with closing(PostgresPointers(self.database("operations"))) as pointers:
-            schema = pointers.get(TABLES_POINTER, FIRST_SCHEMA)
+        schema = self.schema_in_use()
         url = self.database("tables")
         migrate.check(url, "tables", schema=schema)
         return self._stack.enter_context(closing(PostgresTables(url, schema=schema)))
+
+    def schema_in_use(self) -> str:
+        """Return the schema of tables that the pointer names; nothing is written."""
+        with closing(PostgresPointers(for_reading(self.database("operations")))) as pointers:
+            return pointers.get(TABLES_POINTER, FIRST_SCHEMA)
 
     def index(self) -> WeaviateCubeIndex:
         """Open the collection."""
@@ -166,8 +179,9 @@ class Connected:
         postgres = self._engines.postgres
         return another_database(postgres.url.get_secret_value(), f"{postgres.prefix}_{branch}")
 
-    def _vault(self) -> PostgresKeyStore:
-        return PostgresKeyStore(self.database("vault"), self.keyring().master)
+    def _vault(self, *, read_only: bool = False) -> PostgresKeyStore:
+        master = self.keyring().master
+        return PostgresKeyStore(self.database("vault"), master, read_only=read_only)
 
     def _index(self) -> WeaviateCubeIndex:
         said = self._engines.weaviate

@@ -40,7 +40,7 @@ from memos_gov.fsck.report import BRING_KEY, REBUILD, RESTORE, Progress
 from memos_gov.ports import Tables
 
 if TYPE_CHECKING:
-    from memos_gov.bootstrap.connected_upkeep import ConnectedOpening
+    from memos_gov.bootstrap.connected_examining import ConnectedOpening
 
 TABLES_NAME = re.compile(r"tables(?:\.(\d+))?\.db")
 
@@ -86,7 +86,7 @@ def _opening(
     engines = None if (folder / LOG).exists() else settings_module.load(folder).engines
     if engines is None:
         return EmbeddedOpening(folder, stack, findings, parts)
-    from memos_gov.bootstrap.connected_upkeep import ConnectedOpening
+    from memos_gov.bootstrap.connected_examining import ConnectedOpening
 
     return ConnectedOpening(settings_module.load(folder), engines, stack, findings, parts)
 

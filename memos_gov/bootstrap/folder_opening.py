@@ -40,6 +40,8 @@ class FolderOpening:
         live: Tables | None,
         fresh: Callable[[], Tables],
         index: CubeIndex | None,
+        *,
+        at_work: bool = False,
     ) -> Examined:
         """Return stores with everything else that the parts need."""
         return Examined(
@@ -52,6 +54,7 @@ class FolderOpening:
             bundles=FilePolicyBundles(self._folder / "policies"),
             files=self._small_files() if self._parts & SIGNED else SmallFiles(),
             certificates=self._certificates(),
+            at_work=at_work,
         )
 
     def _certificates(self) -> Iterator[CertificateFile]:

@@ -27,6 +27,7 @@ from memos_gov.domain import commands as c
 from memos_gov.domain import ids
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.vocabulary import check_words
+from memos_gov.engines import require_writable
 from memos_gov.errors import SettingsError, UnavailableError, remedy_of
 from memos_gov.follow import mac_secret
 from memos_gov.founding import found_log, found_tenant
@@ -85,7 +86,7 @@ def remove_stores(data: Path | str | None = None, **overrides: object) -> None:
 
 
 def _check(settings: Settings, bundle: PolicyBundle) -> None:
-    """Refuse names and words that no command could use later."""
+    """Refuse names and words that no command could use later, and secrets that would be written."""
     c.make(
         c.Circumstances,
         principal=settings.principal,
@@ -93,6 +94,8 @@ def _check(settings: Settings, bundle: PolicyBundle) -> None:
         purpose=settings.purpose,
     )
     check_words(settings, bundle.vocabulary)
+    if settings.engines is not None:
+        require_writable(settings.engines)
 
 
 def _require_place(folder: Path) -> None:

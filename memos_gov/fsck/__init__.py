@@ -15,14 +15,16 @@ in this folder and can be looked at alone:
     folder    folder.py    key files and defaults
 
 Not a byte of what is examined is written: live tables are looked at as a copy
-that is brought to the end of the log first. What cannot be read is a finding
+that is brought to the end of the log first. Where a certifier elsewhere may be
+at work, that end is the last record which the tables have decided: what comes
+after it is counted and left to the certifier. What cannot be read is a finding
 with its place, and the rest goes on. Trees and leaves are derived by
 `tree.py`, which shares nothing with the certifier's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -37,7 +39,7 @@ from memos_gov.fsck.folder import SmallFiles, check_folder
 from memos_gov.fsck.index import check_index
 from memos_gov.fsck.keys import KeyCheck, check_followed, check_vault
 from memos_gov.fsck.policies import check_policies
-from memos_gov.fsck.records import RecordCheck, check_stored
+from memos_gov.fsck.records import RecordCheck, check_stored, decided_ends
 from memos_gov.fsck.references import ReferenceCheck
 from memos_gov.fsck.report import KEEP, REBUILD, RESTORE, Finding, Findings, FsckReport
 from memos_gov.fsck.tables import CertifyAgain, certify_again, compare
@@ -66,7 +68,8 @@ class Examined:
     What could be opened of a folder; None what could not, with a finding.
 
     `live` is a copy of the tables in use, `fresh` makes empty ones; both are
-    thrown away afterwards.
+    thrown away afterwards. Where others may be `at_work` on them, what they have
+    not decided is left to them.
     """
 
     log: EventLog | None
@@ -78,6 +81,7 @@ class Examined:
     bundles: PolicyBundles
     files: SmallFiles
     certificates: Iterable[CertificateFile] = ()
+    at_work: bool = False
 
 
 def examine(at: Examined, findings: Findings, parts: Collection[str] = PARTS) -> FsckReport:
@@ -110,7 +114,7 @@ class _Examination:
         """Look at the parts, each with what the ones before it proved."""
         findings = self._findings
         with findings.guarded("log.db", "damaged", RESTORE):
-            self._ends = [self._log.end(n) for n in range(self._log.partitions)]
+            self._ends = self._examined_ends()
             self._keys = self._own_keys()
         if self._keys is not None and "vault" in self._parts:
             with findings.guarded("vault.db", "vault", RESTORE):
@@ -126,6 +130,26 @@ class _Examination:
         self._say_checkpoint()
         self._compare()
         self._rest()
+
+    def _examined_ends(self) -> list[int]:
+        """Return up to where each partition is examined; what is left to others is counted."""
+        ends = [self._log.end(n) for n in range(self._log.partitions)]
+        decided = ends if self._live is None or not self._at.at_work else self._decided(ends)
+        if undecided := sum(ends) - sum(decided):
+            self._findings.counts["undecided"] += undecided
+        return decided
+
+    def _decided(self, ends: Sequence[int]) -> list[int]:
+        """Return up to where the live tables have decided each partition; its end if that fails."""
+        assert self._live is not None
+        held = decided_ends(self._live, len(ends), self._findings)
+        with (
+            self._findings.guarded("tables checkpoints", "damaged", REBUILD),
+            self._live.snapshot() as snapshot,
+        ):
+            said = [snapshot.certified(n) for n in range(len(ends))]
+            return [min(end, max(pair)) for end, *pair in zip(ends, said, held, strict=True)]
+        return list(ends)
 
     def _own_keys(self) -> KeyStore | None:
         """Return the vault if it is this log's, and knows who may write to it."""

@@ -107,7 +107,7 @@ class RecordCheck:
         """Yield where a partition ends too early."""
         decided = [0] * len(self._ends)
         if self._tables is not None:
-            decided = _decided_ends(self._tables, len(self._ends), self._findings)
+            decided = decided_ends(self._tables, len(self._ends), self._findings)
         for partition, expected in enumerate(self._expected):
             end = self._ends[partition] if self._gapless else 0
             if expected < max(decided[partition], end):
@@ -175,7 +175,7 @@ def _row_of(at: LogRecord) -> str:
     return f"outcomes ({at.partition}, {at.offset})"
 
 
-def _decided_ends(tables: Tables, partitions: int, findings: Findings) -> list[int]:
+def decided_ends(tables: Tables, partitions: int, findings: Findings) -> list[int]:
     """Return the offset after the last record of each partition that has an outcome."""
     from sqlalchemy import func, select
 

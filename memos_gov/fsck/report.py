@@ -23,6 +23,10 @@ OLDER = (
     "Bring the newer log.db back. If it is lost, keep the signed head as evidence before "
     "you run `memos-gov rebuild`."
 )
+UNDO = (
+    "Drop what was added, make again what is missing or bring the database back from a backup, and"
+    " find out who may change it."
+)
 DESTROY = "Open the folder with any command: what erasures ended is destroyed before all else."
 CERTIFY = "Write it again with `memos-gov evidence certificate`; the log holds what it states."
 BRING_KEY = "Bring the key file back from where you keep it."

@@ -155,6 +155,7 @@ class Engine(ABC):
         """
         began = time.monotonic()
         with locked(self.lock()):
+            self._let_go()
             state = self.status().state
             if use_existing and state == "foreign":
                 self.say(f"answers at {self.address}, and was not started here")
@@ -175,6 +176,12 @@ class Engine(ABC):
             self._stop()
             shutil.rmtree(self.folder)
         self.say(f"{self.folder} is removed")
+
+    def _let_go(self) -> None:
+        """Let what somebody killed end whole, so that its ports and locks are free again."""
+        known = self.running()
+        if known is not None and known.ends():
+            known.ended_within(READY_S_MAX)
 
     def _bring_up(self, state: str) -> None:
         if state == "elsewhere":

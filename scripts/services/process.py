@@ -21,7 +21,9 @@ from pathlib import Path
 from scripts.services.failure import ServiceError
 
 POLL_S = 0.02
-_STATE, _STARTED_TICKS = 0, 19  # fields of /proc/<pid>/stat after the name, see proc(5)
+# Fields of /proc/<pid>/stat after the name, see proc(5).
+_STATE, _THREADS, _STARTED_TICKS = 0, 17, 19
+_ENDED = {"Z", "X"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,15 @@ class Process:
     def alive(self) -> bool:
         """Tell whether exactly this process still runs."""
         return boot_id() == self.boot and started_ticks(self.pid) == self.started_ticks
+
+    def ends(self) -> bool:
+        """
+        Tell whether its end has begun and is not over.
+
+        A thread that waits for the disk outlives a kill, and keeps ports and locks
+        of files until then.
+        """
+        return self.alive() and stat_of(self.pid)[_STATE] in _ENDED
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to exactly this process; nothing happens where it has ended."""
@@ -131,12 +142,18 @@ def boot_id() -> str:
 
 
 def started_ticks(pid: int) -> int | None:
-    """Return when a process began, in ticks since the boot; None where it has ended."""
+    """Return when a process began, in ticks since the boot; None where all of it has ended."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # where it is our own child, let it go when it has ended
+    fields = stat_of(pid)
+    last = fields[_STATE] in _ENDED and int(fields[_THREADS]) <= 1
+    return None if last else int(fields[_STARTED_TICKS])
+
+
+def stat_of(pid: int) -> list[str]:
+    """Return what the kernel says of a process after its name; as of an ended one where it is."""
     try:
         words = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = words.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if fields[_STATE] in {"Z", "X"} else int(fields[_STARTED_TICKS])
+        return ["X", *["0"] * _STARTED_TICKS]
+    return words.rpartition(")")[2].split()  # the name before it may hold anything

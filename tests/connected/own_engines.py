@@ -41,7 +41,7 @@ class OwnEngines:
         running = self._engines[name].running()
         assert running is not None
         running.send(signal.SIGKILL)
-        assert running.ended_within(10)
+        assert running.ended_within(START_S_MAX)
 
     def start(self, name: str) -> None:
         """Start one that was killed, as often as it takes until its own remains are gone."""

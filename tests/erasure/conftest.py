@@ -11,12 +11,6 @@ PERSON = "customer-17"
 
 
 @pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the first principal: steward and data protection officer."""
-    return gov.acting_as("owner", purpose=PURPOSE)
-
-
-@pytest.fixture
 def ann(owner: Actor, gov: Service) -> Actor:
     """Return an analyst, who reads every complaint and ends none."""
     owner.add_principal("ann", roles=["analyst"], clearance="internal", purposes=(PURPOSE,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from scripts.services import engine as engine_file
 from scripts.services.failure import ServiceError
 from scripts.services.places import Places
 from scripts.services.process import started_ticks
-from tests.services.web import BrokenWeb, StubbornWeb, Web, places
+from tests.services.web import BrokenWeb, LingeringWeb, StubbornWeb, Web, places
 
 
 @pytest.fixture
@@ -102,6 +103,24 @@ def test_up_that_may_use_what_exists_takes_a_foreign_engine_as_it_is(
     other.down()
 
     assert "ready" == web.status().state
+
+
+def test_up_of_an_engine_that_was_killed_waits_for_all_of_it_to_end(
+    tmp_path: Path, said: list[str]
+) -> None:
+    """A thread that the disk keeps holds the port, and would keep the next one from it."""
+    web = LingeringWeb(places(tmp_path), said.append)
+    web.up()
+    before = web.running()
+    assert before is not None
+    before.send(signal.SIGTERM)
+    while not before.ends():
+        assert before.alive()
+    web.up()
+
+    assert not before.alive()
+    assert web.status().state == "ready"
+    web.down()
 
 
 def test_up_at_another_address_than_it_runs_at_is_refused(web: Web) -> None:

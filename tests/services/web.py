@@ -17,6 +17,19 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind=sys.argv[2])
 """
 
+# Its first thread ends when it is asked to; another one holds the port for some time yet.
+LINGERING = """
+import ctypes, os, signal, sys, threading, time, http.server
+address = sys.argv[2], int(sys.argv[1])
+server = http.server.HTTPServer(address, http.server.SimpleHTTPRequestHandler)
+threading.Thread(target=server.serve_forever).start()
+def end(*_):
+    threading.Thread(target=lambda: (time.sleep(1), os._exit(0))).start()
+    ctypes.CDLL(None).pthread_exit(None)
+signal.signal(signal.SIGTERM, end)
+signal.pause()
+"""
+
 
 class Web(Engine):
     """Serves its run folder."""
@@ -55,6 +68,14 @@ class StubbornWeb(Web):
     def command(self) -> Sequence[str | Path]:
         """Serve, and ignore SIGTERM."""
         return [sys.executable, "-c", STUBBORN, str(self.port()), HOST]
+
+
+class LingeringWeb(Web):
+    """Ends as one that is killed while the disk keeps a thread of it."""
+
+    def command(self) -> Sequence[str | Path]:
+        """Serve, and end by and by."""
+        return [sys.executable, "-c", LINGERING, str(self.port()), HOST]
 
 
 class BrokenWeb(Web):

@@ -10,7 +10,7 @@ import pytest
 import memos_gov
 from memos_gov.service import Actor, Service
 from tests.test_words import newcomer
-from tests.time_travel.acting import PURPOSE, SetClock
+from tests.time_travel.acting import SetClock
 
 
 @pytest.fixture
@@ -24,12 +24,6 @@ def gov(tmp_path: Path, clock: SetClock) -> Iterator[Service]:
     """Return an open folder whose time the test moves."""
     with memos_gov.init(tmp_path / "data", clock=clock) as service:
         yield service
-
-
-@pytest.fixture
-def owner(gov: Service) -> Actor:
-    """Return the steward and data protection officer."""
-    return gov.acting_as("owner", purpose=PURPOSE)
 
 
 @pytest.fixture

@@ -84,6 +84,13 @@ def another_database(url: str, name: str) -> str:
     return make_conninfo(**(_parts(url) | {"dbname": name}))
 
 
+def for_reading(url: str) -> str:
+    """Return an address whose sessions write nothing."""
+    parts = _parts(url)
+    options = f"{parts.get('options') or ''} -c default_transaction_read_only=on"
+    return make_conninfo(**(parts | {"options": options.strip()}))
+
+
 def connect(url: str, *, schema: str = "public", durable: bool = True) -> Connection:
     """
     Open a connection in autocommit; times are UTC, and no wait for a lock is endless.

@@ -24,6 +24,8 @@ from memos_gov.backends.postgres.wall import building
 from memos_gov.projections.formats import HEADS, migrate, require_current
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection as Alchemy
+
     from memos_gov.backends.postgres.connection import Connection
 
 # One key for whoever makes or moves formats: two processes that start at once take turns.
@@ -44,15 +46,20 @@ def upgrade(url: str, branch: str, *, schema: str = "public") -> None:
     try:
         with translated(pool.place), pool.engine().connect() as connection:
             connection.exec_driver_sql("BEGIN")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
-            connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            migrate(connection, branch)
-            if branch == "tables":
-                for statement in building(schema):
-                    connection.exec_driver_sql(statement)
+            lay_out(connection, branch, schema)
             connection.exec_driver_sql("COMMIT")
     finally:
         pool.close()
+
+
+def lay_out(connection: Alchemy, branch: str, schema: str) -> None:
+    """Bring the schema that a connection looks into to the newest format, in its transaction."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
+    connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    migrate(connection, branch)
+    if branch == "tables":
+        for statement in building(schema):
+            connection.exec_driver_sql(statement)
 
 
 def bring_forward(url: str, branch: str, *, schema: str = "public") -> bool:

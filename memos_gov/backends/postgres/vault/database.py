@@ -24,9 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-from memos_gov.backends.postgres.connection import PostgresPool
+from memos_gov.backends.postgres.connection import PostgresPool, for_reading
 from memos_gov.errors import SettingsError, UnavailableError
 from memos_gov.ports import Epoch
 
@@ -50,7 +48,7 @@ class VaultDatabase:
     """One vault's database; safe to use from many threads."""
 
     def __init__(self, url: str, *, read_only: bool) -> None:
-        self.pool = PostgresPool(_for_reading(url) if read_only else url)
+        self.pool = PostgresPool(for_reading(url) if read_only else url)
         self.place = self.pool.place
 
     def wrapping(self) -> AbstractContextManager[Connection]:
@@ -184,10 +182,3 @@ def turn_taken(
 def _is_taken(connection: Connection, turn: int) -> bool:
     query = b"SELECT pg_try_advisory_lock(%s, %s)"
     return connection.execute(query, (VAULT_LOCKS, turn)).fetchone() == (True,)
-
-
-def _for_reading(url: str) -> str:
-    """Return an address whose sessions write nothing."""
-    parts: dict[str, Any] = conninfo_to_dict(url)
-    options = f"{parts.get('options') or ''} -c default_transaction_read_only=on"
-    return make_conninfo(**(parts | {"options": options.strip()}))
