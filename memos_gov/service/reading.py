@@ -7,6 +7,7 @@ well. What is shown is of then; whether it may be shown is judged by today.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from memos_gov.domain import commands as c
@@ -40,6 +41,16 @@ class Retrieving(Acting):
         """Return one cube; not found where it was not there then."""
         command = c.make(c.ReadCube, cube=cube, as_of=_of(as_of))
         return self.rooms.reader.read(self.caller, command).hits[0]
+
+    def get_all(self, cubes: Sequence[str]) -> Reading:
+        """
+        Return several cubes in this order, all of them or none: one read, which relies on each.
+
+        Raises:
+            DeniedError, NotFoundError: Policy refuses at least one, or it is not
+                there; recorded, and nothing is returned.
+        """
+        return self.rooms.reader.read(self.caller, c.make(c.ReadCubes, cubes=cubes))
 
     def list(
         self,

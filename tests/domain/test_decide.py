@@ -476,6 +476,7 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.MergeCubes, cubes=[CUBE, "c_other"]),
     c.make(c.PlaceHold, matter=MATTER, subject=SUBJECT),
     c.make(c.ReadCube, cube=CUBE),
+    c.make(c.ReadCubes, cubes=[CUBE, "c_other"]),
     c.make(c.ReadHistory, cube=CUBE),
     c.make(c.RebaseCube, cube=CUBE, basis="consent"),
     c.make(c.RecallCubes, query="card"),

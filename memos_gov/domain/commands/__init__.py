@@ -66,7 +66,14 @@ from memos_gov.domain.commands.people import (
     RevokeRoles,
     WithdrawConsent,
 )
-from memos_gov.domain.commands.reading import ListCubes, ReadCube, ReadHistory, RecallCubes
+from memos_gov.domain.commands.reading import (
+    READ_MAX,
+    ListCubes,
+    ReadCube,
+    ReadCubes,
+    ReadHistory,
+    RecallCubes,
+)
 from memos_gov.domain.commands.retention import (
     DisposeCube,
     EraseDue,
@@ -84,6 +91,7 @@ __all__ = [
     "METADATA_BYTES_MAX",
     "NAME_CHARS_MAX",
     "PARTS_MAX",
+    "READ_MAX",
     "REASON_CHARS_MAX",
     "RECALL_BUDGET_MAX",
     "RECALL_K_MAX",
@@ -120,6 +128,7 @@ __all__ = [
     "PlaceHold",
     "PlanErasure",
     "ReadCube",
+    "ReadCubes",
     "ReadHistory",
     "RebaseCube",
     "RecallCubes",
@@ -165,6 +174,7 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     MergeCubes,
     PlaceHold,
     ReadCube,
+    ReadCubes,
     ReadHistory,
     RebaseCube,
     RecallCubes,
