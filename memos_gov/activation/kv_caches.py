@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from memos_gov.activation.kept import Kept
 from memos_gov.activation.members import MEMBERS_MAX, SECRET, Member, address, chain, ordered
 from memos_gov.activation.sealed_file import HEADER_BYTES_MAX, Header, header_of, opened, sealed
 from memos_gov.errors import (
@@ -58,13 +59,21 @@ class KvCaches:
     The KV caches of all tenants.
 
     Attributes:
-        counts: How often a set was `restored`, `computed`, and its file refused, by reason.
+        counts: How often a set was `kept` in this process, `restored` from its file or
+            `computed`, and its file refused, by reason.
     """
 
-    def __init__(self, language_model: LanguageModel, store: TensorStore, keys: KeyStore) -> None:
+    def __init__(
+        self,
+        language_model: LanguageModel,
+        store: TensorStore,
+        keys: KeyStore,
+        kept: Kept | None = None,
+    ) -> None:
         self._language_model = language_model
         self._store = store
         self._keys = keys
+        self._kept = kept
         self.counts: Counter[str] = Counter()
 
     def serve(self, wanted: Wanted) -> Served:
@@ -132,6 +141,18 @@ class KvCaches:
         return header, tokens
 
     def _served(self, header: Header, tokens: tuple[int, ...]) -> Served:
+        kept = None if self._kept is None else self._kept.get(header.tenant, header.address)
+        if kept is not None and kept.tokens == tokens:
+            self.counts["kept"] += 1
+            served = Served(kept, header.address, restored=True, reused=len(tokens))
+        else:
+            served = self._restored(header, tokens)
+        if self._kept is not None:
+            self._kept.put(header, served.kv_cache)
+        return served
+
+    def _restored(self, header: Header, tokens: tuple[int, ...]) -> Served:
+        """Return a KV cache out of its file, or computed."""
         refused = None
         raw = self._store.get(header.tenant, header.address)
         if raw is not None:
@@ -172,10 +193,15 @@ class KvCaches:
 
     def _longest(self, header: Header) -> KvCache | None:
         """Return the KV cache with the longest beginning in common, None where there is none."""
-        found = [(_common(known.chain, header.chain), known) for known in self._known(header)]
+        kept = [] if self._kept is None else self._kept.all_of(header.tenant)
+        opened_already = {k.address: c for k, c in kept if _is_kin(k, header, k.address)}
+        known = [*self._known(header), *(k for k, _ in kept if k.address in opened_already)]
+        found = [(_common(one.chain, header.chain), one) for one in known]
         shared, best = max(found, key=lambda pair: pair[0], default=(0, None))
         if best is None or shared == 0:
             return None
+        if best.address in opened_already:
+            return opened_already[best.address]
         raw = self._store.get(header.tenant, best.address)
         try:
             return None if raw is None else self._unsealed(raw, best)

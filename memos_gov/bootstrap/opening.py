@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from memos_gov import settings as settings_module
+from memos_gov.activation.injecting import Injector
+from memos_gov.activation.kept import Kept
 from memos_gov.activation.kv_caches import KvCaches
 from memos_gov.backends.base_models.language_model import TransformersLanguageModel
 from memos_gov.backends.clock import SystemClock
@@ -247,6 +249,7 @@ def build_rooms(
     bundles = FilePolicyBundles(settings.data / "policies")
     destroyer = Destroyer(log, tables, vault)
     certifier = Certifier(log, tables, vault)
+    kept = Kept()
     proposer = Proposer(
         log=log,
         deciding=_deciding(settings, certifier, destroyer, tables),
@@ -267,7 +270,7 @@ def build_rooms(
         certifier=certifier,
         clock=clock,
         proposer=proposer,
-        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock),
+        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock, review=kept.review),
         notary=notary if settings.certifies else None,
     )
     follower = Follower(log, tables)
@@ -275,6 +278,7 @@ def build_rooms(
     finder = CubeFinder(tables, follower)
     reader = Reader(governor, index, index_follower, finder, in_memory)
     language_model = TransformersLanguageModel(settings.base_model, base_models())
+    kv_caches = KvCaches(language_model, FileTensorStore(settings.data / TENSORS), vault, kept)
     eraser = Eraser(governor, follower, index, index_follower, destroyer)
     return Rooms(
         settings=settings,
@@ -284,7 +288,7 @@ def build_rooms(
         eraser=eraser,
         reader=reader,
         language_model=language_model,
-        kv_caches=KvCaches(language_model, FileTensorStore(settings.data / TENSORS), vault),
+        injector=Injector(governor, reader, language_model, kv_caches),
         follower=follower,
         index_follower=index_follower,
         index=index,

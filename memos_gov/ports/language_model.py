@@ -11,6 +11,7 @@ import msgspec
 from memos_gov.domain.fingerprint import Fingerprint
 
 Progress = Callable[[str, int, int], None]
+BETWEEN = "\n\n"  # texts in a prefix
 
 
 class BaseModelFiles(msgspec.Struct, frozen=True, kw_only=True):

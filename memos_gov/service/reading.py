@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from memos_gov.activation.injecting import Injection
 from memos_gov.domain import commands as c
 from memos_gov.domain.as_of import AsOf, as_of
 from memos_gov.recall import Hit, Reading
@@ -51,6 +52,21 @@ class Retrieving(Acting):
                 there; recorded, and nothing is returned.
         """
         return self.rooms.reader.read(self.caller, c.make(c.ReadCubes, cubes=cubes))
+
+    def inject(self, cubes: Sequence[str]) -> Injection:
+        """
+        Return memories as the tenant's base model takes them in: all of them or none, as one read.
+
+        They stand in canonical order, whatever order they are named in. See
+        `activation/injecting.py`; needs the extra `models`.
+
+        Raises:
+            SettingsError: The base model is not installed, not prepared, or unusable.
+            ConflictError: It is not the one that the tenant has; nothing was read.
+            DeniedError, NotFoundError: Policy refuses at least one, or it is not there; recorded.
+            InvalidCommandError: They are none, too many, or too long together.
+        """
+        return self.rooms.injector.inject(self.caller, c.make(c.ReadCubes, cubes=cubes))
 
     def list(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memos_gov.activation.kv_caches import KvCaches
+from memos_gov.activation.injecting import Injector
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.erasure import Eraser
@@ -31,7 +31,7 @@ class Rooms:
     eraser: Eraser
     reader: Reader
     language_model: LanguageModel
-    kv_caches: KvCaches
+    injector: Injector
     follower: Follower
     index_follower: IndexFollower
     index: CubeIndex

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from memos_gov.errors import SettingsError
+from memos_gov.ports.language_model import BETWEEN
 
-BETWEEN = "\n\n"
 _MARK = "\u2063here\u2063"
 _REMEDY = "Name a base model whose chat template has a system turn, in the setting base_model."
 

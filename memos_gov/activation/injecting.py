@@ -1,0 +1,144 @@
+"""
+Memories into a base model: one read of all of them, and only then their KV cache.
+
+    cubes -> read accepted, each allowed -> texts as the caller may see them ->
+    prefix in canonical order -> KV cache, kept for a minute or computed
+
+Whoever asks again about the same memories reads them again, under policy and
+on record, and spares the computing. What policy masks for a caller is masked in
+what is computed. A revision, another label or another policy is another set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from memos_gov.activation.kv_caches import KvCaches, Served, Wanted
+from memos_gov.activation.members import Member, ordered
+from memos_gov.base_model import registered
+from memos_gov.domain import commands as c
+from memos_gov.domain.facts import Source
+from memos_gov.domain.questions import Caller
+from memos_gov.errors import ConflictError, UnavailableError
+from memos_gov.governor import Governor
+from memos_gov.opened import OPENED_S_MAX, elapsed_s
+from memos_gov.ports import KvCache, LanguageModel
+from memos_gov.ports.language_model import BETWEEN
+from memos_gov.recall import Reader, Reading
+
+PREPARE = "Run `memos-gov model prepare`; `memos-gov audit base-model` shows which one counts."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """
+    Memories as a base model takes them in, and the read that gave them.
+
+    Attributes:
+        cubes: Which, at which revision, in the order in which they stand.
+        text: What they say together, as the caller may see it.
+        tokens: What the base model reads of it: a whole system turn, to which
+            the tokens of the next turn are added.
+        restored: Whether tensors were there already.
+        reused: How many tokens were not computed again.
+    """
+
+    index: int
+    verdict_id: str
+    cubes: tuple[Source, ...]
+    text: str = field(repr=False)
+    tokens: tuple[int, ...] = field(repr=False)
+    restored: bool
+    reused: int
+    _give: Callable[[], Any] = field(repr=False)
+    _until: float = field(repr=False)
+
+    def past_key_values(self) -> Any:
+        """
+        Return the tensors as transformers takes them; a new one each time, since use makes it grow.
+
+        Raises:
+            UnavailableError: The read was over OPENED_S_MAX (60) seconds ago.
+        """
+        if elapsed_s() >= self._until:
+            msg = f"what was read {OPENED_S_MAX:.0f} seconds ago is not given any more"
+            raise UnavailableError(msg, backend="base model", remedy="Inject the memories again.")
+        return self._give()
+
+
+class Injector:
+    """Injects memories for callers."""
+
+    def __init__(
+        self,
+        governor: Governor,
+        reader: Reader,
+        language_model: LanguageModel,
+        kv_caches: KvCaches,
+    ) -> None:
+        self._governor = governor
+        self._reader = reader
+        self._language_model = language_model
+        self._kv_caches = kv_caches
+
+    def inject(self, caller: Caller, command: c.ReadCubes) -> Injection:
+        """
+        Return memories as the base model takes them in, after their read was accepted.
+
+        Raises:
+            SettingsError: The base model is not installed, not prepared, or unusable.
+            ConflictError: It is not the one that the tenant has; nothing was read.
+            DeniedError, NotFoundError, PolicyUnavailableError: Policy refuses at
+                least one memory; recorded.
+            InvalidCommandError: More tokens than the base model can read.
+            UnavailableError: As `Reader.read`.
+        """
+        self._require_registered(caller.tenant)
+        reading = self._reader.read(caller, command)
+        until = elapsed_s() + OPENED_S_MAX
+        policy = self._policy(caller)
+        members = self._members(policy, reading)
+        served = self._kv_caches.serve(Wanted(tenant=caller.tenant, policy=policy, members=members))
+        return self._injection(reading, members, served, until)
+
+    def _require_registered(self, tenant: str) -> None:
+        found = self._language_model.fingerprint()
+        with self._governor.tables.snapshot(tenant=tenant) as snapshot:
+            known = registered(snapshot, tenant)
+        if known is None or known.fingerprint != found:
+            msg = "the base model on this machine is not the one that the tenant has"
+            raise ConflictError(msg, remedy=PREPARE)
+
+    def _policy(self, caller: Caller) -> str:
+        with self._governor.tables.snapshot(tenant=caller.tenant) as snapshot:
+            return self._governor.attempt(snapshot, caller).policy.active
+
+    def _members(self, policy: str, reading: Reading) -> tuple[Member, ...]:
+        labels = self._governor.words(policy).labels
+        return ordered(
+            Member(
+                cube=hit.cube_id,
+                revision=hit.revision,
+                rank=labels.get(hit.label, len(labels)),
+                text=hit.content or "",
+            )
+            for hit in reading.hits
+        )
+
+    def _injection(
+        self, reading: Reading, members: tuple[Member, ...], served: Served, until: float
+    ) -> Injection:
+        kv_cache: KvCache = served.kv_cache
+        return Injection(
+            index=reading.index,
+            verdict_id=reading.verdict_id,
+            cubes=tuple(member.source for member in members),
+            text=BETWEEN.join(member.text.strip() for member in members),
+            tokens=kv_cache.tokens,
+            restored=served.restored,
+            reused=served.reused,
+            _give=lambda: self._language_model.restored(kv_cache),
+            _until=until,
+        )
