@@ -94,6 +94,6 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@$(INSTALL) '.[dev,server]'
 	@touch $(VENV)/.core $@
 
-$(VENV)/.models: pyproject.toml | $(BIN)/python
+$(VENV)/.models: $(VENV)/.dev
 	@$(INSTALL) '.[dev,server,models]'
-	@touch $(VENV)/.core $(VENV)/.dev $@
+	@touch $@

@@ -152,8 +152,7 @@ def test_injection_of_an_erased_memory_is_refused_and_nothing_of_it_stays(
     """When the erasure is complete, this process keeps no tensor of it."""
     owner.inject(cubes)
     owner.inject(cubes[:1])
-    kept = gov.rooms.injector._kv_caches._kept
-    assert kept is not None
+    kept = gov.rooms.injector._kept
     assert 2 == len(kept.all_of("default"))
 
     owner.forget(cube=cubes[1], reason="asked by letter")
@@ -162,6 +161,27 @@ def test_injection_of_an_erased_memory_is_refused_and_nothing_of_it_stays(
     assert cubes[:1] == [source.cube for source in left[0].members]
     with pytest.raises((DeniedError, NotFoundError)):
         owner.inject(cubes)
+
+
+def test_injection_of_a_memory_that_is_erased_while_it_is_computed_is_not_kept(
+    gov: memos_gov.Service,
+    owner: Actor,
+    cubes: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The caller had read it before; the process holds it no longer than that call."""
+    model = gov.rooms.language_model
+    compute = model.prefill
+
+    def slow(*given: Any, **more: Any) -> Any:
+        found = compute(*given, **more)
+        owner.forget(cube=cubes[1], reason="asked by letter")
+        return found
+
+    monkeypatch.setattr(model, "prefill", slow)
+    owner.inject(cubes)
+
+    assert [] == gov.rooms.injector._kept.all_of("default")
 
 
 def test_injection_of_a_session_makes_what_it_remembers_a_descendant(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from memos_gov.activation.kept import Kept
 from memos_gov.activation.kv_caches import KvCaches, Served, Wanted
 from memos_gov.activation.members import Member, ordered
 from memos_gov.base_model import registered
@@ -77,11 +78,13 @@ class Injector:
         reader: Reader,
         language_model: LanguageModel,
         kv_caches: KvCaches,
+        kept: Kept,
     ) -> None:
         self._governor = governor
         self._reader = reader
         self._language_model = language_model
         self._kv_caches = kv_caches
+        self._kept = kept
 
     def inject(self, caller: Caller, command: c.ReadCubes) -> Injection:
         """
@@ -101,7 +104,18 @@ class Injector:
         policy = self._policy(caller)
         members = self._members(policy, reading)
         served = self._kv_caches.serve(Wanted(tenant=caller.tenant, policy=policy, members=members))
+        self._keep_what_stands(caller.tenant)
         return self._injection(reading, members, served, until)
+
+    def _keep_what_stands(self, tenant: str) -> None:
+        """
+        Drop tensors of what ended while they were computed, which may take long.
+
+        What ends from here on finds them: whoever ends it looks through all that is kept.
+        """
+        self._governor.leasing.hold()
+        with self._governor.tables.snapshot(tenant=tenant) as snapshot:
+            self._kept.review(snapshot, tenant)
 
     def _require_registered(self, tenant: str) -> None:
         found = self._language_model.fingerprint()

@@ -57,18 +57,23 @@ class Kept:
                 del self._sizes[tenant][address]
         return [kept for kept in found.values() if kept is not None]
 
-    def review(self, snapshot: Snapshot | None) -> None:
-        """Drop what is no more, cube by cube, what it was computed from; of None, everything."""
+    def review(self, snapshot: Snapshot | None, tenant: str | None = None) -> None:
+        """
+        Drop what is no more, cube by cube, what it was computed from; of None, everything.
+
+        Args:
+            tenant: Look at this one's only.
+        """
         if snapshot is None:
             with self._lock:
                 self._sizes.clear()
                 self._opened.clear()
             return
-        for tenant in list(self._sizes):
-            for header, _ in self.all_of(tenant):
+        for name in [tenant] if tenant else list(self._sizes):
+            for header, _ in self.all_of(name):
                 if not _stands(header, snapshot):
                     with self._lock:
-                        self._drop(tenant, header.address)
+                        self._drop(name, header.address)
 
     def _drop(self, tenant: str, address: str) -> None:
         self._sizes[tenant].pop(address, None)

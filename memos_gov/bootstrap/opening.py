@@ -288,7 +288,7 @@ def build_rooms(
         eraser=eraser,
         reader=reader,
         language_model=language_model,
-        injector=Injector(governor, reader, language_model, kv_caches),
+        injector=Injector(governor, reader, language_model, kv_caches, kept),
         follower=follower,
         index_follower=index_follower,
         index=index,

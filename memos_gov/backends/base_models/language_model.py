@@ -25,7 +25,15 @@ from memos_gov.errors import SettingsError
 from memos_gov.ports import BaseModelFiles, KvCache
 from memos_gov.ports.language_model import Progress
 
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
+TOKENIZER = (
+    "added_tokens.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+)
 ANOTHER = "Name another base model in the setting base_model."
 
 
