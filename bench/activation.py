@@ -57,23 +57,28 @@ def _kv_caches(bench: Bench, model: Any, name: str) -> Any:
     folder.mkdir()
     migrate.upgrade(folder / "vault.db", "vault")
     keys = SqliteKeyStore(folder / "vault.db", lambda: MasterKeys({1: "11" * 32}))
-    return KvCaches(model, FileTensorStore(folder / "tensors"), keys)
+    return KvCaches(model, FileTensorStore(folder / "tensors"), keys), keys
 
 
-def _wanted(model: Any, tokens: int) -> Any:
+def _wanted(model: Any, keys: Any, tokens: int) -> Any:
     """Return cubes, a sentence each, of together about so many tokens."""
     from memos_gov.activation.kv_caches import Wanted
     from memos_gov.activation.members import Member
 
+    (key,) = keys.issue("acme", 1)
     texts: list[str] = []
     while len(model.prefix(texts)) < tokens:
         texts.append(SENTENCE.format(len(texts)))
-    members = (Member(cube=f"c_{n:04}", revision=1, rank=1, text=t) for n, t in enumerate(texts))
+    members = (
+        Member(cube=f"c_{n:04}", revision=1, key_id=key.key_id, rank=1, text=text)
+        for n, text in enumerate(texts)
+    )
     return Wanted(tenant="acme", policy=POLICY, members=tuple(members))
 
 
 def _of_size(bench: Bench, model: Any, tokens: int, goal: float) -> Iterator[Figure]:
-    kv_caches, wanted = _kv_caches(bench, model, str(tokens)), _wanted(model, tokens)
+    kv_caches, keys = _kv_caches(bench, model, str(tokens))
+    wanted = _wanted(model, keys, tokens)
     built_s = seconds(partial(kv_caches.build, wanted))
     count = len(kv_caches.serve(wanted).kv_cache.tokens)
     again = partial(_read_again, model, wanted)

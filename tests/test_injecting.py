@@ -152,7 +152,8 @@ def test_injection_of_an_erased_memory_is_refused_and_nothing_of_it_stays(
     """When the erasure is complete, this process keeps no tensor of it."""
     owner.inject(cubes)
     owner.inject(cubes[:1])
-    kept = gov.rooms.injector._kept
+    kept = gov.rooms.injector._kv_caches._kept
+    assert kept is not None
     assert 2 == len(kept.all_of("default"))
 
     owner.forget(cube=cubes[1], reason="asked by letter")
@@ -181,7 +182,7 @@ def test_injection_of_a_memory_that_is_erased_while_it_is_computed_is_not_kept(
     monkeypatch.setattr(model, "prefill", slow)
     owner.inject(cubes)
 
-    assert [] == gov.rooms.injector._kept.all_of("default")
+    assert [] == gov.rooms.injector._kv_caches._kept.all_of("default")
 
 
 def test_injection_of_a_session_makes_what_it_remembers_a_descendant(

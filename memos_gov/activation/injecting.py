@@ -2,7 +2,7 @@
 Memories into a base model: one read of all of them, and only then their KV cache.
 
     cubes -> read accepted, each allowed -> texts as the caller may see them ->
-    prefix in canonical order -> KV cache, kept for a minute or computed
+    prefix in canonical order -> KV cache, kept for a minute, in a file, or computed
 
 Whoever asks again about the same memories reads them again, under policy and
 on record, and spares the computing. What policy masks for a caller is masked in
@@ -11,23 +11,23 @@ what is computed. A revision, another label or another policy is another set.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memos_gov.activation.kept import Kept
 from memos_gov.activation.kv_caches import KvCaches, Served, Wanted
 from memos_gov.activation.members import Member, ordered
 from memos_gov.base_model import registered
 from memos_gov.domain import commands as c
-from memos_gov.domain.facts import Source
+from memos_gov.domain import ids
+from memos_gov.domain.facts import ContentFacts, Source
 from memos_gov.domain.questions import Caller
-from memos_gov.errors import ConflictError, UnavailableError
+from memos_gov.errors import ConflictError, OvertakenError, UnavailableError
 from memos_gov.governor import Governor
 from memos_gov.opened import OPENED_S_MAX, elapsed_s
 from memos_gov.ports import KvCache, LanguageModel
 from memos_gov.ports.language_model import BETWEEN
-from memos_gov.recall import Reader, Reading
+from memos_gov.recall import Hit, Reader, Reading
 
 PREPARE = "Run `memos-gov model prepare`; `memos-gov audit base-model` shows which one counts."
 
@@ -44,6 +44,7 @@ class Injection:
             the tokens of the next turn are added.
         restored: Whether tensors were there already.
         reused: How many tokens were not computed again.
+        written: Whether the tensors were written into a file just now.
     """
 
     index: int
@@ -53,6 +54,7 @@ class Injection:
     tokens: tuple[int, ...] = field(repr=False)
     restored: bool
     reused: int
+    written: bool
     _give: Callable[[], Any] = field(repr=False)
     _until: float = field(repr=False)
 
@@ -78,17 +80,18 @@ class Injector:
         reader: Reader,
         language_model: LanguageModel,
         kv_caches: KvCaches,
-        kept: Kept,
     ) -> None:
         self._governor = governor
         self._reader = reader
         self._language_model = language_model
         self._kv_caches = kv_caches
-        self._kept = kept
 
-    def inject(self, caller: Caller, command: c.ReadCubes) -> Injection:
+    def inject(self, caller: Caller, command: c.ReadCubes, *, store: bool = False) -> Injection:
         """
         Return memories as the base model takes them in, after their read was accepted.
+
+        Args:
+            store: Write the tensors into a file, where there is none that fits.
 
         Raises:
             SettingsError: The base model is not installed, not prepared, or unusable.
@@ -96,16 +99,15 @@ class Injector:
             DeniedError, NotFoundError, PolicyUnavailableError: Policy refuses at
                 least one memory; recorded.
             InvalidCommandError: More tokens than the base model can read.
-            UnavailableError: As `Reader.read`.
+            UnavailableError: As `Reader.read`, or the file cannot be written.
         """
-        self._require_registered(caller.tenant)
+        self.require_registered(caller.tenant)
         reading = self._reader.read(caller, command)
         until = elapsed_s() + OPENED_S_MAX
-        policy = self._policy(caller)
-        members = self._members(policy, reading)
-        served = self._kv_caches.serve(Wanted(tenant=caller.tenant, policy=policy, members=members))
+        wanted = self._wanted(caller, reading)
+        served = self._kv_caches.build(wanted) if store else self._kv_caches.serve(wanted)
         self._keep_what_stands(caller.tenant)
-        return self._injection(reading, members, served, until)
+        return self._injection(reading, wanted.members, served, until)
 
     def _keep_what_stands(self, tenant: str) -> None:
         """
@@ -115,9 +117,16 @@ class Injector:
         """
         self._governor.leasing.hold()
         with self._governor.tables.snapshot(tenant=tenant) as snapshot:
-            self._kept.review(snapshot, tenant)
+            self._kv_caches.review(snapshot, tenant)
 
-    def _require_registered(self, tenant: str) -> None:
+    def require_registered(self, tenant: str) -> None:
+        """
+        Refuse to compute with another base model than the tenant's.
+
+        Raises:
+            SettingsError: The one of the settings cannot be used.
+            ConflictError: It is another one.
+        """
         found = self._language_model.fingerprint()
         with self._governor.tables.snapshot(tenant=tenant) as snapshot:
             known = registered(snapshot, tenant)
@@ -125,21 +134,26 @@ class Injector:
             msg = "the base model on this machine is not the one that the tenant has"
             raise ConflictError(msg, remedy=PREPARE)
 
-    def _policy(self, caller: Caller) -> str:
-        with self._governor.tables.snapshot(tenant=caller.tenant) as snapshot:
-            return self._governor.attempt(snapshot, caller).policy.active
+    def _wanted(self, caller: Caller, reading: Reading) -> Wanted:
+        """
+        Return what was read as a set, each cube with the key of the revision that was read.
 
-    def _members(self, policy: str, reading: Reading) -> tuple[Member, ...]:
+        Raises:
+            OvertakenError: A cube was revised or erased since.
+        """
+        tenant = caller.tenant
+        streams = {ids.content_stream(tenant, hit.cube_id): hit for hit in reading.hits}
+        with self._governor.tables.snapshot(tenant=tenant) as snapshot:
+            policy = self._governor.attempt(snapshot, caller).policy.active
+            facts = {stream: found for stream, (_, found) in snapshot.facts(streams).items()}
         labels = self._governor.words(policy).labels
-        return ordered(
-            Member(
-                cube=hit.cube_id,
-                revision=hit.revision,
-                rank=labels.get(hit.label, len(labels)),
-                text=hit.content or "",
-            )
-            for hit in reading.hits
-        )
+        members = []
+        for stream, hit in streams.items():
+            content = facts.get(stream)
+            if not isinstance(content, ContentFacts) or content.revision != hit.revision:
+                raise OvertakenError
+            members.append(_member(hit, content, labels))
+        return Wanted(tenant=tenant, policy=policy, members=ordered(members))
 
     def _injection(
         self, reading: Reading, members: tuple[Member, ...], served: Served, until: float
@@ -153,6 +167,17 @@ class Injector:
             tokens=kv_cache.tokens,
             restored=served.restored,
             reused=served.reused,
+            written=served.written,
             _give=lambda: self._language_model.restored(kv_cache),
             _until=until,
         )
+
+
+def _member(hit: Hit, content: ContentFacts, labels: Mapping[str, int]) -> Member:
+    return Member(
+        cube=hit.cube_id,
+        revision=hit.revision,
+        key_id=content.key_id,
+        rank=labels.get(hit.label, len(labels)),
+        text=hit.content or "",
+    )

@@ -14,8 +14,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 
 from memos_gov.activation.sealed_file import Header
-from memos_gov.domain import ids
-from memos_gov.domain.facts import ContentFacts, GovernanceFacts
+from memos_gov.activation.standing import stands
 from memos_gov.opened import OPENED_S_MAX, Opened, elapsed_s
 from memos_gov.ports import KvCache, Snapshot
 
@@ -71,7 +70,7 @@ class Kept:
             return
         for name in [tenant] if tenant else list(self._sizes):
             for header, _ in self.all_of(name):
-                if not _stands(header, snapshot):
+                if not stands(header, snapshot):
                     with self._lock:
                         self._drop(name, header.address)
 
@@ -79,23 +78,3 @@ class Kept:
         self._sizes[tenant].pop(address, None)
         gone = self._opened.get((tenant, address))
         self._opened.drop(lambda kept: kept is gone)
-
-
-def _stands(header: Header, snapshot: Snapshot) -> bool:
-    """Whether every cube has the revision that was read, and may be used at all."""
-    tenant = header.tenant
-    content = {ids.content_stream(tenant, m.cube): m.revision for m in header.members}
-    governance = [ids.governance_stream(tenant, member.cube) for member in header.members]
-    facts = {s: found for s, (_, found) in snapshot.facts((*content, *governance)).items()}
-    return all(
-        isinstance(found := facts.get(stream), ContentFacts) and found.revision == revision
-        for stream, revision in content.items()
-    ) and all(_is_usable(facts.get(stream)) for stream in governance)
-
-
-def _is_usable(facts: object) -> bool:
-    return (
-        isinstance(facts, GovernanceFacts)
-        and facts.state == "activated"
-        and not (facts.restricted or facts.quarantined or facts.erasing)
-    )

@@ -15,19 +15,28 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from memos_gov.activation.kept import Kept
 from memos_gov.activation.members import MEMBERS_MAX, SECRET, Member, address, chain, ordered
-from memos_gov.activation.sealed_file import HEADER_BYTES_MAX, Header, header_of, opened, sealed
+from memos_gov.activation.sealed_file import (
+    HEADER_BYTES_MAX,
+    Header,
+    file_key,
+    header_of,
+    opened,
+    require_equal,
+    sealed,
+)
+from memos_gov.activation.standing import is_current, stands
 from memos_gov.errors import (
     CorruptionError,
     GovernanceError,
     InvalidCommandError,
     NotFoundError,
     SettingsError,
+    UnavailableError,
 )
-from memos_gov.ports import ContentKey, KeyStore, KvCache, LanguageModel, TensorStore
+from memos_gov.ports import KeyStore, KvCache, LanguageModel, Snapshot, TensorStore
 
 Refusal = Literal["corrupt", "newer", "key_gone"]
 
@@ -44,7 +53,7 @@ class Served(NamedTuple):
     """
     A KV cache, and what it cost: `restored` from its file, or computed but for `reused` tokens.
 
-    `refused` says why a file that was there was not used.
+    `refused` says why a file that was there was not used, `written` that there is a new one.
     """
 
     kv_cache: KvCache
@@ -52,6 +61,7 @@ class Served(NamedTuple):
     restored: bool
     reused: int
     refused: Refusal | None = None
+    written: bool = False
 
 
 class KvCaches:
@@ -92,29 +102,67 @@ class KvCaches:
         Return the KV cache of a set, which is in its file afterwards; errors as `serve`.
 
         Raises:
+            NotFoundError: The content of a member was erased meanwhile.
             UnavailableError: It cannot be written; nothing is left behind.
         """
         header, tokens = self._expected(wanted)
         served = self._served(header, tokens)
-        if served.refused is not None:
-            self.remove(wanted.tenant, header.address)
-        if not served.restored:
-            self._write(header, served.kv_cache)
-        return served
+        if self._is_stored(header, tokens):
+            return served
+        self._store.remove(wanted.tenant, header.address)
+        raw = sealed(header, served.kv_cache, self._key_of(header))
+        return served._replace(written=self._store.put(wanted.tenant, header.address, raw))
 
-    def remove(self, tenant: str, name: str) -> bool:
-        """
-        Destroy the key of a file, then the file; return whether it was there.
+    def _is_stored(self, header: Header, tokens: tuple[int, ...]) -> bool:
+        """Whether there is a file that opens as what it should be."""
+        raw = self._store.get(header.tenant, header.address)
+        try:
+            return raw is not None and self._opened(raw, header, tokens).tokens == tokens
+        except (CorruptionError, SettingsError, NotFoundError):
+            return False
 
-        A key is destroyed only where the file opens with it: what the header of a
-        forged one names may be the key of a memory.
+    def review(self, snapshot: Snapshot | None, tenant: str | None = None) -> None:
         """
-        if (raw := self._store.get(tenant, name)) is not None:
-            with suppress(CorruptionError, SettingsError, NotFoundError):
-                known = header_of(raw, name)
-                self._unsealed(raw, replace(known, tenant=tenant, address=name))
-                self._keys.discard(tenant, [known.key_id])
-        return self._store.remove(tenant, name)
+        Remove every file, and drop everything kept, that does not stand as it was made.
+
+        Args:
+            snapshot: What stands now; of None, what is kept goes and files stay.
+            tenant: Look at this one's only.
+        """
+        if self._kept is not None:
+            self._kept.review(snapshot, tenant)
+        if snapshot is None:
+            return
+        for name in [tenant] if tenant else snapshot.tenants():
+            # A folder that cannot be read stops nobody: no file of what ended opens, and an
+            # erasure is not complete before it was looked through.
+            with suppress(UnavailableError):
+                self._review_files(name, snapshot)
+
+    def _review_files(self, tenant: str, snapshot: Snapshot) -> None:
+        for name, header in self._files(tenant):
+            if header is None or not (stands(header, snapshot) and is_current(header, snapshot)):
+                self._store.remove(tenant, name)
+
+    def cubes_of_files(self, tenant: str) -> Iterator[frozenset[str]]:
+        """
+        Yield of which cubes each file of a tenant says that it is.
+
+        Raises:
+            UnavailableError: The files cannot be looked through.
+        """
+        for _, header in self._files(tenant):
+            if header is not None:
+                yield frozenset(member.cube for member in header.members)
+
+    def _files(self, tenant: str) -> Iterator[tuple[str, Header | None]]:
+        """Yield the name and the header of each file; None where it has none that reads."""
+        for name in self._store.names(tenant):
+            raw = self._store.get(tenant, name, HEADER_BYTES_MAX)
+            try:
+                yield name, None if raw is None else header_of(raw, name)
+            except (CorruptionError, SettingsError):
+                yield name, None
 
     def _expected(self, wanted: Wanted) -> tuple[Header, tuple[int, ...]]:
         """Return what the file of a set must say, but for its key, and the tokens in it."""
@@ -136,7 +184,7 @@ class KvCaches:
             fingerprint=fingerprint,
             policy=wanted.policy,
             tokens=len(tokens),
-            key_id="",
+            key_ids=tuple(member.key_id for member in members),
         )
         return header, tokens
 
@@ -182,14 +230,23 @@ class KvCaches:
         Return what a file holds that is the expected one.
 
         Raises:
-            NotFoundError: Its key was destroyed.
+            NotFoundError: A key of its cubes was destroyed.
             CorruptionError, SettingsError: As `sealed_file.opened`.
         """
-        key_id = header_of(raw, expected.address).key_id
-        key = self._keys.open(expected.tenant, [key_id]).get(key_id)
-        if key is None:
-            raise NotFoundError(f"the key of the KV cache {expected.address} was destroyed")
-        return opened(raw, replace(expected, key_id=key_id), key, expected.address)
+        require_equal(header_of(raw, expected.address), expected, expected.address)
+        return opened(raw, expected, self._key_of(expected), expected.address)
+
+    def _key_of(self, header: Header) -> bytes:
+        """
+        Return the key of a file.
+
+        Raises:
+            NotFoundError: The key of one of its cubes was destroyed.
+        """
+        found = self._keys.open(header.tenant, header.key_ids)
+        if found.keys() < {*header.key_ids}:
+            raise NotFoundError(f"a key of the KV cache {header.address} was destroyed")
+        return file_key([found[key_id] for key_id in header.key_ids], header.address)
 
     def _longest(self, header: Header) -> KvCache | None:
         """Return the KV cache with the longest beginning in common, None where there is none."""
@@ -211,27 +268,9 @@ class KvCaches:
 
     def _known(self, header: Header) -> Iterator[Header]:
         """Yield what the tenant's other files say that they are, of the same base model."""
-        for name in self._store.names(header.tenant):
-            raw = self._store.get(header.tenant, name, HEADER_BYTES_MAX)
-            try:
-                known = None if raw is None else header_of(raw, name)
-            except (CorruptionError, SettingsError):
-                continue
+        for name, known in self._files(header.tenant):
             if known is not None and _is_kin(known, header, name):
                 yield known
-
-    def _write(self, header: Header, kv_cache: KvCache) -> None:
-        (key,) = self._keys.issue(header.tenant, 1)
-        written = False
-        try:
-            written = self._put(header, kv_cache, key)
-        finally:
-            if not written:
-                self._keys.discard(header.tenant, [key.key_id])
-
-    def _put(self, header: Header, kv_cache: KvCache, key: ContentKey) -> bool:
-        body = sealed(replace(header, key_id=key.key_id), kv_cache, key.key)
-        return self._store.put(header.tenant, header.address, body)
 
 
 def _is_kin(known: Header, header: Header, name: str) -> bool:

@@ -25,10 +25,11 @@ MEMBERS_MAX = 1_000
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A cube at a revision, its text, and the rank of its label."""
+    """A cube at a revision, that revision's content key, its text, and the rank of its label."""
 
     cube: str
     revision: int
+    key_id: str
     rank: int
     text: str
 

@@ -6,18 +6,25 @@ One KV cache as a file: a header in the clear, and everything else sealed.
     tokens (4 bytes each) | safetensors
 
 All that stands before the nonce is associated data: whose it is, of which cubes
-at which revisions, by which base model, under which policy and key. The header
-holds ids and digests, no text; tokens are text and are sealed. A file opens
-only as what it was sealed as, and the tensors are in a format that runs no code.
+at which revisions, by which base model, under which policy. The header holds
+ids and digests, no text; tokens are text and are sealed. A file opens only as
+what it was sealed as, and the tensors are in a format that runs no code.
+
+The key is derived (HKDF, RFC 5869) from the content keys of all its cubes. So a
+file has no key of its own that somebody would have to destroy: when the key of
+any of its cubes is destroyed, it opens no more, and no more in a backup either.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from memos_gov.activation.members import packed, unpacked
 from memos_gov.domain.codec import canonical
@@ -28,6 +35,7 @@ from memos_gov.ports import KvCache
 
 NAME, VERSION = b"memos-gov kv ", b"1\n"
 MAGIC = NAME + VERSION
+KEY_BYTES = 32
 LENGTH_BYTES, NONCE_BYTES, TAG_BYTES, TOKEN_BYTES = 4, 12, 16, 4
 HEADER_BYTES_MAX = 1_000_000
 REMEDY = "Remove it: it is made again when needed."
@@ -37,7 +45,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
     What a KV cache is of, in the clear.
 
-    `chain` has a link for each of `members`; `tokens` is how many there are;
+    `chain` has a link and `key_ids` a content key for each of `members`;
+    `tokens` is how many there are;
     `adapter` names what was active on top of the base model, "" for nothing.
     """
 
@@ -48,8 +57,14 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     fingerprint: Fingerprint
     policy: str
     tokens: int
-    key_id: str
+    key_ids: tuple[str, ...]
     adapter: str = ""
+
+
+def file_key(content_keys: Sequence[bytes], name: str) -> bytes:
+    """Return the key of a file, from the content keys of its members in order."""
+    derivation = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=MAGIC + name.encode())
+    return derivation.derive(b"".join(content_keys))
 
 
 def sealed(header: Header, kv_cache: KvCache, key: bytes) -> bytes:
@@ -83,7 +98,7 @@ def opened(raw: bytes, expected: Header, key: bytes, place: str) -> KvCache:
     Return the KV cache of a file that is exactly what is expected.
 
     Args:
-        expected: What it must be in every part; its `key_id` is the file's own.
+        expected: What it must be in every part.
 
     Raises:
         SettingsError: A newer version of this program wrote it.

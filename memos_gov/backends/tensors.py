@@ -20,7 +20,7 @@ from memos_gov.errors import UnavailableError, remedy_of
 SUFFIX, _ASIDE = ".kv", ".new"
 LEFT_S = 3600.0  # longer than any file is being written
 _NAME = re.compile(r"[0-9a-z]{1,100}")
-_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TENANT = re.compile(r"[a-z0-9_][a-z0-9-]{0,62}")
 
 
 class FileTensorStore:

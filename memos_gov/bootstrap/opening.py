@@ -249,7 +249,8 @@ def build_rooms(
     bundles = FilePolicyBundles(settings.data / "policies")
     destroyer = Destroyer(log, tables, vault)
     certifier = Certifier(log, tables, vault)
-    kept = Kept()
+    language_model = TransformersLanguageModel(settings.base_model, base_models())
+    kv_caches = KvCaches(language_model, FileTensorStore(settings.data / TENSORS), vault, Kept())
     proposer = Proposer(
         log=log,
         deciding=_deciding(settings, certifier, destroyer, tables),
@@ -270,16 +271,14 @@ def build_rooms(
         certifier=certifier,
         clock=clock,
         proposer=proposer,
-        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock, review=kept.review),
+        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock, review=kv_caches.review),
         notary=notary if settings.certifies else None,
     )
     follower = Follower(log, tables)
     index_follower = IndexFollower(log, tables, governor.sealer, index)
     finder = CubeFinder(tables, follower)
     reader = Reader(governor, index, index_follower, finder, in_memory)
-    language_model = TransformersLanguageModel(settings.base_model, base_models())
-    kv_caches = KvCaches(language_model, FileTensorStore(settings.data / TENSORS), vault, kept)
-    eraser = Eraser(governor, follower, index, index_follower, destroyer)
+    eraser = Eraser(governor, follower, index, index_follower, destroyer, kv_caches.cubes_of_files)
     return Rooms(
         settings=settings,
         engine=engine,
@@ -288,7 +287,7 @@ def build_rooms(
         eraser=eraser,
         reader=reader,
         language_model=language_model,
-        injector=Injector(governor, reader, language_model, kv_caches, kept),
+        injector=Injector(governor, reader, language_model, kv_caches),
         follower=follower,
         index_follower=index_follower,
         index=index,

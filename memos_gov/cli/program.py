@@ -45,6 +45,7 @@ VERBS = {
     "merge": "memos_gov.cli.deriving",
     "summarise": "memos_gov.cli.deriving",
     "split": "memos_gov.cli.deriving",
+    "transform": "memos_gov.cli.deriving",
     "share": "memos_gov.cli.governing",
     "unshare": "memos_gov.cli.governing",
     "relabel": "memos_gov.cli.governing",

@@ -251,6 +251,17 @@ class BaseModelFacts(Facts, frozen=True, kw_only=True):
     index: int
 
 
+class ArtefactFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/artefact/<id>`: cubes that may be kept in another form, and who asked for it."""
+
+    form: Form
+    sources: tuple[Source, ...]
+    base_model: str
+    requested_by: str
+    requested_at: int
+    index: int
+
+
 class GuardFacts(Facts, frozen=True, kw_only=True):
     """A guard that was never written."""
 
@@ -427,6 +438,7 @@ _BY_KIND: dict[str, type[Facts]] = {
     "matter": MatterFacts,
     "case": CaseFacts,
     "erasure": ErasureFacts,
+    "artefact": ArtefactFacts,
     "correlation": CorrelationFacts,
 }
 _BY_GUARD: dict[str, type[Facts]] = {

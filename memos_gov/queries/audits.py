@@ -13,6 +13,7 @@ The questions of auditors, each a name, and their answers as rows.
 `requests`      requests to erase that are not complete, by age against the deadline
 `holds`         active legal holds
 `hold-attempts` who tried to change or end what is held
+`artefacts`     which cubes are kept in another form, and whether that stands
 `base-model`    with which base model memories become tensors, and who registered it
 `integrity`     whether the log proves itself from its beginning (writes no event)
 
@@ -34,6 +35,8 @@ from memos_gov.errors import InvalidCommandError
 from memos_gov.queries.access import COLUMNS as ACCESS_COLUMNS
 from memos_gov.queries.access import accesses
 from memos_gov.queries.arguments import AuditArguments
+from memos_gov.queries.artefacts import COLUMNS as ARTEFACTS_COLUMNS
+from memos_gov.queries.artefacts import artefacts
 from memos_gov.queries.asking import Evidence
 from memos_gov.queries.base_models import COLUMNS as BASE_MODEL_COLUMNS
 from memos_gov.queries.base_models import base_model
@@ -64,6 +67,7 @@ from memos_gov.queries.subject_access import held_about
 Answer = Callable[[Evidence, AuditArguments], tuple[int, Sequence[tuple[Any, ...]]]]
 AUDITS: dict[str, tuple[tuple[str, ...], Answer]] = {
     "access": (ACCESS_COLUMNS, accesses),
+    "artefacts": (ARTEFACTS_COLUMNS, artefacts),
     "base-model": (BASE_MODEL_COLUMNS, base_model),
     "conflicts": (CONFLICTS_COLUMNS, conflicts),
     "derived": (DERIVED_COLUMNS, derived),

@@ -2,7 +2,6 @@
 
 import itertools
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,17 +12,18 @@ from msgspec.structs import replace
 
 from memos_gov.activation.kv_caches import KvCaches, Wanted
 from memos_gov.activation.members import Member
-from memos_gov.activation.sealed_file import MAGIC, Header, header_of, sealed
+from memos_gov.activation.sealed_file import MAGIC, Header, file_key, header_of, sealed
 from memos_gov.backends.base_models.language_model import TransformersLanguageModel
 from memos_gov.backends.sqlite import migrate
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.backends.tensors import FileTensorStore
-from memos_gov.errors import InvalidCommandError, UnavailableError
+from memos_gov.errors import InvalidCommandError, NotFoundError, UnavailableError
 from memos_gov.ports import KvCache, MasterKeys
 from tests.base_models import TEXTS, require_base_models, tiny
 
 pytestmark = pytest.mark.models
 TENANT, POLICY = "acme", "a" * 64
+KEY_IDS: dict[str, list[str]] = {}
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,12 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> TransformersLanguageModel
 
 @pytest.fixture(scope="module")
 def empty_vault(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a vault that nobody writes to."""
+    """Return a vault with keys of three cubes of two tenants, which nobody writes to."""
     path = tmp_path_factory.mktemp("vault") / "vault.db"
     migrate.upgrade(path, "vault")
+    with closing(SqliteKeyStore(path, lambda: MasterKeys({1: "11" * 32}))) as vault:
+        for tenant in (TENANT, "other"):
+            KEY_IDS[tenant] = [key.key_id for key in vault.issue(tenant, 3)]
     return path
 
 
@@ -66,28 +69,23 @@ def kv_caches(
 
 
 def member(number: int, text: str | None = None, **changes: Any) -> Member:
-    """Return a cube."""
-    said = {"cube": f"c_{number}", "revision": 1, "rank": 1, "text": text or TEXTS[number]}
+    """Return a cube; `wanted` gives it its key."""
+    said = {
+        "cube": f"c_{number}",
+        "revision": 1,
+        "key_id": str(number),
+        "rank": 1,
+        "text": text or TEXTS[number],
+    }
     return Member(**(said | changes))
 
 
 def wanted(*members: Member, **changes: Any) -> Wanted:
     """Return a set."""
-    found = members or (member(0), member(1), member(2))
-    return Wanted(**({"tenant": TENANT, "policy": POLICY, "members": found} | changes))
-
-
-def held(keys: SqliteKeyStore, raw: bytes | None) -> bool:
-    """Whether the key that a file names is in the vault."""
-    assert raw is not None
-    key_id = header_of(raw, "x").key_id
-    return key_id in keys.open(TENANT, [key_id])
-
-
-def keys_kept(tmp_path: Path) -> int:
-    """Return how many content keys the vault has."""
-    with closing(sqlite3.connect(tmp_path / "vault.db")) as vault:
-        return int(vault.execute("SELECT count(*) FROM content_keys").fetchone()[0])
+    found = changes.pop("members", members or (member(0), member(1), member(2)))
+    keys = KEY_IDS[changes.get("tenant", TENANT)]
+    of_keys = tuple(replace(one, key_id=keys[int(one.key_id)]) for one in found)
+    return Wanted(**({"tenant": TENANT, "policy": POLICY, "members": of_keys} | changes))
 
 
 def rewritten(tmp_path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
@@ -138,21 +136,21 @@ def test_set_that_begins_like_another_one_is_computed_from_there(
 @pytest.mark.parametrize(
     "other",
     [
-        wanted(tenant="other"),
-        wanted(policy="b" * 64),
-        wanted(member(0, revision=2), member(1), member(2)),
-        wanted(member(0, text="Something else."), member(1), member(2)),
-        wanted(member(0), member(1)),
+        lambda: wanted(tenant="other"),
+        lambda: wanted(policy="b" * 64),
+        lambda: wanted(member(0, revision=2), member(1), member(2)),
+        lambda: wanted(member(0, text="Something else."), member(1), member(2)),
+        lambda: wanted(member(0), member(1)),
     ],
     ids=["tenant", "policy", "revision", "text", "members"],
 )
 def test_set_that_differs_in_anything_misses_and_the_same_one_hits(
-    kv_caches: KvCaches, other: Wanted
+    kv_caches: KvCaches, other: Callable[[], Wanted]
 ) -> None:
     """Both halves: a cache that never hits would pass the first."""
     kv_caches.build(wanted())
 
-    assert not kv_caches.serve(other).restored
+    assert not kv_caches.serve(other()).restored
     assert kv_caches.serve(wanted()).restored
 
 
@@ -226,7 +224,7 @@ def test_file_of_another_set_under_this_ones_name_is_refused(
 def test_file_of_another_tenant_under_this_ones_name_is_refused(
     kv_caches: KvCaches, tmp_path: Path
 ) -> None:
-    """Its key opens for its tenant only."""
+    """The keys of its cubes open for their tenant only."""
     mine, theirs = kv_caches.build(wanted()), kv_caches.build(wanted(tenant="other"))
     folder = tmp_path / "tensors"
     shutil.copy(folder / "other" / f"{theirs.address}.kv", folder / TENANT / f"{mine.address}.kv")
@@ -237,47 +235,37 @@ def test_file_of_another_tenant_under_this_ones_name_is_refused(
     assert served.refused in {"corrupt", "key_gone"}
 
 
-def test_file_whose_key_was_destroyed_is_refused(
-    kv_caches: KvCaches, store: FileTensorStore, keys: SqliteKeyStore
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_file_of_which_one_cube_was_erased_opens_no_more(
+    kv_caches: KvCaches, keys: SqliteKeyStore, store: FileTensorStore, place: int
 ) -> None:
-    """What is left of it opens nothing."""
+    """Whichever it is: its key is a part of the file's, and there is no other way to it."""
     built = kv_caches.build(wanted())
-    raw = store.get(TENANT, built.address)
-    assert raw is not None
-    keys.discard(TENANT, [header_of(raw, "x").key_id])
+    keys.discard(TENANT, [KEY_IDS[TENANT][place]])
+    keys.forget_opened()
 
     assert "key_gone" == kv_caches.serve(wanted()).refused
+    with pytest.raises(NotFoundError):
+        kv_caches.build(wanted())
+    assert [] == store.names(TENANT)
+    assert built.kv_cache.tokens
 
 
-def test_file_removed_takes_its_key_with_it(
-    kv_caches: KvCaches, store: FileTensorStore, keys: SqliteKeyStore
+def test_file_that_was_forged_ends_no_key(
+    kv_caches: KvCaches, keys: SqliteKeyStore, store: FileTensorStore, tmp_path: Path
 ) -> None:
-    """A copy of the file opens no more."""
-    built = kv_caches.build(wanted())
-    raw = store.get(TENANT, built.address)
-    assert held(keys, raw)
-
-    assert kv_caches.remove(TENANT, built.address)
-
-    assert not held(keys, raw)
-    assert ([], False) == (store.names(TENANT), kv_caches.remove(TENANT, built.address))
-
-
-def test_file_that_names_the_key_of_a_memory_does_not_end_that_key(
-    kv_caches: KvCaches, store: FileTensorStore, keys: SqliteKeyStore, tmp_path: Path
-) -> None:
-    """Whoever can write the folder could else destroy memories by forging headers."""
-    (key,) = keys.issue(TENANT, 1)
-    built = kv_caches.build(wanted())
+    """Whoever can write the folder cannot reach the vault through it."""
+    built = kv_caches.build(wanted(member(0)))
     raw = store.get(TENANT, built.address)
     assert raw is not None
-    forged = replace(header_of(raw, "x"), key_id=key.key_id)
+    forged = replace(header_of(raw, "x"), key_ids=(KEY_IDS[TENANT][2],))
     rewritten(tmp_path, built.address, lambda _: sealed(forged, built.kv_cache, b"z" * 32))
 
-    kv_caches.build(wanted())
-    kv_caches.remove(TENANT, built.address)
+    assert "corrupt" == kv_caches.serve(wanted(member(0))).refused
+    kv_caches.build(wanted(member(0)))
 
-    assert {key.key_id: key.key} == keys.open(TENANT, [key.key_id])
+    assert 3 == len(keys.open(TENANT, KEY_IDS[TENANT]))
+    assert kv_caches.serve(wanted(member(0))).restored
 
 
 def test_file_that_was_sealed_with_other_tokens_is_refused(
@@ -289,7 +277,8 @@ def test_file_that_was_sealed_with_other_tokens_is_refused(
     assert raw is not None
     header: Header = header_of(raw, "x")
     tokens = (*built.kv_cache.tokens[:-1], 5)
-    key = keys.open(TENANT, [header.key_id])[header.key_id]
+    found = keys.open(TENANT, header.key_ids)
+    key = file_key([found[key_id] for key_id in header.key_ids], built.address)
     wrong = sealed(header, KvCache(tokens, built.kv_cache.tensors), key)
     rewritten(tmp_path, built.address, lambda _: wrong)
 
@@ -327,17 +316,14 @@ def test_set_that_is_longer_than_the_base_model_reads_is_refused(
     assert [] == store.names(TENANT)
 
 
-def test_set_that_cannot_be_written_leaves_no_key_behind(
+def test_set_that_cannot_be_written_is_unavailable(
     llama: TransformersLanguageModel, keys: SqliteKeyStore, tmp_path: Path
 ) -> None:
-    """The vault is as it was."""
+    """The cause is named."""
     (tmp_path / "file").write_text("in the way")
-    before = keys_kept(tmp_path)
 
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError, match="cannot be"):
         KvCaches(llama, FileTensorStore(tmp_path / "file"), keys).build(wanted())
-
-    assert before == keys_kept(tmp_path) == 0
 
 
 def test_file_shows_no_word_of_its_cubes(kv_caches: KvCaches, tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def place(**changes: object) -> str:
 @given(st.permutations([("c_b", 0), ("c_a", 1), ("c_c", 0), ("c_d", 2)]))
 def test_members_of_a_set_have_one_order(said: list[tuple[str, int]]) -> None:
     """By label, then by cube: in whatever order they were named."""
-    members = [Member(cube=cube, revision=1, rank=rank, text="x") for cube, rank in said]
+    members = [
+        Member(cube=cube, revision=1, key_id="k", rank=rank, text="x") for cube, rank in said
+    ]
 
     assert ["c_b", "c_c", "c_a", "c_d"] == [member.cube for member in ordered(members)]
 

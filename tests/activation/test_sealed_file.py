@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from memos_gov.activation.sealed_file import MAGIC, Header, header_of, opened, sealed
+from memos_gov.activation.sealed_file import MAGIC, Header, file_key, header_of, opened, sealed
 from memos_gov.domain.codec import canonical
 from memos_gov.domain.facts import Source
 from memos_gov.errors import CorruptionError, SettingsError
@@ -23,7 +23,7 @@ HEADER = Header(
     fingerprint=FINGERPRINT,
     policy="a" * 64,
     tokens=3,
-    key_id="k_one",
+    key_ids=("k_one",),
 )
 FILE = sealed(HEADER, KV_CACHE, KEY)
 
@@ -77,7 +77,7 @@ def test_file_that_was_cut_anywhere_is_refused() -> None:
         ("fingerprint", replace(FINGERPRINT, tokenizer="9" * 64)),
         ("policy", "b" * 64),
         ("tokens", 4),
-        ("key_id", "k_two"),
+        ("key_ids", ("k_two",)),
         ("adapter", "one"),
     ],
 )
@@ -97,6 +97,16 @@ def test_file_whose_header_was_forged_does_not_open() -> None:
 
     with pytest.raises(CorruptionError, match="does not open with its key"):
         opened(raw, forged, KEY, "here")
+
+
+def test_key_of_a_file_needs_the_key_of_every_cube_in_its_place() -> None:
+    """Without one of them it cannot be had; nor is it that of another file."""
+    keys = [b"a" * 32, b"b" * 32]
+
+    assert file_key(keys, "x") == file_key(keys, "x")
+    others = [file_key(keys[::-1], "x"), file_key(keys[:1], "x"), file_key(keys, "y")]
+    assert file_key(keys, "x") not in others
+    assert len({*others}) == len(others)
 
 
 def test_file_under_another_key_does_not_open() -> None:

@@ -9,7 +9,7 @@ from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.decide import DOMAIN_REASONS, decide, decide_read
-from memos_gov.domain.facts import HeldTarget, HoldScope
+from memos_gov.domain.facts import HeldTarget, HoldScope, Source
 from memos_gov.domain.fingerprint import Fingerprint
 from memos_gov.domain.verdicts import Verdict
 from tests.domain.given import (
@@ -436,6 +436,29 @@ def test_base_model_that_differs_in_one_part_is_another_one(part: str) -> None:
     assert BASE_MODEL.base_model != draft.event.base_model
 
 
+def test_cubes_are_transformed_at_the_revisions_they_have() -> None:
+    """By the base model that the tenant has; they stay as they are."""
+    before = given(remembered(), revised(), BASE_MODEL)
+    command = c.make(c.TransformCubes, cubes=[CUBE], to="activation")
+
+    before.when(command, cubes=before.cubes(CUBE)).then(
+        e.CubesTransformed(
+            artefact=ids.artefact_id_of(COMMAND_ID),
+            form="activation",
+            sources=(Source(cube=CUBE, revision=2),),
+            base_model=BASE_MODEL.base_model,
+        )
+    )
+
+
+def test_cubes_of_a_tenant_without_a_base_model_are_not_transformed() -> None:
+    """Nothing could compute them."""
+    before = given(remembered())
+    command = c.make(c.TransformCubes, cubes=[CUBE], to="activation")
+
+    before.when(command, cubes=before.cubes(CUBE)).refused("no_base_model")
+
+
 def test_question_of_evidence_is_an_event() -> None:
     """Whoever looks into the evidence shows in it."""
     command = c.make(c.AskAudit, question="holds", target=MATTER)
@@ -494,6 +517,7 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.SplitCube, cube=CUBE, parts=["hel", "lo"]),
     c.make(c.SummariseCubes, cubes=[CUBE], content="hello"),
     c.make(c.ThawCube, cube=CUBE),
+    c.make(c.TransformCubes, cubes=[CUBE], to="activation"),
     c.make(c.TriggerRetention, cube=CUBE, occurred_at=datetime.fromtimestamp(NOW, UTC)),
     c.make(c.UnshareCube, cube=CUBE, principal=ANN),
     c.make(c.WithdrawConsent, subject=SUBJECT, purpose="research"),

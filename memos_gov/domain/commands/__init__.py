@@ -81,6 +81,7 @@ from memos_gov.domain.commands.retention import (
     ScheduleCube,
     TriggerRetention,
 )
+from memos_gov.domain.commands.transforming import TransformCubes
 from memos_gov.domain.commands.words import RebaseCube, RelabelCube
 
 __all__ = [
@@ -147,6 +148,7 @@ __all__ = [
     "SplitCube",
     "SummariseCubes",
     "ThawCube",
+    "TransformCubes",
     "TriggerRetention",
     "UnshareCube",
     "Whole",
@@ -193,6 +195,7 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     SplitCube,
     SummariseCubes,
     ThawCube,
+    TransformCubes,
     TriggerRetention,
     UnshareCube,
     WithdrawConsent,

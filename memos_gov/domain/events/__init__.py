@@ -11,6 +11,7 @@ is a closed word, an opaque id, or a number.
 from __future__ import annotations
 
 from memos_gov.domain.events import v1
+from memos_gov.domain.events.artefacts import CubesTransformed
 from memos_gov.domain.events.base_models import BaseModelRegistered
 from memos_gov.domain.events.cubes import (
     CubeActivated,
@@ -123,6 +124,7 @@ __all__ = [
     "CubeThawed",
     "CubeUnshared",
     "CubesRead",
+    "CubesTransformed",
     "CustodianErased",
     "Draft",
     "ErasureCompleted",
@@ -197,6 +199,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         CubeThawed,
         CubeUnshared,
         CubesRead,
+        CubesTransformed,
         CustodianErased,
         ErasureCompleted,
         ErasurePlanned,
