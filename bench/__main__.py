@@ -49,9 +49,10 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "postgres": postgres.measure,
     "connected": connected.measure,
     "weaviate": weaviate.measure,
+    "locomo-connected": locomo.measure_connected,
     "activation": activation.measure,
 }
-NEED_ENGINES = ("postgres", "connected", "weaviate")
+NEED_ENGINES = ("postgres", "connected", "weaviate", "locomo-connected")
 NEED_MODELS = ("activation",)
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -28,7 +28,7 @@ def answer(subject: str) -> bool:
 
 
 @contextmanager
-def founded(folder: Path) -> Iterator[memos_gov.Service]:
+def founded(folder: Path, **settings: str) -> Iterator[memos_gov.Service]:
     """Enter a new service on topic, databases and collection of its own."""
     name = uuid.uuid4().hex[:10]
     try:
@@ -37,10 +37,23 @@ def founded(folder: Path) -> Iterator[memos_gov.Service]:
             purpose=folders.PURPOSE,
             retention_class="complaint",
             engines=_engines(name),
+            **settings,
         ) as service:
             yield service
     finally:
         _remove(name)
+
+
+@contextmanager
+def kept(folder: Path, name: str) -> Iterator[memos_gov.Service]:
+    """Enter the service of a folder, made the first time, whose stores stay for the next run."""
+    if (folder / "keys").exists():
+        with memos_gov.open(folder) as service:
+            yield service
+        return
+    settings = {"purpose": folders.PURPOSE, "retention_class": "complaint"}
+    with memos_gov.init(folder, **settings, engines=_engines(name)) as service:
+        yield service
 
 
 def _engines(name: str) -> dict[str, dict[str, Any]]:

@@ -17,9 +17,9 @@ BATCH = 500
 PURPOSE = "complaint-handling"
 
 
-def founded(folder: Path) -> memos_gov.Service:
+def founded(folder: Path, **settings: str) -> memos_gov.Service:
     """Return a new data folder, open, whose first principal acts for complaints."""
-    return memos_gov.init(folder, purpose=PURPOSE, retention_class="complaint")
+    return memos_gov.init(folder, purpose=PURPOSE, retention_class="complaint", **settings)
 
 
 def remember(content: str, number: int, **words: Any) -> c.RememberCube:

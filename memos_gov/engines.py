@@ -122,6 +122,23 @@ def without(tables: Mapping[str, Any], named: set[str], prefix: str) -> dict[str
     return kept
 
 
+def secrets_in(tables: Mapping[str, Any]) -> list[str]:
+    """Return which secrets the tables of a file hold, as `kafka.password`; nothing is checked."""
+    found = []
+    for engine, each in Engines.model_fields.items():
+        said, model = tables.get(engine), each.annotation
+        for name, field in getattr(model, "model_fields", {}).items():
+            value = said.get(name) if isinstance(said, Mapping) else None
+            is_secret = _says_password(str(value)) if name == "url" else _hides(field.annotation)
+            if value and is_secret:
+                found.append(f"{engine}.{name}")
+    return found
+
+
+def _hides(annotation: object) -> bool:
+    return annotation == SecretStr | None
+
+
 def require_writable(engines: Engines) -> None:
     """
     Refuse an address that a settings file would say, with a password in it.
@@ -129,8 +146,7 @@ def require_writable(engines: Engines) -> None:
     Raises:
         SettingsError: Says where the password is kept instead; its text does not hold it.
     """
-    url = engines.postgres.url.get_secret_value()
-    if _ACCOUNT.search(url) or _SECRET.search(unquote(url)):
+    if _says_password(engines.postgres.url.get_secret_value()):
         msg = "setting engines.postgres.url: it holds a password, and is written to the settings"
         remedy = (
             "Leave the password out, and give it as PGPASSWORD or in a password file of libpq"
@@ -138,6 +154,10 @@ def require_writable(engines: Engines) -> None:
             " out with a key file that needs none."
         )
         raise SettingsError(msg, remedy=remedy)
+
+
+def _says_password(url: str) -> bool:
+    return bool(_ACCOUNT.search(url) or _SECRET.search(unquote(url)))
 
 
 def lines_of(engines: Engines) -> Iterator[str]:

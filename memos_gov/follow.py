@@ -45,12 +45,20 @@ class Certifier:
     From offset 0 on it obeys what the log's signed checkpoints record, unless it
     is to judge everything itself (`obeys=False`); roots must be the signed ones
     either way. One that goes on from its own checkpoint judges what is new.
+    A batch has at most BATCH_RECORDS_MAX records, where no other number is said.
     """
 
     def __init__(
-        self, log: EventLog, tables: Tables, keys: KeyStore, *, obeys: bool = True
+        self,
+        log: EventLog,
+        tables: Tables,
+        keys: KeyStore,
+        *,
+        obeys: bool = True,
+        batch_records_max: int | None = None,
     ) -> None:
         self._obeys = obeys
+        self._batch_records_max = batch_records_max
         self._log = log
         self._tables = tables
         self._keys = keys
@@ -91,7 +99,7 @@ class Certifier:
             checkpoint = transaction.checkpoint(partition)
             if through is not None and checkpoint.next_offset > through.offset:
                 return []
-            batch = read_after(self._log, partition, checkpoint)
+            batch = read_after(self._log, partition, checkpoint, self._batch_records_max)
             parsed = [parse(record) for record in batch]
             return self._certify(partition, parsed, checkpoint, transaction) if parsed else []
 
@@ -178,7 +186,12 @@ def digest(record: LogRecord) -> bytes:
     return hashlib.sha256(record.body).digest()
 
 
-def read_after(log: EventLog, partition: int, checkpoint: Checkpoint) -> list[LogRecord]:
+def read_after(
+    log: EventLog,
+    partition: int,
+    checkpoint: Checkpoint,
+    records_max: int | None = None,
+) -> list[LogRecord]:
     """
     Return the next batch after a checkpoint, once the record below it is found unchanged.
 
@@ -186,9 +199,10 @@ def read_after(log: EventLog, partition: int, checkpoint: Checkpoint) -> list[Lo
         CorruptionError: The log is shorter than the checkpoint, or another one.
     """
     start = max(checkpoint.next_offset - 1, 0)
-    found = log.read(partition, start, BATCH_RECORDS_MAX + 1)
+    records_max = records_max or BATCH_RECORDS_MAX
+    found = log.read(partition, start, records_max + 1)
     if checkpoint.next_offset == 0:
-        return within_bytes(found[:BATCH_RECORDS_MAX])
+        return within_bytes(found[:records_max])
     place = LogPosition(partition, start).place
     if not found or found[0].offset != start:
         msg = f"the log ends before offset {start}, which was certified"

@@ -9,8 +9,8 @@ conversation and day:
     8 May 2023
     Caroline: I went to a support group yesterday.
 
-Before content may be opened, its size in bytes stands for its characters, of
-which there are never more.
+Before content may be returned, its size in bytes stands for its characters, of
+which there are never more; what is masked counts by the length that is shown.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from memos_gov.attempt import Attempt
 from memos_gov.domain import commands as c
 from memos_gov.domain.questions import Cube
 from memos_gov.domain.verdicts import Scope, Verdict
-from memos_gov.ports import CubeIndex, KeyStore
+from memos_gov.ports import CubeIndex, Embedder, KeyStore
 from memos_gov.ranking import Ranking
 
 
@@ -34,14 +34,16 @@ class Ranked(msgspec.Struct, frozen=True):
 class PresentRecall:
     """Ranks cubes as they are; holds nothing between two calls."""
 
-    def __init__(self, index: CubeIndex, keys: KeyStore) -> None:
+    def __init__(self, index: CubeIndex, keys: KeyStore, embedder: Embedder | None = None) -> None:
         self._index = index
         self._keys = keys
+        self._embedder = embedder
 
     def rank(self, attempt: Attempt, command: c.RecallCubes, scope: Scope) -> Ranked:
         """Return the `command.k` cubes that fit best, as far as the caller may see them."""
         weighing = _Weighing(attempt, command)
-        ranking = Ranking(self._index, self._keys, attempt.tenant, scope, attempt.now)
+        place = (self._index, self._keys, attempt.tenant, scope, attempt.now)
+        ranking = Ranking(*place, self._embedder)
         best = ranking.best(command.query, command.k, weighing.allowed)
         return Ranked(
             cubes=tuple(weighing.cubes[cube] for cube in best),

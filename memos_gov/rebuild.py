@@ -10,13 +10,21 @@ cleared and filled again, which is no effect outside the folder.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
 import msgspec
 
+from memos_gov.domain.history import Decided
 from memos_gov.errors import CorruptionError
 from memos_gov.follow import Certifier, Follower
 from memos_gov.fsck.report import Progress
 from memos_gov.ports import EventLog, KeyStore, Tables
 from memos_gov.transparency import merkle
+
+# Larger than where somebody waits for a batch: half the statements, and still a few megabytes.
+BULK_RECORDS_MAX = 1000
 
 
 class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,16 +58,44 @@ def replay(log: EventLog, keys: KeyStore, fresh: Tables, progress: Progress | No
         CorruptionError: The log contradicts itself, or a head that was signed.
         SettingsError: The log was written by a newer program.
     """
-    follower, certifier, records, events = Follower(log, fresh), Certifier(log, fresh, keys), 0, 0
-    with fresh.bulk():
+    certifier = Certifier(log, fresh, keys, batch_records_max=BULK_RECORDS_MAX)
+    follower, records, events = Follower(log, fresh), 0, 0
+    with fresh.bulk(), applied_beside(follower, fresh) as apply:
         for batch in certifier.batches():
-            follower.apply(batch)
+            apply(batch)
             records += len(batch)
             events += sum(len(item.parsed.events) for item in batch)
             if progress is not None:
                 progress("replay", records, sum(map(log.end, range(log.partitions))))
     certifier.require_signed({tenant: size for tenant, (size, _) in roots(fresh).items()})
     return Replayed(records, events)
+
+
+@contextmanager
+def applied_beside(
+    follower: Follower, tables: Tables
+) -> Iterator[Callable[[Sequence[Decided]], None]]:
+    """
+    Enter with what shows one batch after another to every view, all of them at the end.
+
+    Where the tables let it (`supports_views_beside`), a batch is shown while the
+    next one is certified, as it is whenever views follow in processes of their
+    own; what goes wrong with it is raised with the next batch or at the end.
+    """
+    if not tables.supports_views_beside:
+        yield follower.apply
+        return
+    with ThreadPoolExecutor(1, "views") as thread:
+        shown: list[Future[None]] = []
+
+        def apply(batch: Sequence[Decided]) -> None:
+            if shown:
+                shown.pop().result()
+            shown.append(thread.submit(follower.apply, batch))
+
+        yield apply
+        if shown:
+            shown.pop().result()
 
 
 def roots(tables: Tables) -> dict[str, tuple[int, str]]:

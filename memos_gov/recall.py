@@ -12,13 +12,14 @@ A refused cube is invisible: it takes no place among the `k` hits, however
 many refused ones rank above, and no count of them is returned. Cubes that
 moved between verdict and acceptance are struck out by the certifier. Content
 is opened after acceptance, from exactly the revision the verdict was about,
-and only within READ_DEADLINE_S of it.
+and only within READ_DEADLINE_S of it. Within a budget, what is to be masked is
+opened before, for its masked length alone (`Reader._lines`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -32,9 +33,9 @@ from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.decide import Situation, decide, decide_read
 from memos_gov.domain.events import Draft, ReadDetail
 from memos_gov.domain.questions import Caller, Cube, Question
-from memos_gov.domain.verdicts import Scope, Verdict, merge
+from memos_gov.domain.verdicts import FindingKind, Scope, Verdict, merge
 from memos_gov.domain.vocabulary import check_words
-from memos_gov.errors import OvertakenError, UnavailableError
+from memos_gov.errors import NotFoundError, OvertakenError, UnavailableError
 from memos_gov.governor import Governor, retried
 from memos_gov.leasing import AHEAD_S
 from memos_gov.materializers.plaintext import IndexFollower
@@ -42,7 +43,7 @@ from memos_gov.naming import Names
 from memos_gov.packing import Line, fitting, packed
 from memos_gov.past import Past, then_of
 from memos_gov.past_recall import PastRecall, Scratch
-from memos_gov.ports import CubeIndex, Snapshot
+from memos_gov.ports import CubeIndex, Embedder, Snapshot
 from memos_gov.present_recall import PresentRecall, Ranked
 from memos_gov.proposer import new_command_id
 from memos_gov.queries import CubeFinder
@@ -118,12 +119,13 @@ class Reader:
         follower: IndexFollower,
         finder: CubeFinder,
         scratch: Scratch,
+        embedder: Embedder | None = None,
     ) -> None:
         """Take the rooms that are read from; `scratch` enters an index that is never stored."""
         self._governor = governor
         self._follower = follower
         self._finder = finder
-        self._present_recall = PresentRecall(index, governor.keys)
+        self._present_recall = PresentRecall(index, governor.keys, embedder)
         self._past_recall = PastRecall(governor, finder, scratch)
         self._scopes: dict[tuple[object, ...], Scope] = {}
 
@@ -264,12 +266,11 @@ class Reader:
     def _choose_ranked(
         self, attempt: Attempt, command: c.RecallCubes, verdict: Verdict, ranked: Ranked
     ) -> Chosen:
-        """Choose all that was ranked, or what of it fits the budget by its size."""
+        """Choose all that was ranked, or what of it fits the budget by the size that it shows."""
         cubes = ranked.cubes
         if command.budget is not None:
-            names = self._names(attempt.tenant, cubes)
-            lines = [_line(cube, names) for cube in cubes]
-            cubes = tuple(cubes[place] for place in fitting(lines, command.budget))
+            places = fitting(self._lines(attempt, ranked), command.budget)
+            cubes = tuple(cubes[place] for place in places)
         allowed = {cube.cube: ranked.verdicts[cube.cube] for cube in cubes}
         return Chosen(
             verdict=_soonest(verdict, allowed.values()),
@@ -279,6 +280,29 @@ class Reader:
             detail=_detail(command.query, ranked.candidates),
             partial=ranked.partial,
         )
+
+    def _lines(self, attempt: Attempt, ranked: Ranked) -> Iterator[Line]:
+        """
+        Yield what each cube takes at the most, by nothing that its reader may not see.
+
+        Its size is public to who may read all of it. What is masked is opened and
+        measured as it would be shown, since from what fits and what does not one
+        could tell how long the masked words are.
+        """
+        names = self._names(attempt.tenant, ranked.cubes)
+        for cube in ranked.cubes:
+            size = cube.content.size_bytes
+            if masks := ranked.verdicts[cube.cube].masks:
+                size = self._shown_chars(attempt, cube, masks)
+            yield _line(cube, names, size)
+
+    def _shown_chars(self, attempt: Attempt, cube: Cube, masks: Collection[FindingKind]) -> int:
+        """Return how long a masked content is; more than any budget where its key is gone."""
+        try:
+            payload = self._governor.read_content(attempt.snapshot, attempt.tenant, cube)
+        except NotFoundError:
+            return c.RECALL_BUDGET_MAX + 1
+        return len(detectors.mask(payload.content, masks)[0])
 
     def _choose_one(self, attempt: Attempt, command: c.ReadCube, past: Past | None) -> Chosen:
         shown: tuple[Cube, ...]
@@ -412,11 +436,10 @@ def _name(opaque: str | None, names: Mapping[str, str]) -> str | None:
     return None if opaque is None else names.get(opaque, opaque)
 
 
-def _line(cube: Cube, names: Mapping[str, str]) -> Line:
-    """Return what a cube takes at the most, before its content may be opened."""
+def _line(cube: Cube, names: Mapping[str, str], size: int) -> Line:
+    """Return what a cube of a size takes at the most, before its content may be returned."""
     facts = cube.governance
-    author = _name(facts.author, names) or ""
-    conversation, size = facts.conversation or "", cube.content.size_bytes
+    author, conversation = _name(facts.author, names) or "", facts.conversation or ""
     return Line(conversation, cube.content.valid_from, facts.position or 0, author, size)
 
 

@@ -2,7 +2,8 @@
 Relevance of texts to a query: words to stems, and BM25 over statistics that are given.
 
 Pure, and the same for every index: whoever keeps postings counts them over the
-scope asked for and hands the counts in, so that all indexes order alike.
+scope asked for and hands the counts in, so that all indexes order alike. A
+word of the query counts by itself, or by the best of the words akin to it.
 Deliberately not here: where postings lie, scopes, vectors, and the signals of
 speaker and neighbours.
 """
@@ -13,13 +14,16 @@ import math
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop
 from typing import NamedTuple
 
 import Stemmer
 
+from memos_gov.ports import Akin
+
 K1, B = 0.9, 0.3  # BM25; tuned on turns of conversations
+AKIN = 0.8  # what an akin word of cosine 1 counts beside the word itself
 _POSSESSIVE = re.compile(r"['\u2019]s\b")
 _WORD = re.compile(r"[^\W_]+")
 _STOP_WORDS = frozenset(
@@ -35,6 +39,18 @@ _STOP_WORDS = frozenset(
     )
 )
 _stemming = threading.local()  # a stemmer is for one thread at a time
+
+
+class Term(NamedTuple):
+    """
+    A stem that is looked for: the one of a query's word, or one akin to it.
+
+    `word` is the place of the query's stem among its stems.
+    """
+
+    stem: str
+    word: int
+    weight: float
 
 
 class Hit(NamedTuple):
@@ -62,22 +78,54 @@ def stems(text: str) -> list[str]:
     return found
 
 
-def scored(found: Iterable[Found], texts: int, words: int) -> dict[str, float]:
+def terms_of(query: str, akin: Mapping[str, Sequence[Akin]] | None = None) -> list[Term]:
+    """Return the stems of a query in order, and after them those akin to each."""
+    words = sorted(set(stems(query)))
+    own = [Term(stem, word, 1.0) for word, stem in enumerate(words)]
+    other = [
+        Term(each.stem, word, AKIN * each.cosine**2)
+        for word, stem in enumerate(words)
+        for each in (akin or {}).get(stem, ())
+    ]
+    return own + other
+
+
+def rarity(texts: int, having: int) -> float:
+    """Return how much it says that a text has a term: the fewer have it, the more."""
+    return math.log(1 + (texts - having + 0.5) / (having + 0.5))
+
+
+def worth(terms: Sequence[Term], having: Sequence[int], texts: int) -> list[float]:
+    """Return what each term counts: an akin one no more than the word it stands for."""
+    known = [rarity(texts, each) for each in having]
+    return [term.weight * min(known[place], known[term.word]) for place, term in enumerate(terms)]
+
+
+def scored(
+    terms: Sequence[Term], found: Sequence[Found], texts: int, words: int
+) -> dict[str, float]:
     """
     Return BM25 by cube.
 
     Args:
-        found: One for each term of the query, in order of the terms, since
-            sums round by order.
+        terms: What is looked for.
+        found: One for each term, in their order, since sums round by order.
         texts: How many texts the scope has.
         words: How many words they have together.
     """
-    scores: dict[str, float] = {}
-    for cubes, hits in found:
-        idf = math.log(1 + (texts - cubes + 0.5) / (cubes + 0.5))
+    best: dict[int, dict[str, float]] = {}
+    worths = worth(terms, [each.cubes for each in found], texts)
+    for term, value, (_, hits) in zip(terms, worths, found, strict=True):
+        of_word = best.setdefault(term.word, {})
         for cube, times, length in hits:
             norm = K1 * (1 - B + B * length * texts / words)
-            scores[cube] = scores.get(cube, 0.0) + idf * times / (times + norm)
+            score = value * times / (times + norm)
+            if score > of_word.get(cube, 0.0):
+                of_word[cube] = score
+    scores: dict[str, float] = {}
+    for of_word in best.values():
+        for cube, score in of_word.items():
+            scores[cube] = scores.get(cube, 0.0) + score
     return scores
 
 

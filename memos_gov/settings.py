@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     decision_deadline_s: float = Field(10.0, gt=0, le=DECISION_DEADLINE_S_MAX, allow_inf_nan=False)
     opa: Path | None = None
     base_model: str = ""
+    embedder: Literal["", "minilm"] = ""
     engines: Engines | None = None
 
     @field_validator("data")
@@ -159,6 +160,7 @@ def write(settings: Settings, path: Path) -> None:
     lines = [
         "# Defaults of this data folder; MEMOS_GOV_* variables and options win.",
         *(f"{name} = {basic_string(getattr(settings, name))}" for name in WRITTEN),
+        *([f"embedder = {basic_string(settings.embedder)}"] if settings.embedder else ()),
         *(lines_of(settings.engines) if settings.engines else ()),
     ]
     path.touch(mode=0o600)

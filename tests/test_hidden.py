@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 import memos_gov
+from memos_gov.domain import codec
 from memos_gov.domain import commands as c
 from memos_gov.domain.commands import make
+from memos_gov.domain.events import CubesRead
 from memos_gov.errors import (
     GovernanceError,
 )
@@ -137,3 +139,38 @@ def test_refused_neighbours_within_scope_lift_nothing(gov: Service, owner: Actor
 
     assert sorted([str(first), str(second)]) == [hit.cube_id for hit in hits[:2]]
     assert [third] == [hit.cube_id for hit in hits[2:]]
+
+
+def within_budgets(gov: Service, reader: Actor, word: str) -> dict[int, tuple[object, ...]]:
+    """Return what a recall within each of many budgets shows, and what its record names."""
+    shown: dict[int, tuple[object, ...]] = {}
+    for budget in range(15, 90):
+        reading = reader.recall(word, budget=budget)
+        log = gov.rooms.governor.log
+        event = codec.decode_header(
+            codec.decode(log.read(0, log.end(0) - 1, 1)[0].body).data.events[0]
+        )
+        assert isinstance(event, CubesRead)
+        contents = tuple(hit.content for hit in reading.hits)
+        shown[budget] = (contents, reading.text, len(event.cubes))
+    return shown
+
+
+def test_budget_of_a_recall_shows_nothing_of_how_long_masked_words_are(
+    gov: Service, owner: Actor
+) -> None:
+    """Numbers of two lengths that look the same fit the same budgets, and make the same room."""
+    attributes = {"clearance": "restricted", "purposes": [PURPOSE]}
+    owner.add_principal("ana", roles=["analyst"], **attributes)  # type: ignore[arg-type]
+    ana = gov.acting_as("ana", purpose=PURPOSE)
+    found = []
+    for word, number in (("zebra", "+49 30 1234567"), ("heron", "+49 30 123456789")):
+        owner.remember(f"{word}, phone {number}, {word}")
+        owner.remember(f"a {word} and no number")
+        found.append(within_budgets(gov, ana, word))
+    zebra, heron = found
+
+    assert "zebra, phone [phone], zebra" in str(zebra)
+    told = [at for at in zebra if str(zebra[at]) != str(heron[at]).replace("heron", "zebra")]
+    assert [] == told
+    assert {0, 1, 2} == {count for *_, count in zebra.values()}

@@ -6,11 +6,13 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import memos_gov
 from memos_gov import settings as s
+from memos_gov.engines import secrets_in
 from memos_gov.errors import SettingsError
 
 FILE = """
@@ -137,6 +139,23 @@ def test_address_of_postgres_without_a_password_is_written(folder: Path, url: st
     s.write(loaded, folder / s.FILE_NAME)
 
     assert loaded.engines == s.load(folder).engines
+
+
+def test_secrets_of_a_file_are_known_by_name() -> None:
+    """Every secret of an engine, and the address of Postgres only where it says one."""
+    known: dict[str, Any] = {
+        "kafka": {"brokers": ["b:1"], "password": "x", "key_password": "x", "user": "x"},
+        "postgres": {"url": "postgresql://gov:x@db/postgres", "prefix": "x"},
+        "opa": {"url": "http://opa:8181", "token": "x"},
+        "weaviate": {"url": "http://weaviate:8080", "key": "x"},
+    }
+    found = secrets_in(known)
+    known["postgres"]["url"] = "postgresql://gov@db/postgres"
+
+    names = ["kafka.key_password", "kafka.password", "postgres.url", "opa.token", "weaviate.key"]
+    assert names == found
+    assert "postgres.url" not in secrets_in(known)
+    assert [] == secrets_in({"tenant": "acme", "kafka": 3})
 
 
 def test_init_with_a_password_in_the_address_makes_nothing(

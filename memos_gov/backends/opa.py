@@ -48,6 +48,11 @@ _TRUST = (
     "Name the authority that signed OPA's certificate (engines.opa.ca_file), or http:// in"
     " engines.opa.url where it has none."
 )
+_KNOWN = (
+    "Give the token of an identity that may upload and ask (MEMOS_GOV_ENGINES__OPA__TOKEN), and"
+    " let OPA's own policy (system.authz) permit it."
+)
+_UNKNOWN = {requests.codes.unauthorized, requests.codes.forbidden}
 _UPLOAD_S_MAX = 30.0
 _WORDS_MAX = 300  # of an error of OPA that is passed on
 _PORTS = {"http": 80, "https": 443}
@@ -122,6 +127,16 @@ class OpaPolicyEngine:
     def is_healthy(self) -> bool:
         """Whether the server says that it can answer."""
         return bool(self._client.check_health())
+
+    def version(self) -> str:
+        """
+        Return the version of the server; no bundle is needed for it.
+
+        Raises:
+            PolicyUnavailableError: The server did not answer.
+        """
+        with _translated(self._place):
+            return self._client.answer(f"{ROOT}_none", b"{}").provenance.version
 
     def withdraw(self, digest: str) -> None:
         """
@@ -444,4 +459,7 @@ def _translated(place: str) -> Iterator[None]:
         msg = f"OPA at {place} does not answer"
         raise PolicyUnavailableError(msg, reason=ERROR, remedy=_AWAY) from error
     except _DRIVER_ERRORS as error:
+        if getattr(getattr(error, "response", None), "status_code", None) in _UNKNOWN:
+            msg = f"OPA at {place} refuses the token"
+            raise PolicyUnavailableError(msg, reason=ERROR, remedy=_KNOWN) from error
         raise PolicyUnavailableError(f"OPA refused: {error}"[:_WORDS_MAX], reason=ERROR) from error

@@ -8,34 +8,33 @@ mount: `keys/ policies/ tiles/ memos-gov.toml`.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cached_property
 from typing import Protocol
 
 from memos_gov.backends.kafka import (
     KafkaConnection,
     KafkaEventLog,
-    create_topic,
     delete_topic,
     require_topic,
+    version_and_bytes,
 )
 from memos_gov.backends.keyfiles import FileKeyring
 from memos_gov.backends.opa import OpaPolicyEngine, OpaServer
 from memos_gov.backends.postgres import migrate
-from memos_gov.backends.postgres.connection import (
-    another_database,
-    drop_database,
-    for_reading,
-    place_of,
-)
+from memos_gov.backends.postgres.claiming import claimed
+from memos_gov.backends.postgres.connection import another_database, drop_database, for_reading
 from memos_gov.backends.postgres.leases import PostgresLeases
 from memos_gov.backends.postgres.operations import PostgresPointers
 from memos_gov.backends.postgres.tables import FIRST_SCHEMA, PostgresTables
-from memos_gov.backends.postgres.vault import PostgresKeyStore, is_in_use
+from memos_gov.backends.postgres.turns import PostgresIndexTurns
+from memos_gov.backends.postgres.vault import PostgresKeyStore
 from memos_gov.backends.weaviate.index import WeaviateCubeIndex, WeaviateServer
+from memos_gov.bootstrap.connected_founding import Founding
 from memos_gov.bootstrap.embedded import TABLES_POINTER
 from memos_gov.engines import Engines
-from memos_gov.errors import SettingsError
+from memos_gov.errors import GovernanceError
 from memos_gov.ports import Clock, PolicyBundles
 from memos_gov.settings import Settings
 
@@ -58,52 +57,38 @@ class Connected:
         self._clock = clock
         self._stack = stack
 
-    def lay_out(self) -> None:
+    @contextmanager
+    def founded(self, instance: str) -> Iterator[Callable[[], None]]:
         """
-        Make topic, databases and formats.
+        Make topic, databases, formats and collection, alone under their names; see `SetUp`.
 
-        What an `init` that was killed left is made anew: databases whose topic
-        has no record yet, and whose vault knows nobody, belong to nobody.
+        What an `init` that was killed left is made anew; an empty database is taken.
 
         Raises:
-            SettingsError: Topic, vault or index are somebody's: nothing of them was touched.
+            SettingsError: One of them is somebody's: nothing of it was touched.
+            UnavailableError: Another `init` is at work with one of the names.
         """
-        self._refuse_owned()
-        create_topic(self._kafka)
-        with closing(KafkaEventLog(self._kafka, self._clock)) as log:
-            if any(log.end(partition) for partition in range(log.partitions)):
-                msg = f"topic {self._kafka.topic} holds a log already"
-                remedy = (
-                    "Name another topic (engines.kafka.topic), or use the data folder that"
-                    " belongs to this log."
-                )
-                raise SettingsError(msg, remedy=remedy)
-        for branch in DATABASES:
-            drop_database(self.database(branch))
-            migrate.upgrade(self.database(branch), branch, schema=_schema(branch))
-
-    def _refuse_owned(self) -> None:
-        """Refuse a vault and an index that another data folder uses, before anything is made."""
-        if is_in_use(self.database("vault")):
-            msg = f"the vault {place_of(self.database('vault'))} is in use by another data folder"
-            remedy = "Name another prefix (engines.postgres.prefix), or use that folder."
-            raise SettingsError(msg, remedy=remedy)
-        with closing(self._index()) as index:
-            if any(index.position(each) >= 0 for each in range(self._kafka.partitions)):
-                name = self._engines.weaviate.collection
-                msg = f"the collection {name} holds the cubes of another data folder"
-                remedy = (
-                    "Name another collection (engines.weaviate.collection), or delete this one"
-                    " and its positions where that folder is gone."
-                )
-                raise SettingsError(msg, remedy=remedy)
+        said = self._engines
+        names = (
+            f"prefix {said.postgres.prefix}",
+            f"topic {said.kafka.topic}",
+            f"collection {said.weaviate.collection}",
+        )
+        with (
+            claimed(self.database("vault"), names) as claim,
+            closing(self._index(instance)) as index,
+        ):
+            databases = {each: (self.database(each), _schema(each)) for each in DATABASES}
+            founding = Founding(instance, claim, self._kafka, self._clock, databases, index)
+            with founding.laid_out():
+                yield founding.settle
 
     def remove(self) -> None:
         """Remove topic, databases and collection."""
         delete_topic(self._kafka)
         for branch in DATABASES:
             drop_database(self.database(branch))
-        with closing(self._index()) as index:
+        with closing(self._index(None)) as index:
             index.drop()
 
     def require_whole(self) -> None:
@@ -115,6 +100,10 @@ class Connected:
     def require_topic(self) -> None:
         """Refuse a topic that is not as a log needs it."""
         require_topic(self._kafka)
+
+    def topic_standing(self) -> tuple[str, int]:
+        """Return the brokers' version, and how many bytes the topic takes."""
+        return version_and_bytes(self._kafka)
 
     def found_vault(self, instance: str, now_ms: int) -> None:
         """Write the vault's first rows."""
@@ -132,6 +121,12 @@ class Connected:
     def vault(self) -> PostgresKeyStore:
         """Open the vault's database."""
         return self._stack.enter_context(closing(self._vault()))
+
+    def instance(self) -> str | None:
+        """Return whose the vault is; None where it does not say, or is away."""
+        with suppress(GovernanceError):
+            return self.vault_to_read().instance
+        return None
 
     def vault_to_read(self) -> PostgresKeyStore:
         """Open the vault's database so that every attempt to write fails."""
@@ -154,9 +149,14 @@ class Connected:
         with closing(PostgresPointers(for_reading(self.database("operations")))) as pointers:
             return pointers.get(TABLES_POINTER, FIRST_SCHEMA)
 
-    def index(self) -> WeaviateCubeIndex:
-        """Open the collection."""
-        return self._stack.enter_context(closing(self._index()))
+    def index(self, instance: str | None) -> WeaviateCubeIndex:
+        """Open the collection; None where it is not known whose it must be."""
+        return self._stack.enter_context(closing(self._index(instance)))
+
+    def index_turns(self) -> PostgresIndexTurns:
+        """Open the turns at the collection."""
+        turns = PostgresIndexTurns(self.database("operations"))
+        return self._stack.enter_context(closing(turns))
 
     def engine(self, bundles: PolicyBundles, deadline_s: float) -> OpaPolicyEngine:
         """Return the OPA server."""
@@ -183,7 +183,7 @@ class Connected:
         master = self.keyring().master
         return PostgresKeyStore(self.database("vault"), master, read_only=read_only)
 
-    def _index(self) -> WeaviateCubeIndex:
+    def _index(self, instance: str | None) -> WeaviateCubeIndex:
         said = self._engines.weaviate
         server = WeaviateServer(
             url=said.url,
@@ -191,7 +191,7 @@ class Connected:
             api_key=_revealed(said.key),
             collection=said.collection,
         )
-        return WeaviateCubeIndex(server)
+        return WeaviateCubeIndex(server, owner=instance)
 
 
 def _revealed(secret: _Secret | None) -> str | None:

@@ -45,10 +45,9 @@ class ConnectedOpening(FolderOpening):
 
     def examined(self) -> Examined:
         """Return everything that the parts need."""
-        live = self._live()
-        return self._examined(
-            self._log(), self._keys(), live, self._fresh, self._index(), at_work=True
-        )
+        live, log, keys = self._live(), self._log(), self._keys()
+        index = self._index(keys)
+        return self._examined(log, keys, live, self._fresh, index, at_work=True)
 
     def _log(self) -> EventLog | None:
         with self._findings.guarded("topic", "damaged", RESTORE):
@@ -104,11 +103,11 @@ class ConnectedOpening(FolderOpening):
     def _fresh(self) -> Tables:
         return self._stack.enter_context(scratch_tables(self._setup.database("tables")))
 
-    def _index(self) -> CubeIndex | None:
+    def _index(self, keys: KeyStore | None) -> CubeIndex | None:
         if "index" not in self._parts:
             return None
         with self._findings.guarded("index", "index", REBUILD):
-            index = self._setup.index()
+            index = self._setup.index(keys.instance if keys else None)
             index.position()
             return index
         return None

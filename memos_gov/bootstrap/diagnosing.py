@@ -119,7 +119,7 @@ class _Looking:
 
     def index(self) -> str:
         """Look whether the index answers, is laid out as ours, and is of this log."""
-        index = self._setup.index()
+        index = self._setup.index(self._setup.instance())
         behind = [index.position(each) + 1 for each in range(self._engines.kafka.partitions)]
         return f"answers; has followed {sum(behind)} offsets"
 

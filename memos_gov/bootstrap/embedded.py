@@ -6,7 +6,8 @@ The embedded set-up: every store is a file of the data folder, policies run in p
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from memos_gov.backends.keyfiles import FileKeyring
@@ -40,10 +41,12 @@ class Embedded:
         self._clock = clock
         self._stack = stack
 
-    def lay_out(self) -> None:
+    @contextmanager
+    def founded(self, instance: str) -> Iterator[Callable[[], None]]:
         """Make the databases that have migrations; the others make themselves."""
         for branch, name in (("vault", VAULT), ("operations", OPERATIONS), ("tables", TABLES)):
             migrate.upgrade(self._folder / name, branch)
+        yield lambda: None
 
     def remove(self) -> None:
         """Nothing lies outside of the folder."""
@@ -82,9 +85,12 @@ class Embedded:
         """Open the tables that the pointer names."""
         return self._stack.enter_context(closing(SqliteTables(current_tables(self._folder))))
 
-    def index(self) -> SqliteCubeIndex:
+    def index(self, instance: str | None) -> SqliteCubeIndex:
         """Open `index.db`."""
         return self._stack.enter_context(closing(SqliteCubeIndex(self._folder / INDEX)))
+
+    def index_turns(self) -> None:
+        """Return nothing: each call of the index is one transaction."""
 
     def engine(self, bundles: PolicyBundles, deadline_s: float) -> WasmPolicyEngine:
         """Return the engine that runs compiled policies in process."""

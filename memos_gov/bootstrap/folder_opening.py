@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from memos_gov import settings as settings_module
 from memos_gov.backends.files import FilePolicyBundles
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.backends.tiles import FileTileStore
+from memos_gov.bootstrap.embedders import model_of
 from memos_gov.bootstrap.opening import TILES
-from memos_gov.errors import UnavailableError, remedy_of
+from memos_gov.errors import SettingsError, UnavailableError, remedy_of
 from memos_gov.fsck import CertificateFile, Examined, Findings, SmallFiles
 from memos_gov.fsck.report import BRING_KEY, CERTIFY, CORRECT
 from memos_gov.ports import CubeIndex, EventLog, KeyStore, Tables
@@ -54,8 +55,15 @@ class FolderOpening:
             bundles=FilePolicyBundles(self._folder / "policies"),
             files=self._small_files() if self._parts & SIGNED else SmallFiles(),
             certificates=self._certificates(),
+            model=self._model(),
             at_work=at_work,
         )
+
+    def _model(self) -> str:
+        """Return the model whose vectors are expected; a file of settings is another's finding."""
+        with suppress(SettingsError):
+            return model_of(settings_module.load(self._folder))
+        return ""
 
     def _certificates(self) -> Iterator[CertificateFile]:
         """Yield every certificate that `forget` left in the folder, with its proof."""

@@ -117,11 +117,7 @@ def _make_aside(settings: Settings, bundle: PolicyBundle, folder: Path, clock: C
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         _clear_stale(folder, aside.stat().st_mtime)
-        _make(settings, bundle, aside, clock)
-        aside.chmod(0o700)
-        if folder.exists():
-            folder.rmdir()
-        aside.rename(folder)
+        _make(settings, bundle, aside, folder, clock)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -145,30 +141,39 @@ def _is_left(path: Path, now_s: float) -> bool:
         return False
 
 
-def _make(settings: Settings, bundle: PolicyBundle, folder: Path, clock: Clock) -> None:
-    keys = KeyFiles(folder / "keys")
+def _make(
+    settings: Settings, bundle: PolicyBundle, aside: Path, folder: Path, clock: Clock
+) -> None:
+    """Make a folder and its stores aside, and put it in its place at the very end."""
+    keys = KeyFiles(aside / "keys")
     keys.make()
-    FilePolicyBundles(folder / "policies").put(bundle)
-    made = settings.model_copy(update={"data": folder, "certifies": True})
-    with ExitStack() as stack:
-        setup = set_up(made, clock, stack)
-        setup.lay_out()
-        try:
-            _found(made, bundle, clock, stack, setup)
-        except BaseException:
-            stack.close()
-            setup.remove()
-            raise
-    settings_module.write(settings, folder / settings_module.FILE_NAME)
+    FilePolicyBundles(aside / "policies").put(bundle)
+    made = settings.model_copy(update={"data": aside, "certifies": True})
+    instance, opened = secrets.token_hex(16), ExitStack()
+    setup = set_up(made, clock, opened)
+    with setup.founded(instance) as settle:
+        with opened:
+            _found(made, bundle, clock, opened, setup, instance)
+        settings_module.write(settings, aside / settings_module.FILE_NAME)
+        aside.chmod(0o700)
+        settle()
+        if folder.exists():
+            folder.rmdir()
+        aside.rename(folder)
 
 
 def _found(
-    settings: Settings, bundle: PolicyBundle, clock: Clock, stack: ExitStack, setup: SetUp
+    settings: Settings,
+    bundle: PolicyBundle,
+    clock: Clock,
+    stack: ExitStack,
+    setup: SetUp,
+    instance: str,
 ) -> None:
     """Begin a log, its vault and its first tenant in stores that are laid out."""
-    instance, keys = secrets.token_hex(16), KeyFiles(settings.data / "keys")
+    keys = KeyFiles(settings.data / "keys")
     setup.found_vault(instance, round(clock.now().timestamp() * 1000))
-    stores = open_stores(setup, lambda _, vault: _enrolled(vault, keys))
+    stores = open_stores(setup, lambda _, vault: _enrolled(vault, instance, keys))
     rooms = build_rooms(settings, clock, stack, setup, stores)
     found_log(rooms.governor, instance, stores.mac[0])
     words = bundle.vocabulary
@@ -185,8 +190,11 @@ def _found(
     rooms.index.position()  # every file is there from the beginning, so fsck can miss one
 
 
-def _enrolled(vault: KeyStore, keys: KeyFiles) -> tuple[str, bytes]:
+def _enrolled(vault: KeyStore, instance: str, keys: KeyFiles) -> tuple[str, bytes]:
     """Make the secrets of an empty vault: the operator's, and the first proposer's; return this."""
+    if vault.instance != instance:
+        msg = "another `init` took these names meanwhile; nothing of its stores was touched"
+        raise UnavailableError(msg, backend="vault")
     name = f"m_{secrets.token_hex(8)}"
     mac_key = vault.secret(ids.INSTANCE, mac_secret(name), create=True)
     operator = vault.secret(ids.INSTANCE, OPERATOR, create=True)

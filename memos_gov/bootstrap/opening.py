@@ -29,6 +29,7 @@ from memos_gov.backends.tensors import FileTensorStore
 from memos_gov.backends.tiles import FileTileStore
 from memos_gov.backends.witness import FileWitness
 from memos_gov.bootstrap.embedded import LOG, Embedded
+from memos_gov.bootstrap.embedders import embedder_of
 from memos_gov.bootstrap.setups import SetUp
 from memos_gov.certify import parse
 from memos_gov.deciding import LOOK_S, Certified, Deciding, Heard
@@ -157,7 +158,7 @@ def open_stores(
     """Open every store, the truth first; `proposer` finds who proposes here."""
     log, vault = setup.log(), setup.vault()
     mac = proposer(log, vault)
-    return Stores(log, vault, mac, setup.leases(), setup.tables(), setup.index())
+    return Stores(log, vault, mac, setup.leases(), setup.tables(), setup.index(vault.instance))
 
 
 def known_proposer(log: EventLog, vault: KeyStore) -> tuple[str, bytes]:
@@ -275,9 +276,10 @@ def build_rooms(
         notary=notary if settings.certifies else None,
     )
     follower = Follower(log, tables)
-    index_follower = IndexFollower(log, tables, governor.sealer, index)
+    embedder, turns = embedder_of(settings), setup.index_turns()
+    index_follower = IndexFollower(log, tables, governor.sealer, index, turns, embedder)
     finder = CubeFinder(tables, follower)
-    reader = Reader(governor, index, index_follower, finder, in_memory)
+    reader = Reader(governor, index, index_follower, finder, in_memory, embedder)
     eraser = Eraser(governor, follower, index, index_follower, destroyer, kv_caches.cubes_of_files)
     return Rooms(
         settings=settings,

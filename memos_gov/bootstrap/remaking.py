@@ -9,7 +9,7 @@ from memos_gov.fsck.report import Progress
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.materializers.tiles import TileFollower
 from memos_gov.notary import newest_head
-from memos_gov.ports import CubeIndex, EventLog, KeyStore, Tables
+from memos_gov.ports import CubeIndex, Embedder, EventLog, IndexTurns, KeyStore, Tables
 from memos_gov.sealing import Sealer
 
 
@@ -30,10 +30,12 @@ def refilled(
     tables: Tables,
     vault: KeyStore,
     progress: Progress | None,
+    *,
+    turns: IndexTurns | None = None,
+    embedder: Embedder | None = None,
 ) -> int:
     """Empty an index and fill it again; return its cubes."""
-    index.clear()
-    IndexFollower(log, tables, Sealer(vault), index).catch_up()
+    IndexFollower(log, tables, Sealer(vault), index, turns, embedder).refill()
     count = sum(1 for _ in index.entries())
     if progress is not None:
         progress("index", count, count)

@@ -7,20 +7,38 @@ asked for, and closed by the stack that the set-up was given.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-from memos_gov.ports import CubeIndex, EventLog, Keyring, KeyStore, Leases, PolicyEngine, Tables
+from memos_gov.ports import (
+    CubeIndex,
+    EventLog,
+    IndexTurns,
+    Keyring,
+    KeyStore,
+    Leases,
+    PolicyEngine,
+    Tables,
+)
 from memos_gov.ports import PolicyBundles as Bundles
 
 
 class SetUp(Protocol):
     """The stores of one data folder."""
 
-    def lay_out(self) -> None:
-        """Make every store, empty, where nothing is yet."""
+    def founded(self, instance: str) -> AbstractContextManager[Callable[[], None]]:
+        """
+        Enter with every store made, empty, for an instance; nobody else makes them meanwhile.
+
+        What was made outside of the folder is removed if anything is raised
+        within, and made anew by the next `init` if this one is killed, until the
+        function that is yielded is called: it is the last step before the
+        folder is put in its place.
+        """
 
     def remove(self) -> None:
-        """Remove everything that `lay_out` made outside of the folder, with all that is in it."""
+        """Remove everything of the folder that lies outside of it, with all that is in it."""
 
     def require_whole(self) -> None:
         """
@@ -53,8 +71,16 @@ class SetUp(Protocol):
             CorruptionError: They are gone or of another format; `rebuild` makes them again.
         """
 
-    def index(self) -> CubeIndex:
-        """Open the index."""
+    def index(self, instance: str | None) -> CubeIndex:
+        """
+        Open the index of an instance; None where it is not known which it must be.
+
+        Raises:
+            SettingsError: It is another's; when it is first used.
+        """
+
+    def index_turns(self) -> IndexTurns | None:
+        """Open the turns at the index; None where its every call is one transaction."""
 
     def engine(self, bundles: Bundles, deadline_s: float) -> PolicyEngine:
         """Return what evaluates policies, of bundles that are kept, each question in time."""

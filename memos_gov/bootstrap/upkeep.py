@@ -24,6 +24,7 @@ from memos_gov.backends.sqlite.soundness import damage, differences, schema_made
 from memos_gov.backends.sqlite.tables import SqliteTables
 from memos_gov.backends.sqlite.vault import SqliteKeyStore
 from memos_gov.bootstrap.embedded import INDEX, LOG, OPERATIONS, TABLES, TABLES_POINTER, VAULT
+from memos_gov.bootstrap.embedders import embedder_of
 from memos_gov.bootstrap.examining import TABLES_NAME
 from memos_gov.bootstrap.opening import TILES, control_record
 from memos_gov.bootstrap.remaking import refilled, retiled
@@ -65,6 +66,7 @@ def rebuild(
     with ExitStack() as stack:
         if not (folder / LOG).exists():
             return _rebuild_connected(folder, settles=settles, progress=progress)
+        embedder = embedder_of(settings_module.load(folder))
         stack.enter_context(folder_held(folder, alone=True))
         if not (folder / VAULT).exists():
             raise CorruptionError(f"{VAULT} is missing", place=VAULT, remedy=RESTORE)
@@ -92,7 +94,7 @@ def rebuild(
                 _remove_database(other)
         retiled(folder / TILES, fresh)
         index = stack.enter_context(closing(_sound_index(folder / INDEX)))
-        indexed = refilled(index, log, fresh, vault, progress)
+        indexed = refilled(index, log, fresh, vault, progress, embedder=embedder)
         return RebuildReport(
             tables=made.name,
             records=replayed.records,

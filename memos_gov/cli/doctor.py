@@ -134,6 +134,7 @@ def _modes(folder: Path) -> Iterator[Check]:
             name = path.relative_to(folder)
             remedy = f"chmod go-rwx {path}"
             yield Check(f"{name}", "wrong", "others may read or write it", remedy)
+    yield from _secrets(folder)
     if (keys / "recovery").exists():
         yield Check(
             "keys/recovery",
@@ -141,6 +142,18 @@ def _modes(folder: Path) -> Iterator[Check]:
             "the recovery key lies beside what it recovers",
             "Move it to a safe place; nothing here needs it, keys/recovery.pub is enough.",
         )
+
+
+def _secrets(folder: Path) -> Iterator[Check]:
+    """Look whether a secret of an engine stands where others may read it."""
+    from memos_gov.engines import secrets_in
+    from memos_gov.settings import FILE_NAME, engines_in
+
+    path = folder / FILE_NAME
+    if path.exists() and path.stat().st_mode & OTHERS and (held := secrets_in(engines_in(path))):
+        found = f"it holds engines.{held[0]}, and others may read or write it"
+        remedy = f"chmod go-rwx {path}, or give the secret as a variable."
+        yield Check(path.name, "wrong", found, remedy)
 
 
 def _machine(folder: Path) -> Iterator[Check]:

@@ -69,7 +69,7 @@ class Examined:
 
     `live` is a copy of the tables in use, `fresh` makes empty ones; both are
     thrown away afterwards. Where others may be `at_work` on them, what they have
-    not decided is left to them.
+    not decided is left to them. `model` is the embedder whose vectors the index should have.
     """
 
     log: EventLog | None
@@ -82,6 +82,7 @@ class Examined:
     files: SmallFiles
     certificates: Iterable[CertificateFile] = ()
     at_work: bool = False
+    model: str = ""
 
 
 def examine(at: Examined, findings: Findings, parts: Collection[str] = PARTS) -> FsckReport:
@@ -109,6 +110,7 @@ class _Examination:
         self._behind: CorruptionError | None = None
         self._made: Tables | None = None
         self._again: CertifyAgain | None = None
+        self._of_vault = findings.aside()
 
     def run(self) -> None:
         """Look at the parts, each with what the ones before it proved."""
@@ -125,6 +127,7 @@ class _Examination:
         with findings.guarded("log.db", "damaged", RESTORE):
             self._walk()
         if findings.log_is_changed:
+            findings.take(self._of_vault)
             findings.skipped.append("what is made of the log: the log itself was changed")
             return
         self._say_checkpoint()
@@ -223,8 +226,8 @@ class _Examination:
         if self._keys is None or "vault" not in self._parts:
             return []
         return [
-            KeyCheck(self._keys, tables, self._findings),
-            ReferenceCheck(self._keys, tables, self._findings),
+            KeyCheck(self._keys, tables, self._of_vault),
+            ReferenceCheck(self._keys, tables, self._of_vault),
         ]
 
     @property
@@ -240,16 +243,23 @@ class _Examination:
             self._findings.skipped.append("tables: they do not go on where the log does")
 
     def _compare(self) -> None:
-        """Compare the live tables with those made again, which are believed from here on."""
+        """
+        Compare the live tables with those made again, which are believed from here on.
+
+        What the vault was held against must be right: by tables that are not, it is
+        looked at again.
+        """
         again, live, findings = self._again, self._made, self._findings
-        if again is None or not again.whole:
-            return
-        self._made = again.tables
-        with findings.guarded("log.db", "replay", RESTORE):
-            if live is not None:
-                compare(live, again.tables, findings)
-            elif checks := self._vault_checks(again.tables):
-                walk(self._log, self._ends, again.tables, checks, findings)
+        if again is not None and again.whole:
+            self._made, before = again.tables, findings.total
+            with findings.guarded("log.db", "replay", RESTORE):
+                if live is not None:
+                    compare(live, again.tables, findings)
+                if live is None or findings.total > before:
+                    self._of_vault = findings.aside()
+                    if checks := self._vault_checks(again.tables):
+                        walk(self._log, self._ends, again.tables, checks, findings)
+        findings.take(self._of_vault)
 
     def _rest(self) -> None:
         """Look at what is made of the tables or stands beside them."""
@@ -273,4 +283,4 @@ class _Examination:
                 check_certificates(at.certificates, made, public, findings)
         if "index" in self._parts and at.index is not None:
             with findings.guarded("index.db", "index", REBUILD):
-                check_index(made, self._keys, at.index, self._ends, findings)
+                check_index(made, self._keys, at.index, self._ends, findings, at.model)

@@ -21,7 +21,7 @@ from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.fsck.payloads import Payloads
 from memos_gov.fsck.report import REBUILD, Findings
 from memos_gov.fsck.walk import Ends
-from memos_gov.materializers.plan import has_entry, index_entry, is_indexed
+from memos_gov.materializers.plan import has_entry, index_entry, is_opened
 from memos_gov.ports import (
     CubeIndex,
     IndexedCube,
@@ -42,11 +42,12 @@ class Cube(NamedTuple):
     content: ContentFacts
     governance: GovernanceFacts
     waits: bool
+    model: str
 
     @property
     def has_text(self) -> bool:
-        """Whether the index should keep its words by now."""
-        return not self.waits and is_indexed(self.content, self.governance)
+        """Whether the index should keep its words, or what they mean, by now."""
+        return not self.waits and is_opened(self.content, self.governance, model=self.model)
 
 
 class Wanted(NamedTuple):
@@ -57,9 +58,18 @@ class Wanted(NamedTuple):
 
 
 def check_index(
-    tables: Tables, keys: KeyStore, index: CubeIndex, ends: Ends, findings: Findings
+    tables: Tables,
+    keys: KeyStore,
+    index: CubeIndex,
+    ends: Ends,
+    findings: Findings,
+    model: str = "",
 ) -> None:
-    """Compare an index with what `tables`, which have come to the ends, say it should hold."""
+    """
+    Compare an index with what `tables`, which have come to the ends, say it should hold.
+
+    A vector of `model` is not made again: it must be there, of that model, and whole.
+    """
     for place in index.damaged():
         message = "contradicts the rest of the index"
         findings.add(f"index.db {place}", "index", message, REBUILD)
@@ -69,7 +79,7 @@ def check_index(
             message = f"has come to {position}, but the log ends at {end - 1}"
             findings.add("index.db position", "index", message, REBUILD)
             return
-    wanted, kept = _wanted(tables, keys, positions), iter(index.entries())
+    wanted, kept = _wanted(tables, keys, positions, model), iter(index.entries())
     one, other = next(wanted, None), next(kept, None)
     while one is not None or other is not None:
         name = min(x for x in (one and one.name, other and _name(other)) if x is not None)
@@ -105,13 +115,15 @@ def _compare(
         findings.counts["indexed"] += 1
 
 
-def _wanted(tables: Tables, keys: KeyStore, positions: Sequence[int]) -> Iterator[Wanted]:
+def _wanted(
+    tables: Tables, keys: KeyStore, positions: Sequence[int], model: str
+) -> Iterator[Wanted]:
     """Yield every cube that the plan wants an entry of, in order of tenant and cube."""
     reached: dict[str, int] = {}
     for partition, position in enumerate(positions):
         reached |= _indexes_at(tables, LogPosition(partition, position))
     for page in _cubes(tables):
-        cubes = list(_of_page(page, _newest(tables, page), reached))
+        cubes = list(_of_page(page, _newest(tables, page), reached, model))
         stored = _contents(tables, [cube for cube in cubes if cube.has_text])
         named = ((name[0], event.key_id) for name, event in stored.items() if event.key_id)
         payloads = Payloads(keys, named)
@@ -120,7 +132,10 @@ def _wanted(tables: Tables, keys: KeyStore, positions: Sequence[int]) -> Iterato
 
 
 def _of_page(
-    page: Sequence[Name], facts: Mapping[str, tuple[int, Facts]], reached: Mapping[str, int]
+    page: Sequence[Name],
+    facts: Mapping[str, tuple[int, Facts]],
+    reached: Mapping[str, int],
+    model: str,
 ) -> Iterator[Cube]:
     """Yield the cubes of a page that have an entry, or may have."""
     for tenant, cube in page:
@@ -130,7 +145,7 @@ def _of_page(
         if not isinstance(content, ContentFacts) or not isinstance(governance, GovernanceFacts):
             continue
         if waits or has_entry(governance):
-            yield Cube((tenant, cube), content, governance, waits)
+            yield Cube((tenant, cube), content, governance, waits, model)
 
 
 def _of_cube(cube: Cube, stored: StoredEvent | None, payloads: Payloads) -> Iterator[Wanted]:
@@ -144,7 +159,8 @@ def _of_cube(cube: Cube, stored: StoredEvent | None, payloads: Payloads) -> Iter
             return
         except CorruptionError:  # the payload is a finding of its own
             waits = True
-    entry = None if waits else index_entry(tenant, cube_id, cube.content, cube.governance, text)
+    facts = (cube.content, cube.governance)
+    entry = None if waits else index_entry(tenant, cube_id, *facts, text, model=cube.model)
     yield Wanted(cube.name, entry)
 
 

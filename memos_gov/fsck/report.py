@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
+from msgspec import structs
 
 from memos_gov.errors import CorruptionError, GovernanceError
 from memos_gov.projections.formats import MAKE_AGAIN
@@ -99,6 +100,17 @@ class Findings:
         if self.found[kind] <= FINDINGS_PER_KIND_MAX:
             finding = Finding(place=place, kind=kind, message=message, remedy=remedy, tenant=tenant)
             self._kept.append(finding)
+
+    def aside(self) -> Findings:
+        """Return findings of which it is not known yet whether they count."""
+        return Findings(self._progress)
+
+    def take(self, others: Findings) -> None:
+        """Note what was noted aside."""
+        for finding in others._kept:
+            self.add(**structs.asdict(finding))
+        self.found.update(others.found - Counter(finding.kind for finding in others._kept))
+        self.counts.update(others.counts)
 
     def add_error(self, error: GovernanceError, place: str, kind: str, remedy: str = "") -> None:
         """

@@ -4,39 +4,75 @@ Plaintext into the index: what the plan wants found by its words, and nothing el
 Follows the decided history with the index's own positions, so the index can be
 thrown away and made again. Content is opened here only for cubes whose plan
 says `full`; a cube that was erased, or whose key is gone, is removed.
+
+An index without transactions is written in turns (`IndexTurns`), from facts
+that were read within the turn. What an unfinished turn may have written late is
+written over, with the facts of then, once it settled; nothing of a cube is
+said to be gone from the index while somebody may still write it.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from time import monotonic
 
 from memos_gov.certify import parse
-from memos_gov.domain import ids
 from memos_gov.domain.evolve import touched_cubes
-from memos_gov.domain.facts import ContentFacts, GovernanceFacts
 from memos_gov.domain.history import LogPosition, LogRecord
-from memos_gov.errors import CorruptionError, NotFoundError
-from memos_gov.materializers.plan import has_entry, index_entry, is_indexed
-from memos_gov.ports import CubeIndex, EventLog, IndexEntry, Snapshot, Tables
+from memos_gov.errors import CorruptionError, UnavailableError
+from memos_gov.materializers.entries import Entries, Name
+from memos_gov.ports import (
+    CubeIndex,
+    Embedder,
+    EventLog,
+    IndexEntry,
+    IndexTurn,
+    IndexTurns,
+    Snapshot,
+    Tables,
+    Unfinished,
+)
 from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500
+Made = tuple[list[IndexEntry], list[Name]]
+SETTLE_EVERY_S = 5.0
 _OLDER = (
     "Bring back the newest log, vault and tables together, or name this log's own collection"
     " (engines.weaviate.collection); `memos-gov rebuild` makes the index again where this log is"
     " the right one."
 )
+_STOPPED = "Let that process go on, or end it; then what waits here goes on by itself."
 
 
 class IndexFollower:
-    """Keeps a cube index where the certifier is."""
+    """Keeps a cube index where the certifier is; safe to use from many threads and processes."""
 
-    def __init__(self, log: EventLog, tables: Tables, sealer: Sealer, index: CubeIndex) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        tables: Tables,
+        sealer: Sealer,
+        index: CubeIndex,
+        turns: IndexTurns | None = None,
+        embedder: Embedder | None = None,
+    ) -> None:
+        """
+        Take the rooms.
+
+        Args:
+            turns: Where the index has no transactions.
+            embedder: What makes vectors of contents; None for words alone.
+        """
         self._log = log
         self._tables = tables
         self._sealer = sealer
         self._index = index
+        self._turns = turns
+        self._embedder = embedder
+        self._settle_at = 0.0
 
     def check_age(self) -> None:
         """
@@ -59,6 +95,8 @@ class IndexFollower:
         Args:
             batches_max: How many batches of each partition to apply; all of them when None.
         """
+        if monotonic() >= self._settle_at:
+            self.settle()
         total = 0
         for partition in range(self._log.partitions):
             for _ in itertools.count() if batches_max is None else range(batches_max):
@@ -68,70 +106,129 @@ class IndexFollower:
                     break
         return total
 
+    def _turn(self, partition: int | None) -> AbstractContextManager[IndexTurn]:
+        return nullcontext(_Alone()) if self._turns is None else self._turns.turn(partition)
+
     def _apply_batch(self, partition: int) -> int:
-        start = self._index.position(partition) + 1
-        records = self._log.read(partition, start, BATCH_RECORDS_MAX)
-        if not records:
-            return 0
+        while True:
+            start = self._index.position(partition) + 1
+            records = self._log.read(partition, start, BATCH_RECORDS_MAX)
+            if not records:
+                return 0
+            with self._turn(partition) as turn:
+                if self._index.position(partition) + 1 == start:
+                    return self._apply(turn, partition, records)
+
+    def _apply(self, turn: IndexTurn, partition: int, records: Sequence[LogRecord]) -> int:
         with self._tables.snapshot() as snapshot:
             decided = list(_decided(snapshot, records))
             if not decided:
                 return 0
-            entries = list(self._entries(snapshot, _touched(decided)))
-        put = [entry for entry in entries if isinstance(entry, IndexEntry)]
-        remove = [entry for entry in entries if not isinstance(entry, IndexEntry)]
-        self._index.apply(decided[-1].offset, put, remove, partition=partition)
+            touched = _touched(decided)
+            made = self._made(snapshot, touched)
+        put, remove = made()
+        turn.begin(touched)
+        position = decided[-1].offset
+        self._index.apply(position, put, remove, partition=partition, still=turn.check)
         return len(decided)
 
-    def _entries(
-        self, snapshot: Snapshot, cubes: Iterable[tuple[str, str]]
-    ) -> Iterator[IndexEntry | tuple[str, str]]:
-        """Yield the entry of each cube, or its name when it has none."""
-        wanted = sorted(cubes)
-        streams = (
-            s for t, x in wanted for s in (ids.content_stream(t, x), ids.governance_stream(t, x))
-        )
-        facts = {stream: found for stream, (_, found) in snapshot.facts(streams).items()}
-        for tenant, cube in wanted:
-            content = facts.get(ids.content_stream(tenant, cube))
-            governance = facts.get(ids.governance_stream(tenant, cube))
-            if (
-                isinstance(content, ContentFacts)
-                and isinstance(governance, GovernanceFacts)
-                and has_entry(governance)
-            ):
-                yield self._entry(snapshot, tenant, cube, content, governance)
-            else:
-                yield tenant, cube
+    def _made(self, snapshot: Snapshot, cubes: Iterable[Name]) -> Callable[[], Made]:
+        """Return what makes entries of some cubes, and names those that have none, later."""
+        entries = Entries(snapshot, self._sealer, self._embedder)
+        plain = [*entries.of(cubes)]
 
-    def _entry(
-        self,
-        snapshot: Snapshot,
-        tenant: str,
-        cube: str,
-        content: ContentFacts,
-        governance: GovernanceFacts,
-    ) -> IndexEntry | tuple[str, str]:
-        try:
-            text = self._text(snapshot, tenant, cube, content, governance)
-        except NotFoundError:
-            return tenant, cube
-        return index_entry(tenant, cube, content, governance, text)
+        def made() -> Made:  # vectors take long and need no snapshot
+            found = entries.embedded(plain)
+            put = [entry for entry in found if isinstance(entry, IndexEntry)]
+            return put, [entry for entry in found if not isinstance(entry, IndexEntry)]
 
-    def _text(
-        self,
-        snapshot: Snapshot,
-        tenant: str,
-        cube: str,
-        content: ContentFacts,
-        governance: GovernanceFacts,
-    ) -> str | None:
-        if not is_indexed(content, governance):
-            return None
-        stored = snapshot.content_event(tenant, cube, content.event_index)
-        if stored is None or stored.sealed is None or stored.key_id is None:
-            return None
-        return self._sealer.open_content(stored, tenant).content
+        return made
+
+    def settle(self) -> None:
+        """Write over what turns that did not end may have left, where they settled."""
+        for partition in sorted(self._turns.troubled()) if self._turns is not None else ():
+            if partition < self._log.partitions:
+                self._settle(partition)
+        self._settle_at = monotonic() + SETTLE_EVERY_S
+
+    def _settle(self, partition: int) -> None:
+        with self._turn(partition) as turn:
+            settled = [each for each in turn.unfinished() if each.settles_s == 0]
+            cubes = {cube for each in settled for cube in each.cubes}
+            if cubes and not self._mend(turn, partition, cubes):
+                return
+            for each in settled:
+                turn.forget(each.number)
+
+    def _mend(self, turn: IndexTurn, partition: int, cubes: Iterable[Name]) -> bool:
+        """Write entries of some cubes again; return False where the index moved meanwhile."""
+        position = self._index.position(partition)
+        with self._tables.snapshot() as snapshot:
+            made = self._made(snapshot, cubes)
+        put, remove = made()
+        turn.begin(cubes)
+        return self._index.mend(position, put, remove, partition=partition, still=turn.check)
+
+    @contextmanager
+    def emptied(self, tenant: str, cubes: Sequence[str]) -> Iterator[None]:
+        """
+        Enter with no entry of these cubes in the index, and while nobody can write one.
+
+        The facts must say already that they have none.
+
+        Raises:
+            UnavailableError: Somebody who was stopped may still write one: names the process.
+        """
+        partition, named = self._log.partition_of(tenant), {(tenant, cube) for cube in cubes}
+        self.settle()
+        with self._turn(partition) as turn:
+            for each in turn.unfinished():
+                if named & each.cubes:
+                    raise _may_write(each)
+            self._index.remove(tenant, cubes)
+            yield
+
+    def refill(self) -> None:
+        """
+        Empty the index and fill it again.
+
+        Raises:
+            UnavailableError: Somebody who was stopped may still write to it: names the process.
+        """
+        with self._turn(None) as turn:
+            for each in turn.unfinished():
+                if each.settles_s is None:
+                    raise _may_write(each)
+            self._index.clear()
+        self.catch_up()
+
+
+class _Alone:
+    """The turn at an index whose every call is one transaction: nothing is ever unfinished."""
+
+    def begin(self, cubes: Iterable[Name]) -> None:
+        """See `IndexTurn.begin`."""
+
+    def check(self) -> None:
+        """See `IndexTurn.check`."""
+
+    def unfinished(self) -> list[Unfinished]:
+        """See `IndexTurn.unfinished`."""
+        return []
+
+    def forget(self, number: int) -> None:
+        """See `IndexTurn.forget`."""
+
+
+def _may_write(turn: Unfinished) -> UnavailableError:
+    if turn.settles_s is not None:
+        msg = f"{turn.holder} stopped while it wrote to the index; what it sent may still arrive"
+        return UnavailableError(msg, backend="index", retry_after_s=turn.settles_s + 1)
+    msg = (
+        f"{turn.holder} began to write to the index {turn.since_s} seconds ago and hangs:"
+        " it may still write what is to be gone"
+    )
+    return UnavailableError(msg, backend="index", remedy=_STOPPED)
 
 
 def _decided(snapshot: Snapshot, records: Iterable[LogRecord]) -> Iterator[LogRecord]:

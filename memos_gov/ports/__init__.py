@@ -19,11 +19,13 @@ import msgspec
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
+from memos_gov.ports.embedding import Akin, Embedder, Meaning
 from memos_gov.ports.follower import Checkpoint
 from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
 from memos_gov.ports.language_model import BaseModelFiles, KvCache, LanguageModel
 from memos_gov.ports.operations import Leases, Pointers
 from memos_gov.ports.tensors import TensorStore
+from memos_gov.ports.turns import IndexTurn, IndexTurns, Unfinished
 from memos_gov.ports.vault import (
     ContentKey,
     Destroying,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = [
+    "Akin",
     "BaseModelFiles",
     "Candidate",
     "Certification",
@@ -46,9 +49,12 @@ __all__ = [
     "ContentKey",
     "CubeIndex",
     "Destroying",
+    "Embedder",
     "Epoch",
     "EventLog",
     "IndexEntry",
+    "IndexTurn",
+    "IndexTurns",
     "IndexedCube",
     "KeyStore",
     "Keyring",
@@ -56,6 +62,7 @@ __all__ = [
     "LanguageModel",
     "Leases",
     "MasterKeys",
+    "Meaning",
     "Pointers",
     "PolicyBundles",
     "PolicyEngine",
@@ -66,6 +73,7 @@ __all__ = [
     "Tables",
     "TensorStore",
     "TileStore",
+    "Unfinished",
     "Unusual",
     "Watch",
     "Witness",
@@ -303,6 +311,10 @@ class Tables(Protocol):
     @property
     def supports_watching(self) -> bool:
         """Whether a watch hears what other processes certify."""
+
+    @property
+    def supports_views_beside(self) -> bool:
+        """Whether views are written while a certification is open; otherwise they wait for it."""
 
     def certification(self) -> AbstractContextManager[Certification]:
         """Enter the certifier's transaction; waits while another holds it."""

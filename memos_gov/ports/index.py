@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from memos_gov.domain.verdicts import Scope
+from memos_gov.ports.embedding import Akin, Meaning
 
 
 class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,9 +16,11 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     What an index keeps of a cube: terms of its content, and the facts a scope can name.
 
     `content` is None for a cube whose plan keeps its content out of the index;
-    the entry is then found by no query. Content is kept as stems and counts only,
-    and as whether it is a question. What it says holds from `valid_from` up to,
-    not including, `valid_to` (seconds; None without end).
+    its words then find nothing. Content is kept as stems and counts only, and as
+    whether it is a question. What it says holds from `valid_from` up to, not
+    including, `valid_to` (seconds; None without end). `vector` is what the
+    embedder `model` made of this content alone, of no other cube's; both are
+    empty where the plan keeps the meaning out, or there is no embedder.
     """
 
     tenant: str
@@ -36,6 +39,8 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     asks: bool = False
     valid_from: int = 0
     valid_to: int | None = None
+    model: str = ""
+    vector: bytes = b""
 
 
 class Candidate(NamedTuple):
@@ -43,8 +48,8 @@ class Candidate(NamedTuple):
     A cube within a scope, and what its words say of a query.
 
     `score` is BM25 by `relevance.py` with statistics over the scope; `counts`
-    says how often the cube has each stem of the query, in their order; `asks`
-    whether its content is a question.
+    says how often the cube has each term of the query (`relevance.terms_of`), in
+    their order; `asks` whether its content is a question.
     """
 
     cube: str
@@ -104,6 +109,7 @@ class CubeIndex(Protocol):
         remove: Iterable[tuple[str, str]] = (),
         *,
         partition: int = 0,
+        still: Callable[[], None] | None = None,
     ) -> None:
         """
         Replace and remove entries and advance to `position` in `partition`.
@@ -112,19 +118,63 @@ class CubeIndex(Protocol):
         (tenant, cube id). A call whose `position` is at or below the one reached
         in that partition is skipped whole, so applying twice equals applying
         once. The position moves only when all else is written.
+
+        Without transactions there is one writer of a partition at a time (`IndexTurns`):
+        `still` is called before each piece that is written, and what it raises ends the call.
+
+        Raises:
+            UnavailableError: Not all was written, or somebody else moved the position
+                meanwhile: apply the same again.
         """
+
+    def mend(
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
+        still: Callable[[], None] | None = None,
+    ) -> bool:
+        """
+        Replace and remove entries as `apply` does, and stay at the position.
+
+        Return False, with nothing written, where that is another than `position`
+        by now: what was to be written may be older than what is there.
+        """
+
+    def remove(self, tenant: str, cubes: Iterable[str]) -> None:
+        """Remove the entries of these cubes outright, wherever the position is."""
 
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""
 
-    def search(self, tenant: str, query: str, scope: Scope, now: int) -> Iterator[Candidate]:
+    def search(
+        self,
+        tenant: str,
+        query: str,
+        scope: Scope,
+        now: int,
+        akin: Mapping[str, Sequence[Akin]] | None = None,
+    ) -> Iterator[Candidate]:
         """
         Yield all matching cubes within `scope` that are valid `now`, most relevant first.
 
-        Cubes that are not valid are left out by the query itself; texts and words
-        of the scope are counted with them. Ties are broken by cube id. A query
-        without a word that is indexed yields nothing.
+        A cube matches that has a stem of the query, or one `akin` to it. Cubes that
+        are not valid are left out by the query itself; texts and words of the scope
+        are counted with them. Ties are broken by cube id. A query without a word
+        that is indexed yields nothing.
         """
+
+    def nearest(self, tenant: str, meaning: Meaning, scope: Scope, now: int) -> Iterator[Candidate]:
+        """
+        Yield the cubes within `scope`, valid `now`, that have a vector, nearest first.
+
+        Only vectors of the meaning's model count. Scores are 0 and counts empty.
+        """
+
+    def nearness(self, tenant: str, cubes: Collection[str], meaning: Meaning) -> dict[str, float]:
+        """Return the cosine of each of these cubes that has a vector of the meaning's model."""
 
     def beside(
         self, tenant: str, places: Collection[tuple[str, int]], scope: Scope, now: int

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import chain, repeat
+from operator import add
 from typing import Any, Self
 
 from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, Table, Text
@@ -25,6 +26,7 @@ _LENGTH = struct.Struct(">i")
 _BIGINT = struct.Struct(">iq")
 _INTEGER = struct.Struct(">ii")
 _NULL = _LENGTH.pack(-1)
+_TRUE, _FALSE = b"\0\0\0\1\1", b"\0\0\0\1\0"
 _COPY_BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
 
@@ -36,16 +38,17 @@ class Packed(bytes):
     element_oid = 0
 
     @staticmethod
-    def element(value: Any) -> bytes:
-        """Return a value behind its length."""
-        raise TypeError(value)
+    def known(values: Collection[Any]) -> list[bytes]:
+        """Return each value behind its length; none is None. No step of it is one of Python."""
+        raise TypeError(values)
 
     @classmethod
     def elements(cls, values: Collection[Any]) -> list[bytes]:
         """Return each value behind its length."""
-        if None in values:
-            return [_NULL if value is None else cls.element(value) for value in values]
-        return list(map(cls.element, values))
+        if None not in values:
+            return cls.known(values)
+        known = iter(cls.known([value for value in values if value is not None]))
+        return [_NULL if value is None else next(known) for value in values]
 
     @classmethod
     def of(cls, values: Collection[Any]) -> Self:
@@ -56,27 +59,28 @@ class Packed(bytes):
         return cls(header + b"".join(cls.elements(values)))
 
 
-class Texts(Packed):
-    """text[]."""
-
-    array_oid, element_oid = 1009, 25
-
-    @staticmethod
-    def element(value: str) -> bytes:
-        """Return a text as UTF-8 behind its length."""
-        raw = value.encode()
-        return _LENGTH.pack(len(raw)) + raw
-
-
 class Binaries(Packed):
     """bytea[]."""
 
     array_oid, element_oid = 1001, 17
 
     @staticmethod
-    def element(value: bytes) -> bytes:
-        """Return bytes behind their length."""
-        return _LENGTH.pack(len(value)) + value
+    def known(values: Collection[bytes]) -> list[bytes]:
+        """Return bytes behind their lengths."""
+        return list(map(add, map(_LENGTH.pack, map(len, values)), values))
+
+
+class Texts(Packed):
+    """text[]."""
+
+    array_oid, element_oid = 1009, 25
+
+    @staticmethod
+    def known(values: Collection[str]) -> list[bytes]:
+        """Return texts as UTF-8 behind their lengths; columns repeat few, so each is made once."""
+        each = list(set(values))
+        made = dict(zip(each, Binaries.known(list(map(str.encode, each))), strict=True))
+        return list(map(made.__getitem__, values))
 
 
 class Bigints(Packed):
@@ -85,9 +89,9 @@ class Bigints(Packed):
     array_oid, element_oid = 1016, 20
 
     @staticmethod
-    def element(value: int) -> bytes:
-        """Return a number of 8 bytes."""
-        return _BIGINT.pack(8, value)
+    def known(values: Collection[int]) -> list[bytes]:
+        """Return numbers of 8 bytes."""
+        return list(map(_BIGINT.pack, repeat(8), values))
 
 
 class Integers(Packed):
@@ -96,9 +100,9 @@ class Integers(Packed):
     array_oid, element_oid = 1007, 23
 
     @staticmethod
-    def element(value: int) -> bytes:
-        """Return a number of 4 bytes."""
-        return _INTEGER.pack(4, value)
+    def known(values: Collection[int]) -> list[bytes]:
+        """Return numbers of 4 bytes."""
+        return list(map(_INTEGER.pack, repeat(4), values))
 
 
 class Truths(Packed):
@@ -107,9 +111,9 @@ class Truths(Packed):
     array_oid, element_oid = 1000, 16
 
     @staticmethod
-    def element(value: object) -> bytes:
-        """Return a truth value of 1 byte."""
-        return b"\0\0\0\1\1" if value else b"\0\0\0\1\0"
+    def known(values: Collection[object]) -> list[bytes]:
+        """Return truth values of 1 byte."""
+        return [_TRUE if value else _FALSE for value in values]
 
 
 _KINDS: dict[type[TypeEngine[Any]], type[Packed]] = {

@@ -15,7 +15,7 @@ from memos_gov.projections.outcomes import among, newest_facts
 from memos_gov.projections.tables import CubeRow, CubeWordRow, StreamRow, table_of
 from memos_gov.projections.upsert import remove, upsert
 
-_PIECE = 300
+_PIECE = 1000
 
 
 class CubesView:

@@ -16,7 +16,7 @@ from memos_gov.errors import CorruptionError, SettingsError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEADS = {"vault": "vault_0002", "operations": "operations_0002", "tables": "tables_0002"}
+HEADS = {"vault": "vault_0002", "operations": "operations_0003", "tables": "tables_0002"}
 MAKE_AGAIN = "Run `memos-gov rebuild`: the log holds everything."
 _BRING_FORWARD = "Run `memos-gov rebuild`: it is brought forward, all of it."
 

@@ -260,6 +260,27 @@ class LeaseRow(OperationsModel, table=True):
     expires_ms: int = Field(sa_type=BigInteger)
 
 
+class IndexTurnRow(OperationsModel, table=True):
+    """
+    What a turn at an index without transactions is about to write; `cubes` is JSON, ids only.
+
+    `life` is the lock that its holder has while it lives; `over_ms` is since when
+    it is known to write no more.
+    """
+
+    __tablename__ = "index_turns"
+
+    number: int = Field(
+        sa_column=Column(BigInteger, primary_key=True, autoincrement=False, nullable=False)
+    )
+    partition: int
+    life: int = Field(sa_type=BigInteger)
+    holder: str
+    cubes: str
+    begun_ms: int = Field(sa_type=BigInteger)
+    over_ms: int | None = Field(sa_type=BigInteger)
+
+
 class ContentKeyRow(VaultModel, table=True):
     """A content key, wrapped under the tenant's key-encryption key of `epoch`; zeros once ended."""
 

@@ -47,9 +47,9 @@ def _upsert_arrays(connection: Connection, table: Table, rows: Sequence[dict[str
     """Write all rows by one statement, which may meet each key once only."""
     from memos_gov.projections.arrays import packed
 
-    keys = [column.name for column in table.primary_key]
-    names = [column.name for column in table.columns]
-    folded = {tuple(row[key] for key in keys): tuple(row[name] for name in names) for row in rows}
+    key_of = itemgetter(*(column.name for column in table.primary_key))
+    values_of = itemgetter(*(column.name for column in table.columns))
+    folded = dict(zip(map(key_of, rows), map(values_of, rows), strict=True))
     arrays = packed(table, list(folded.values()))
     connection.exec_driver_sql(insert_of_arrays(table, replaces=True), tuple(arrays))
 

@@ -8,7 +8,6 @@ partitions, tenants and codes; nothing here names a cube or a person.
 from __future__ import annotations
 
 import threading
-from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,10 +18,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from memos_gov.domain import ids
-from memos_gov.domain.facts import OpenErasures
 from memos_gov.errors import UnavailableError
-from memos_gov.notary import newest_head
+from memos_gov.queries.waiting import waiting
 from memos_gov.service import Rooms
 
 STALE_S = 30.0
@@ -188,7 +185,6 @@ class _Lags:
         try:
             yield from self._by_partition()
             yield from self._by_tenant()
-            yield self._waiting()
         except UnavailableError:
             return
 
@@ -196,7 +192,7 @@ class _Lags:
         lag = GaugeMetricFamily(
             "memos_gov_certifier_lag_records", "Records not decided yet", labels=["partition"]
         )
-        waiting = GaugeMetricFamily(
+        unseen = GaugeMetricFamily(
             "memos_gov_index_lag_records", "Records the index has not seen", labels=["partition"]
         )
         rooms = self._rooms
@@ -204,11 +200,11 @@ class _Lags:
             for partition in range(rooms.governor.log.partitions):
                 end = rooms.governor.log.end(partition)
                 lag.add_metric([str(partition)], max(end - snapshot.certified(partition), 0))
-                waiting.add_metric(
+                unseen.add_metric(
                     [str(partition)], max(end - rooms.index.position(partition) - 1, 0)
                 )
         yield lag
-        yield waiting
+        yield unseen
 
     def _by_tenant(self) -> Iterator[Metric]:
         decided = GaugeMetricFamily(
@@ -220,33 +216,17 @@ class _Lags:
         erasing = GaugeMetricFamily(
             "memos_gov_erasures_open", "Erasures not completed yet", labels=["tenant"]
         )
-        with self._rooms.governor.tables.snapshot() as snapshot:
-            for tenant in snapshot.tenants():
-                size, head = snapshot.index(tenant) + 1, newest_head(snapshot, tenant)
-                decided.add_metric([tenant], size)
-                unsigned.add_metric([tenant], size - (head.size if head else 0))
-                guard = ids.open_erasures_stream(tenant)
-                _, facts = snapshot.facts([guard]).get(guard, (0, None))
-                still = len(facts.erasures) if isinstance(facts, OpenErasures) else 0
-                erasing.add_metric([tenant], still)
-        yield from (decided, unsigned, erasing)
-
-    def _waiting(self) -> Metric:
-        """Return what the index has not seen, by tenant."""
-        from memos_gov.projections.outcomes import decided_since
-
-        waiting = GaugeMetricFamily(
+        effects = GaugeMetricFamily(
             "memos_gov_effects_waiting",
             "Decided records of a tenant that the index has not seen",
             labels=["tenant"],
         )
-        rooms, found = self._rooms, Counts[str]()
-        with rooms.governor.tables.snapshot() as snapshot:
-            found.update(dict.fromkeys(snapshot.tenants(), 0))
-        with rooms.governor.tables.connection() as connection:
-            for partition in range(rooms.governor.log.partitions):
-                seen = rooms.index.position(partition)
-                found.update(decided_since(connection, partition, seen))
-        for tenant, count in sorted(found.items()):
-            waiting.add_metric([tenant], count)
-        return waiting
+        rooms = self._rooms
+        partitions = range(rooms.governor.log.partitions)
+        seen = {partition: rooms.index.position(partition) for partition in partitions}
+        for each in waiting(rooms.governor.tables, seen):
+            decided.add_metric([each.tenant], each.decided)
+            unsigned.add_metric([each.tenant], each.unsigned)
+            erasing.add_metric([each.tenant], each.erasures)
+            effects.add_metric([each.tenant], each.effects or 0)
+        yield from (decided, unsigned, erasing, effects)

@@ -60,6 +60,9 @@ class Weaviate(Engine):
             "AUTOSCHEMA_ENABLED": "false",
             "CLUSTER_HOSTNAME": "node1",
             "CLUSTER_IN_LOCALHOST": "true",
+            # Else it takes whichever address of this machine it finds at each start.
+            "CLUSTER_BIND_ADDR": HOST,
+            "CLUSTER_ADVERTISE_ADDR": HOST,
             "CLUSTER_GOSSIP_BIND_PORT": str(self.port("weaviate_gossip")),
             "CLUSTER_DATA_BIND_PORT": str(self.port("weaviate_gossip_data")),
             "RAFT_BOOTSTRAP_EXPECT": "1",

@@ -1,5 +1,6 @@
 """One log on SQLite and on Postgres: equal roots, equal rows, and nothing lost by a connection."""
 
+import gc
 import itertools
 import shutil
 import threading
@@ -121,6 +122,31 @@ def test_rebuild_by_copy_gives_the_rows_of_certification(gov: Service, fresh: Fr
     Follower(gov.rooms.governor.log, certified).catch_up()
     compare(certified, copied, findings)
     assert not findings.report().findings
+
+
+def test_rebuild_whose_view_fails_beside_certification_ends_with_that_error(
+    gov: Service, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of any batch, the last one too; nobody waits for ever, and collection goes on."""
+    log, keys = gov.rooms.governor.log, gov.rooms.governor.keys
+    monkeypatch.setattr("memos_gov.rebuild.BULK_RECORDS_MAX", 7)
+    batches = -(-log.end(0) // 7)
+    for failing in (1, batches // 2, batches):
+        seen = itertools.count(1)
+
+        def apply(follower: Follower, batch: Any, *, at: int = failing, n: Any = seen) -> None:
+            if next(n) == at:
+                raise UnavailableError("the view's connection is gone")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Follower, "apply", apply)
+            with pytest.raises(UnavailableError, match="connection is gone"):
+                replay(log, keys, fresh(), None)
+    assert gc.isenabled()
+
+    copied = fresh()
+    replay(log, keys, copied, None)
+    assert everything(gov.rooms.governor.tables) == everything(copied)
 
 
 def test_certifiers_beside_each_other_decide_a_log_once(gov: Service, fresh: Fresh) -> None:

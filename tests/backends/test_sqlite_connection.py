@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +15,14 @@ import pytest
 import memos_gov
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.keyfiles import KeyFiles
+from memos_gov.backends.sqlite import connection as connection_file
 from memos_gov.backends.sqlite.connection import open_file, transaction, translated
 from memos_gov.backends.sqlite.soundness import damage
 from memos_gov.bootstrap import rebuild
 from memos_gov.errors import CorruptionError, UnavailableError
 
 NOBODY = 65534
+TURNS_S_MAX = 20.0
 GIVE_ACCESS = (
     "Give the account that runs this the right to read and write the data folder, "
     "then type it again."
@@ -127,3 +131,48 @@ def test_damage_that_names_no_utf8_is_found(tmp_path: Path) -> None:
     assert 1 == len(list(damage(path)))
     path.write_bytes(body.replace(b"names (a)", b"names (\xff)"))
     assert ["UnicodeDecodeError"] == list(damage(path))
+
+
+def test_writers_of_one_file_that_make_no_pause_all_get_their_turn(tmp_path: Path) -> None:
+    """Each wrote ten times soon, though the others leave a file hardly ever free."""
+    path = tmp_path / "shared.db"
+    with closing(open_file(path)) as db:
+        db.execute("CREATE TABLE turns (writer INTEGER)")
+    turns, stop = [0] * 5, threading.Event()
+
+    def write(writer: int) -> None:
+        with closing(open_file(path)) as db:
+            while not stop.is_set():
+                with transaction(db, path, write=True):
+                    db.execute("INSERT INTO turns VALUES (?)", (writer,))
+                    time.sleep(0.004)
+                turns[writer] += 1
+
+    writers = [threading.Thread(target=write, args=(writer,)) for writer in range(len(turns))]
+    for thread in writers:
+        thread.start()
+    deadline = time.monotonic() + TURNS_S_MAX
+    while min(turns) < 10 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stop.set()
+    for thread in writers:
+        thread.join()
+
+    assert min(turns) >= 10, turns
+
+
+def test_writer_that_finds_the_file_taken_for_too_long_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was written by it, and it can write as soon as the other has ended."""
+    monkeypatch.setattr(connection_file, "BUSY_TIMEOUT_S", 0.2)
+    path = tmp_path / "shared.db"
+    with closing(open_file(path)) as one, closing(open_file(path)) as two:
+        one.execute("CREATE TABLE turns (writer INTEGER)")
+        with transaction(one, path, write=True):
+            began = time.monotonic()
+            with pytest.raises(UnavailableError), transaction(two, path, write=True):
+                two.execute("INSERT INTO turns VALUES (2)")
+            assert time.monotonic() - began >= 0.2
+        with transaction(two, path, write=True):
+            assert [] == two.execute("SELECT * FROM turns").fetchall()

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import struct
 import subprocess
 import sys
 import time
@@ -81,6 +82,7 @@ def objects_of(server: WeaviateServer, tenant: str) -> list[dict[str, Any]]:
     while True:
         after = {"after": found[-1]["id"]} if found else {}
         query = {"class": server.collection, "tenant": tenant, "limit": 500, **after}
+        query["include"] = "vector"
         page = httpx.get(f"{WEAVIATE}/v1/objects", params=query, timeout=30).json()["objects"]
         found += page
         if len(page) < 500:
@@ -117,7 +119,9 @@ class TestWeaviateCubeIndex(CubeIndexContract):
     def raw_bytes(self) -> bytes:
         """Return every object that the server gives to whoever asks for all."""
         kept = [objects_of(self.server, tenant) for tenant in tenants_of(self.server)]
-        return json.dumps(kept).encode()
+        vectors = [o.get("vectors", {}).get("content") or [] for found in kept for o in found]
+        packed = [struct.pack(f"<{len(numbers)}f", *numbers) for numbers in vectors]
+        return json.dumps(kept).encode() + b"".join(packed)
 
 
 def test_index_step_by_step_equals_the_brute_force(servers: list[WeaviateServer]) -> None:
@@ -153,7 +157,7 @@ def test_batch_cut_off_before_its_position_is_applied_again(
 
     with monkeypatch.context() as crash:
 
-        def die(*_: object) -> None:
+        def die(*_: object, **__: object) -> None:
             raise OSError
 
         crash.setattr("memos_gov.backends.weaviate.store.OpenedStore.advance", die)
@@ -179,7 +183,7 @@ def test_batch_of_which_an_object_is_refused_does_not_advance(
         timeout=10,
     )
     with pytest.MonkeyPatch.context() as patch:
-        made = "memos_gov.backends.weaviate.store.properties_of"
+        made = "memos_gov.backends.weaviate.objects.properties_of"
         patch.setattr(
             made, lambda e: {"cube": e.cube_id, "extra": "secretword" if e.cube_id == "b" else 1}
         )
@@ -313,6 +317,41 @@ def test_collection_of_another_schema_is_refused_and_left_alone(
 
     assert server.collection in str(caught.value)
     assert before == httpx.get(f"{WEAVIATE}/v1/schema/{server.collection}", timeout=10).json()
+
+
+def test_collection_of_another_owner_is_refused_and_left_alone(server: WeaviateServer) -> None:
+    """Before anything was put into it, too; whoever asks for anybody's may look."""
+    with closing(WeaviateCubeIndex(server, owner="aa11")) as theirs:
+        assert -1 == theirs.position()
+    before = httpx.get(f"{WEAVIATE}/v1/schema/{server.collection}", timeout=10).json()
+
+    for other in ("bb22", ""):
+        refused = pytest.raises(SettingsError, match="is not of this data folder")
+        with closing(WeaviateCubeIndex(server, owner=other)) as ours, refused as caught:
+            ours.apply(0, [an_entry("c1")])
+        assert "engines.weaviate.collection" in caught.value.remedy
+        assert {"aa11"} == ours.owners()
+
+    with closing(WeaviateCubeIndex(server, owner=None)) as anybody:
+        assert -1 == anybody.position()
+    assert before == httpx.get(f"{WEAVIATE}/v1/schema/{server.collection}", timeout=10).json()
+
+
+def test_collection_that_is_not_there_is_made_for_its_owner_alone(server: WeaviateServer) -> None:
+    """Whoever does not know whose it is makes none, and one that is absent is dropped at once."""
+    refused = pytest.raises(SettingsError, match=f"there is no collection {server.collection}")
+    with closing(WeaviateCubeIndex(server, owner=None)) as anybody, refused:
+        anybody.position()
+
+    with closing(WeaviateCubeIndex(server, owner="aa11")) as index:
+        assert set() == index.owners()
+        index.drop()
+        index.apply(0, [an_entry("c1")])
+        assert {"aa11"} == index.owners()
+        index.drop()
+        assert set() == index.owners()
+        assert -1 == index.position()
+        assert {"aa11"} == index.owners()
 
 
 def test_collection_that_gained_a_property_is_refused(

@@ -23,7 +23,7 @@ class OwnEngines:
 
     def __init__(self, folder: Path) -> None:
         places = Places(
-            runs=folder, caches=Places.of_environment().caches, ports=dict(_free_ports())
+            runs=folder, caches=Places.of_environment().caches, ports=dict(free_ports())
         )
         self._engines = {name: kind(places, _say) for name, kind in ENGINES.items()}
 
@@ -63,6 +63,10 @@ class OwnEngines:
                 running.send(signal.SIGKILL)
             engine.reset()
 
+    def port(self, name: str) -> int:
+        """Return a port of theirs, by its name among PORTS."""
+        return self._engines[name.partition("_")[0]].port(name)
+
     def settings(self, name: str) -> dict[str, dict[str, object]]:
         """Return `engines=` of a set-up with names of its own."""
         kafka, weaviate = self._engines["kafka"], self._engines["weaviate"]
@@ -91,7 +95,7 @@ def _say(engine: str) -> None:
     sys.stderr.write(f"{engine}\n")
 
 
-def _free_ports() -> list[tuple[str, int]]:
+def free_ports() -> list[tuple[str, int]]:
     """Return ports in a row (an engine may count on from one it was given), none lent to others."""
     for base in random.Random().sample(range(20_000, 32_000), 200):
         row = [(name, base + place) for place, name in enumerate(PORTS)]

@@ -392,7 +392,7 @@ def _with(made: World, engine: str, field: str) -> dict[str, dict[str, object]]:
 OWNED = {
     "topic": ("kafka", "topic", "holds a log already"),
     "databases": ("postgres", "prefix", "in use by another data folder"),
-    "collection": ("weaviate", "collection", "of another data folder"),
+    "collection": ("weaviate", "collection", "in use by another data folder"),
 }
 
 
@@ -426,6 +426,24 @@ def test_records_of_somebody_else_do_no_harm_and_are_counted(other: World) -> No
     assert 0 == remembered.exit_code, remembered.stderr
     assert 0 == code
     assert "3 invalid" in checks["strangers"]["found"]
+
+
+def test_secret_in_settings_that_others_may_read_is_told(own: World, tmp_path: Path) -> None:
+    """Which one, and how it is mended; the secret itself is not said."""
+    settings = copied(own, tmp_path) / "memos-gov.toml"
+    table = "[engines.opa]\n"
+    settings.write_text(settings.read_text().replace(table, f'{table}token = "s3cr3t"\n'))
+    codes = []
+    for mode in (0o640, 0o600):
+        settings.chmod(mode)
+        code, checks = doctor(settings.parent)
+        codes.append((code, "memos-gov.toml" in checks))
+        assert "s3cr3t" not in json.dumps(checks)
+        if mode == 0o640:
+            assert "engines.opa.token" in checks["memos-gov.toml"]["found"]
+            assert f"chmod go-rwx {settings}" in checks["memos-gov.toml"]["remedy"]
+
+    assert [(7, True), (0, False)] == codes
 
 
 def test_content_over_the_limit_is_refused_before_the_log(own: World) -> None:

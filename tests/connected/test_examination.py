@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,16 @@ from memos_gov.backends.postgres.scratch import SCRATCH
 from memos_gov.backends.postgres.wall import READER
 from memos_gov.bootstrap import fsck, open_service, rebuild
 from memos_gov.errors import UnavailableError
+from memos_gov.fsck import PARTS
 from memos_gov.fsck.report import FsckReport
+from memos_gov.service import Service
 from tests import engines
 from tests.connected_folders import own_engines, removed_afterwards
 from tests.fsck.tampering import found
 
 pytestmark = pytest.mark.connected
 
+OF_ONE_MOMENT = sorted({*PARTS} - {"vault", "index"})
 DATABASES = ("tables", "operations", "vault")
 _TABLES = (
     "SELECT quote_ident(nspname) || '.' || quote_ident(relname) FROM pg_class"
@@ -93,6 +99,36 @@ def test_fsck_beside_an_undecided_record_decides_nothing_and_writes_nothing(live
     with memos_gov.open(lived.folder) as gov:
         gov.acting_as("owner").recall("decided")
     assert "undecided" not in lived.fsck().counts
+
+
+def test_fsck_beside_a_service_at_work_finds_nothing_that_is_not_so(lived: Lived) -> None:
+    """Clean, or asking for another time; what came and ended meanwhile is no finding."""
+    stop, failed = threading.Event(), list[BaseException]()
+
+    def work(gov: Service) -> None:
+        number = itertools.count()
+        try:
+            while not stop.is_set():
+                owner = gov.acting_as("owner")
+                cube = owner.remember(f"parcel {next(number)}").cube_id
+                owner.recall("parcel")
+                owner.forget(cube=cube, reason="asked")
+        except BaseException as error:  # noqa: BLE001 - looked at below, in the main thread
+            failed.append(error)
+
+    with memos_gov.open(lived.folder) as gov:
+        writer = threading.Thread(target=work, args=(gov,))
+        writer.start()
+        try:
+            for _ in range(3):
+                assert fsck(lived.folder, parts=OF_ONE_MOMENT).clean
+                with suppress(UnavailableError):
+                    assert lived.fsck().clean
+        finally:
+            stop.set()
+            writer.join()
+    assert [] == failed
+    assert lived.fsck().clean
 
 
 def test_fsck_of_views_that_wait_brings_only_its_copy_forward(lived: Lived) -> None:

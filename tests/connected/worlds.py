@@ -60,6 +60,14 @@ class World(NamedTuple):
         """Return the address of one of its databases."""
         return another_database(engines.POSTGRES, f"bad_{self.name}_{branch}")
 
+    @property
+    def instance(self) -> str:
+        """Return whose its vault is."""
+        with connect(self.database("vault")) as vault:
+            row = vault.execute("SELECT value FROM meta WHERE name = 'instance'").fetchone()
+        assert row is not None
+        return str(row[0])
+
     def log(self) -> KafkaEventLog:
         """Open its log."""
         topic = self.settings["kafka"]["topic"]
@@ -76,7 +84,7 @@ class World(NamedTuple):
             grpc_port=known["grpc_port"],
             collection=collection or known["collection"],
         )
-        return WeaviateCubeIndex(server)
+        return WeaviateCubeIndex(server, owner=self.instance)
 
     def written(self) -> tuple[Any, ...]:
         """Return what would differ if anything had been written: log, tables, vault."""

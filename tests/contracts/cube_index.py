@@ -7,8 +7,9 @@ rounds as a sum over the sorted terms of `tf / (tf + k1 (1 - b + b words N / all
 """
 
 import math
+import struct
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count, islice
 from threading import Thread
 from typing import ClassVar
@@ -21,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memos_gov.domain.verdicts import Scope, ScopeClause
 from memos_gov.errors import UnavailableError
-from memos_gov.ports import Candidate, CubeIndex, IndexEntry
+from memos_gov.ports import Akin, Candidate, CubeIndex, IndexEntry, Meaning
 
 ALL = Scope((ScopeClause(),))
 NOW = 1_000
@@ -45,6 +46,8 @@ def an_entry(
     place: tuple[str, int] | None = None,
     asks: bool = False,
     valid: tuple[int, int | None] = (0, None),
+    meaning: tuple[float, ...] = (),
+    model: str = "a-model",
 ) -> IndexEntry:
     """Return an entry of which a test names only what it is about."""
     return IndexEntry(
@@ -64,7 +67,22 @@ def an_entry(
         asks=asks,
         valid_from=valid[0],
         valid_to=valid[1],
+        model=model if meaning else "",
+        vector=a_vector(*meaning) if meaning else b"",
     )
+
+
+def a_vector(*numbers: float) -> bytes:
+    """Return a vector of length 1 in the direction of these numbers."""
+    length = math.sqrt(sum(number**2 for number in numbers))
+    return struct.pack(f"<{len(numbers)}f", *(number / length for number in numbers))
+
+
+def meant(
+    *numbers: float, model: str = "a-model", akin: Mapping[str, Sequence[Akin]] | None = None
+) -> Meaning:
+    """Return what a query means, in few dimensions."""
+    return Meaning(model, a_vector(*numbers), akin or {})
 
 
 def ids_of(candidates: Iterable[Candidate]) -> list[str]:
@@ -121,6 +139,7 @@ entries = st.builds(
     owner=st.sampled_from(["anna", "ann"]),
     shared_with=people,
     valid=st.sampled_from([(0, None), (0, None), (0, NOW + 1), (0, NOW), (NOW + 1, None)]),
+    meaning=st.sampled_from([(), (1.0, 0.0, 0.0), (0.6, 0.8, 0.0), (0.5, -0.5, 0.7)]),
 )
 clauses = st.builds(
     ScopeClause,
@@ -170,6 +189,21 @@ class CubeIndexMachine(RuleBasedStateMachine):
         """The order is that of the brute force."""
         expected = ranked(self.model.values(), tenant, query, scope)
         assert expected == ids_of(self.index.search(tenant, query, scope, NOW))
+
+    @rule(scope=scopes, tenant=st.sampled_from(["acme", "acm", "nobody"]))
+    def nearest(self, scope: Scope, tenant: str) -> None:
+        """The order is that of the cosines."""
+        cosines = {
+            e.cube_id: round(struct.unpack("<3f", e.vector)[0], 5)
+            for e in self.model.values()
+            if e.tenant == tenant and e.model and within(e, scope) and is_valid(e)
+        }
+        expected = sorted(cosines, key=lambda cube: (-cosines[cube], cube))
+        assert expected == ids_of(self.index.nearest(tenant, meant(1, 0, 0), scope, NOW))
+        assert cosines == {
+            cube: pytest.approx(near)
+            for cube, near in self.index.nearness(tenant, [*cosines], meant(1, 0, 0)).items()
+        }
 
     @invariant()
     def has_come_as_far(self) -> None:
@@ -299,6 +333,72 @@ class CubeIndexContract:
         assert ("a", (0, 2, 1), 3, False) == (best.cube, *best[2:])
         assert ("b", (0, 1, 0), 1, True) == (other.cube, *other[2:])
         assert best.score > other.score > 0
+
+    def test_search_finds_what_is_akin_to_a_word_and_ranks_it_below(self, index: CubeIndex) -> None:
+        """A word counts by itself or by the best of those akin to it, never by both."""
+        index.apply(
+            0,
+            [
+                an_entry("a", "fish cat"),
+                an_entry("b", "fish dog"),
+                an_entry("c", "fish dog bird"),
+                an_entry("d", "fish"),
+            ],
+        )
+        akin = {"cat": [Akin("dog", 0.9), Akin("bird", 0.5)]}
+        found = [*index.search("acme", "cat", ALL, NOW, akin)]
+        assert [("a", (1, 0, 0)), ("b", (0, 1, 0)), ("c", (0, 1, 1))] == [
+            (each.cube, each.counts) for each in found
+        ]
+        assert ["a"] == ids_of(index.search("acme", "cat", ALL, NOW))
+        rarity = math.log(1 + 2.5 / 2.5)  # 2 of 4 have it, which is less rare than the word itself
+        norm = K1 * (1 - B + B * 2 * 4 / 8)
+        assert found[1].score == pytest.approx(0.8 * 0.9**2 * rarity / (1 + norm))
+
+    def test_nearest_are_those_of_the_scope_whatever_their_words(self, index: CubeIndex) -> None:
+        """What is hidden, foreign, not valid, of another model or without a vector is not there."""
+        near = (1.0, 0.1)
+        index.apply(
+            0,
+            [
+                an_entry("a", "cat", meaning=(0.5, 1.0), asks=True),
+                an_entry("b", None, meaning=near),
+                an_entry("c", "cat", meaning=near, label="secret"),
+                an_entry("d", "cat", meaning=near, tenant="other"),
+                an_entry("e", "cat", meaning=near, valid=(0, NOW)),
+                an_entry("f", "cat", meaning=near, model="another"),
+                an_entry("g", "cat"),
+                an_entry("h", "dog dog", meaning=near),
+            ],
+        )
+        scope, query = Scope((ScopeClause(labels=("internal",)),)), meant(1, 0)
+        found = [*index.nearest("acme", query, scope, NOW)]
+        assert ["b", "h", "a"] == ids_of(found)
+        assert [(0, False), (2, False), (1, True)] == [(each.words, each.asks) for each in found]
+        assert {0.0} == {each.score for each in found}
+        assert [] == [*index.nearest("acme", query, Scope(()), NOW)]
+        assert [] == [*index.nearest("nobody", query, ALL, NOW)]
+
+        nearness = index.nearness("acme", ["a", "b", "f", "g", "x"], query)
+        assert {"a": pytest.approx(0.44721), "b": pytest.approx(0.99504)} == nearness
+        assert {} == index.nearness("acme", [], query)
+        assert {} == index.nearness("nobody", ["a"], query)
+
+    def test_vector_changes_and_ends_with_its_cube(self, index: CubeIndex) -> None:
+        """Another revision brings its own or none, and no byte of the former stays."""
+        gone, kept = (0.123, 0.456, 0.789), (0.321, 0.654, 0.987)
+        index.apply(0, [an_entry(i, "cat", meaning=gone) for i in "abc"])
+        assert a_vector(*gone) in self.raw_bytes()
+        index.apply(
+            1,
+            [an_entry("a", "cat", revision=2, meaning=kept), an_entry("b", "cat", revision=2)],
+            [("acme", "c")],
+        )
+        assert ["a"] == ids_of(index.nearest("acme", meant(1, 1, 1), ALL, NOW))
+        assert ["a", "b"] == ids_of(index.search("acme", "cat", ALL, NOW))
+        assert a_vector(*kept) in self.raw_bytes()
+        assert a_vector(*gone) not in self.raw_bytes()
+        assert [] == list(index.damaged())
 
     def test_cubes_beside_a_place_are_those_of_the_scope(self, index: CubeIndex) -> None:
         """Whole conversations are compared; what is hidden, unfindable or foreign is not there."""
@@ -450,6 +550,7 @@ class CubeIndexContract:
             {"region": "us"},
             {"valid_from": 1},
             {"valid_to": 1},
+            {"model": "a-model", "vector": a_vector(1.0, 2.0)},
         ],
     )
     def test_digest_depends_on_everything_that_is_kept(
@@ -476,6 +577,37 @@ class CubeIndexContract:
         index.apply(4, [], [("acme", "a")])
         assert ["a"] == ids_of(index.search("acme", "cat", ALL, NOW))
         assert 5 == index.position()
+
+    def test_mend_at_the_reached_position_replaces_and_stays(self, index: CubeIndex) -> None:
+        """What was applied before is written over, and nothing of it has to be applied again."""
+        index.apply(3, [an_entry("a", "cat"), an_entry("b", "cat")])
+
+        assert index.mend(3, [an_entry("a", "dog")], [("acme", "b")])
+
+        assert 3 == index.position()
+        assert ["a"] == ids_of(index.search("acme", "dog", ALL, NOW))
+        assert [] == ids_of(index.search("acme", "cat", ALL, NOW))
+
+    def test_mend_of_what_was_read_at_another_position_writes_nothing(
+        self, index: CubeIndex
+    ) -> None:
+        """It would bring back what somebody else has changed since."""
+        index.apply(4, [], [("acme", "a")], partition=1)
+
+        assert not index.mend(3, [an_entry("a", "cat")], partition=1)
+        assert not index.mend(4, [an_entry("a", "cat")])
+
+        assert set() == index.present("acme", ["a"])
+
+    def test_remove_takes_entries_out_and_leaves_the_position(self, index: CubeIndex) -> None:
+        """Outright: nothing finds them, whatever is applied later at a lower position."""
+        index.apply(3, [an_entry("a", "cat"), an_entry("b", "cat")])
+
+        index.remove("acme", ["a", "unknown"])
+        index.remove("other", ["b"])
+
+        assert 3 == index.position()
+        assert ["b"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
     def test_apply_with_one_cube_twice_keeps_the_last(self, index: CubeIndex) -> None:
         """Of two entries of a cube in one batch the last counts."""
@@ -554,6 +686,8 @@ class CubeIndexContract:
             lambda: broken.apply(0, [an_entry("a")]),
             broken.position,
             lambda: ids_of(broken.search("acme", "cat", ALL, NOW)),
+            lambda: ids_of(broken.nearest("acme", meant(1), ALL, NOW)),
+            lambda: broken.nearness("acme", ["a"], meant(1)),
             lambda: broken.present("acme", ["a"]),
             broken.clear,
         ]

@@ -10,7 +10,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from sqlalchemy import text
@@ -22,6 +22,7 @@ from memos_gov.domain.events import CubeRelabelled
 from memos_gov.domain.facts import Facts, GovernanceFacts
 from memos_gov.domain.history import LogPosition, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.errors import CorruptionError, UnavailableError
+from memos_gov.follow import read_checkpoint, write_checkpoints
 from memos_gov.ports import Checkpoint, Tables
 from memos_gov.transparency.merkle import leaf_hash
 from tests.certify.cases import REFUSED
@@ -531,6 +532,29 @@ class TablesContract:
             put(other, history, 3)
             assert hears == watch.wait(30)
             assert not watch.wait(0)
+
+    def test_views_are_written_beside_a_certification_where_they_can(self, tables: Tables) -> None:
+        """Before it ends, or only after; either way both stand, and neither fails."""
+        history = a_history()
+        batch = [parse(record) for record in history.records]
+
+        def follow() -> None:
+            with tables.connection(write=True) as connection:
+                write_checkpoints(connection, ["cubes"], 0, Checkpoint(3, b"d" * 32, 0))
+
+        with ThreadPoolExecutor(1) as thread:
+            with tables.certification() as transaction:
+                transaction.checkpoint(0)
+                rows = certify(batch, transaction.load(needs(batch)), {KEY_ID: KEY})
+                transaction.write(0, rows, Checkpoint(len(batch), b"d" * 32, 77))
+                followed = thread.submit(follow)
+                within_s = 30 if tables.supports_views_beside else 0.3
+                assert tables.supports_views_beside == bool(wait([followed], within_s).done)
+            followed.result()
+
+        with tables.snapshot() as snapshot, tables.connection() as connection:
+            assert len(batch) == snapshot.certified(0)
+            assert 3 == read_checkpoint(connection, "cubes", 0).next_offset
 
     def test_threads_that_watch_are_all_woken(self, open_tables: OpenTables) -> None:
         """However many wait, none takes another one's news away."""

@@ -18,6 +18,7 @@ from tests.fsck.tampering import bytes_of, sql
 from tests.lives import PURPOSE
 from tests.test_rebuild import rows_of
 
+OF_ERASED = "stream LIKE '%/governance' AND CAST(doc AS TEXT) LIKE '%erased%'"
 REBUILDABLE = {
     "a row": ("tables.db", "UPDATE cubes SET label = 'x'"),
     "an outcome": ("tables.db", "UPDATE outcomes SET leaf = zeroblob(32) WHERE log_offset = 9"),
@@ -34,6 +35,11 @@ REBUILDABLE = {
         "UPDATE usage SET cube = CAST(x'ff' AS TEXT) WHERE rowid = 1",
     ),
     "a checkpoint": ("tables.db", "UPDATE checkpoints SET next_offset = 99"),
+    "facts of an erased cube": ("tables.db", f"UPDATE facts SET doc = x'00' WHERE {OF_ERASED}"),
+    "another state of an erased cube": (
+        "tables.db",
+        f"UPDATE facts SET doc = CAST(replace(doc, 'erased', 'frozen') AS BLOB) WHERE {OF_ERASED}",
+    ),
     "a schema": ("tables.db", "DROP INDEX cubes_by_owner"),
     "a format": ("tables.db", "UPDATE alembic_version SET version_num = 'tables_0000'"),
     "a table": ("tables.db", "DROP TABLE trees"),

@@ -8,6 +8,20 @@ the `EventLog`. Nothing here is imported where another log is used.
 
 from memos_gov.backends.kafka.connection import KafkaConnection
 from memos_gov.backends.kafka.log import KafkaEventLog
-from memos_gov.backends.kafka.topic import create_topic, delete_topic, require_topic
+from memos_gov.backends.kafka.topic import (
+    create_topic,
+    delete_topic,
+    has_topic,
+    require_topic,
+    version_and_bytes,
+)
 
-__all__ = ["KafkaConnection", "KafkaEventLog", "create_topic", "delete_topic", "require_topic"]
+__all__ = [
+    "KafkaConnection",
+    "KafkaEventLog",
+    "create_topic",
+    "delete_topic",
+    "has_topic",
+    "require_topic",
+    "version_and_bytes",
+]

@@ -6,6 +6,7 @@ Secrets stay in the struct: no text of it, no message and no trace shows them.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from kafka import errors as ke
 
 from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
 
+_HANDSHAKE_S_MAX = 2
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _REFUSED = (
     ke.AuthorizationError,
@@ -118,6 +120,56 @@ def _check_authorities(path: Path | None) -> None:
         msg = f"kafka ca_file: {path} holds no certificate (PEM)"
         remedy = "Name the file of the authority that signed the brokers' (engines.kafka.ca_file)."
         raise SettingsError(msg, remedy=remedy) from error
+
+
+def check_certificates(connection: KafkaConnection) -> None:
+    """
+    Refuse certificates that do not fit, with the reason, which the driver does not tell.
+
+    A broker that does not answer, or speaks no TLS, is left to the driver.
+
+    Raises:
+        SettingsError: Those of the client do not open, or that of every broker
+            which answers is not of the authority or not for its address.
+    """
+    if not connection.security_protocol.endswith("SSL"):
+        return
+    context, wrong = _context(connection), ""
+    for broker in connection.brokers:
+        host, _, port = broker.rpartition(":")
+        try:
+            with (
+                socket.create_connection((host.strip("[]"), int(port)), _HANDSHAKE_S_MAX) as plain,
+                context.wrap_socket(plain, server_hostname=host.strip("[]")),
+            ):
+                return
+        except ssl.SSLCertVerificationError as error:
+            wrong = wrong or f"kafka: the certificate of {broker} does not fit ({_reason(error)})"
+        except OSError:
+            continue
+    if wrong:
+        remedy = (
+            "Name the authority that signed it (engines.kafka.ca_file), and the broker as its"
+            " certificate does (engines.kafka.brokers)."
+        )
+        raise SettingsError(wrong, remedy=remedy)
+
+
+def _reason(error: ssl.SSLCertVerificationError) -> str:
+    return str(error.verify_message).rstrip(".")
+
+
+def _context(connection: KafkaConnection) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=connection.ca_file)
+    if connection.certificate_file is not None:
+        secret = connection.key_password or ""  # (without one, OpenSSL would ask the terminal)
+        try:
+            context.load_cert_chain(connection.certificate_file, connection.key_file, secret)
+        except OSError as error:
+            msg = "kafka certificate_file, key_file: they hold no certificate with its key (PEM)"
+            remedy = "Name both, and the key's password (MEMOS_GOV_ENGINES__KAFKA__KEY_PASSWORD)."
+            raise SettingsError(msg, remedy=remedy) from error
+    return context
 
 
 @contextmanager

@@ -15,7 +15,12 @@ from kafka import KafkaAdminClient
 from kafka import errors as ke
 from kafka.admin import ConfigResource
 
-from memos_gov.backends.kafka.connection import KafkaConnection, check_connection, translated
+from memos_gov.backends.kafka.connection import (
+    KafkaConnection,
+    check_certificates,
+    check_connection,
+    translated,
+)
 from memos_gov.domain.codec import RECORD_BYTES_MAX
 from memos_gov.errors import SettingsError
 
@@ -40,9 +45,11 @@ _IN_SYNC = "min.insync.replicas"
 assert MESSAGE_BYTES_MAX > RECORD_BYTES_MAX
 
 
-def create_topic(connection: KafkaConnection) -> None:
+def create_topic(connection: KafkaConnection) -> bool:
     """
-    Make the topic as a log needs it; one that is there already must be so.
+    Make the topic as a log needs it, and return whether it was made.
+
+    One that is there already must be so.
 
     Raises:
         SettingsError: The topic is there and differs, or the cluster has too few brokers.
@@ -55,15 +62,29 @@ def create_topic(connection: KafkaConnection) -> None:
         "configs": wanted,
     }
     with _administration(connection) as admin:
+        made = True
         try:
             admin.create_topics({connection.topic: topic}, wait_for_metadata=True)
         except ke.TopicAlreadyExistsError:
-            pass
+            made = False
         except ke.InvalidReplicationFactorError as error:
             msg = f"the cluster has fewer than {REPLICAS_MIN} brokers for topic {connection.topic}"
             remedy = "Add brokers, or say `dev` where the loss of one disk may lose the log."
             raise SettingsError(msg, remedy=remedy) from error
         _check_topic(connection, admin)
+        return made
+
+
+def has_topic(connection: KafkaConnection) -> bool:
+    """
+    Whether the topic is there, however it is.
+
+    Raises:
+        UnavailableError: The cluster did not answer.
+    """
+    with _administration(connection) as admin:
+        (found,) = admin.describe_topics([connection.topic])
+        return bool(found["error_code"] != ke.UnknownTopicOrPartitionError.errno)
 
 
 def delete_topic(connection: KafkaConnection) -> None:
@@ -89,10 +110,34 @@ def require_topic(connection: KafkaConnection) -> None:
         _check_topic(connection, admin)
 
 
+def version_and_bytes(connection: KafkaConnection) -> tuple[str, int]:
+    """
+    Return the brokers' version, and how many bytes the topic takes on all of them together.
+
+    The version is of the oldest broker, as the brokers tell a client what they can do.
+
+    Raises:
+        UnavailableError: The cluster did not answer.
+    """
+    with _administration(connection) as admin:
+        brokers = [each["broker_id"] for each in admin.describe_cluster()["brokers"]]
+        oldest = min(admin.get_broker_version_data(each).broker_version for each in brokers)
+        sizes = (
+            partition["partition_size"]
+            for broker in admin.describe_log_dirs([connection.topic])
+            for place in broker["log_dirs"]
+            for topic in place["topics"]
+            if topic["name"] == connection.topic
+            for partition in topic["partitions"]
+        )
+        return ".".join(map(str, oldest)), sum(sizes)
+
+
 @contextmanager
 def _administration(connection: KafkaConnection) -> Iterator[KafkaAdminClient]:
     """Enter the use of an administrative client of the cluster."""
     check_connection(connection)
+    check_certificates(connection)
     with translated(connection):
         admin = KafkaAdminClient(**connection.client())
         try:

@@ -55,8 +55,10 @@ _AWAY = (
 _FOUND = "SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = %s"
 _ORDERED = {("C", "UTF8"), ("POSIX", "UTF8")}
 _UNFIT = re.compile(
-    r"authentication failed|no pg_hba.conf entry|does not exist|certificate verify"
-    r"|does not support SSL|root certificate file"
+    r"authentication failed|no password supplied|no pg_hba.conf entry|does not exist"
+    r"|certificate verify|does not match host name|does not support SSL|root certificate file"
+    r"|valid client certificate|certificate file|private key file"
+    r"|alert (?:unknown ca|\w+ certificate|certificate \w+)"
 )
 
 
@@ -277,10 +279,10 @@ def _translate(error: psycopg.Error, place: str) -> GovernanceError:
     return UnavailableError(msg, backend="postgres", remedy=_AWAY)
 
 
-def turn_of(number: int) -> str:
-    """Return the statement that waits for a turn among those of one schema of tables."""
-    key = f"('checkpoints'::regclass::oid::bigint << 32) | {number:d}"
-    return f"SELECT pg_advisory_xact_lock({key})"
+def turn_of(number: int, table: str = "checkpoints", *, shared: bool = False) -> str:
+    """Return the statement that waits for a turn among those at one table of a schema."""
+    key = f"('{table}'::regclass::oid::bigint << 32) | {number:d}"
+    return f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}({key})"
 
 
 def make_database(url: str) -> bool:
@@ -299,6 +301,13 @@ def make_database(url: str) -> bool:
             return _created(server, name)
     _require_order(found, url, "Name a database that does not exist; it will be made.")
     return False
+
+
+def server_version(url: str) -> str:
+    """Return the version of the server, asked of the database that is always there."""
+    with translated(place_of(url)), connect(another_database(url, "postgres")) as server:
+        said = server.info.parameter_status("server_version") or "unknown"
+    return said.split()[0]  # (after it stands who packed it)
 
 
 def has_database(url: str) -> bool:

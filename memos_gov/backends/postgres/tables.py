@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Views take turns: each reads a checkpoint, adds to rows and moves the checkpoint.
 _FOLLOW = f"BEGIN; {turn_of(0)}"
 
+_INDEXES_AT_ONCE = 2
 _LOOKED_INTO = "outcomes_by_command"
 _ANALYZE = f"ANALYZE {', '.join(TablesModel.metadata.tables)}"
 
@@ -48,6 +50,7 @@ class PostgresTables:
 
     supports_tenant_wall = True
     supports_watching = True
+    supports_views_beside = True
 
     def __init__(self, url: str, *, schema: str = FIRST_SCHEMA) -> None:
         """
@@ -104,7 +107,9 @@ class PostgresTables:
 
     def _settle(self) -> None:
         """Make what waited, tell the planner, and let one more commit bring all onto the disk."""
-        self._run("; ".join(str(CreateIndex(x, if_not_exists=True)) for x in _waiting()))
+        made = [str(CreateIndex(index, if_not_exists=True)) for index in _waiting()]
+        with ThreadPoolExecutor(_INDEXES_AT_ONCE, "indexes") as threads:
+            list(threads.map(self._run, made))
         with self._pool.transaction("BEGIN; SET LOCAL default_statistics_target = 10") as rough:
             rough.execute(_ANALYZE.encode())
         with self._pool.transaction("BEGIN; SET LOCAL synchronous_commit = on") as connection:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from memos_gov.errors import (
 )
 
 BUSY_TIMEOUT_S = 30.0
+LOOK_S = 0.001
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
@@ -127,7 +130,10 @@ def is_undecodable(error: Exception) -> bool:
 def transaction(connection: sqlite3.Connection, path: Path, *, write: bool) -> Iterator[None]:
     """Enter a transaction: committed at the end, rolled back whole when anything is raised."""
     with translated(path):
-        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        if write:
+            _begin_in_turn(connection)
+        else:
+            connection.execute("BEGIN")
         try:
             yield
             connection.execute("COMMIT")
@@ -135,3 +141,38 @@ def transaction(connection: sqlite3.Connection, path: Path, *, write: bool) -> I
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _begin_in_turn(connection: sqlite3.Connection) -> None:
+    with looking_often(connection) as looks:
+        for last in looks:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+
+
+@contextmanager
+def looking_often(connection: sqlite3.Connection) -> Iterator[Iterator[bool]]:
+    """
+    Enter with looks at a file that is busy, every few milliseconds for BUSY_TIMEOUT_S.
+
+    SQLite's own wait looks ever more rarely, so whoever waits longest has the least
+    chance of a gap between others who write without a pause. Within the `with` it
+    does not wait; each look is False, and True the last one.
+    """
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        yield _looks()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT_S * 1000)}")
+
+
+def _looks() -> Iterator[bool]:
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        yield False
+        time.sleep(random.uniform(0, 2 * LOOK_S))  # noqa: S311 - no two look in step
+    yield True

@@ -6,8 +6,8 @@ scope, that `apply` is atomic, and that what was removed is gone from the file
 and its write-ahead log when `apply` returns. The file is rebuilt from the log,
 so a file of another format is emptied, never migrated.
 
-Deliberately not here: verdicts (a hit may still be refused), vectors, and the
-order by speaker and neighbours (`ranking.py`). Statistics are not cached between searches.
+Deliberately not here: verdicts (a hit may still be refused), and the order by speaker,
+neighbours and meaning (`ranking.py`). Neither statistics nor vectors are cached between searches.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,17 @@ from memos_gov.backends.sqlite.index_contents import (
     digest_of,
     kept_after,
 )
-from memos_gov.domain.verdicts import Scope, ScopeClause
+from memos_gov.backends.sqlite.index_searching import asking_of, having, inside, untimely
+from memos_gov.backends.sqlite.index_vectors import drop_vectors, keep_vector, near_in, near_to
+from memos_gov.domain.verdicts import Scope
 from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.fsck.report import REBUILD
-from memos_gov.ports import Candidate, IndexedCube, IndexEntry
-from memos_gov.relevance import Found, Hit, ranked, scored, stems
+from memos_gov.ports import Akin, Candidate, IndexedCube, IndexEntry, Meaning
+from memos_gov.relevance import ranked, scored, stems, terms_of
 
-FORMAT = 3  # of the file, in PRAGMA user_version
+FORMAT = 4  # of the file, in PRAGMA user_version
 
-_TABLES = ("posting", "entry", "facts", "place", "state")
+_TABLES = ("posting", "vector", "entry", "facts", "place", "state")
 # `facts` holds each distinct combination once, with how many entries share it and
 # how many texts and words they have: N and the mean length of a scope are then
 # sums over few rows. `state` holds the position in partition 0, `place` those in
@@ -55,7 +57,7 @@ CREATE TABLE entry (
     tenant TEXT NOT NULL, cube TEXT NOT NULL, revision INTEGER NOT NULL,
     facts INTEGER NOT NULL, terms TEXT, words INTEGER NOT NULL,
     author TEXT, conversation TEXT, position INTEGER, asks INTEGER NOT NULL,
-    valid_from INTEGER NOT NULL, valid_to INTEGER,
+    valid_from INTEGER NOT NULL, valid_to INTEGER, model TEXT NOT NULL,
     PRIMARY KEY (tenant, cube)) WITHOUT ROWID;
 CREATE INDEX entry_place ON entry (tenant, conversation, position)
     WHERE conversation IS NOT NULL;
@@ -67,6 +69,9 @@ CREATE TABLE posting (
     tenant TEXT NOT NULL, term TEXT NOT NULL, cube TEXT NOT NULL,
     facts INTEGER NOT NULL, tf INTEGER NOT NULL, words INTEGER NOT NULL,
     PRIMARY KEY (tenant, term, cube)) WITHOUT ROWID;
+CREATE TABLE vector (
+    id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, cube TEXT NOT NULL, facts INTEGER NOT NULL,
+    model TEXT NOT NULL, numbers BLOB NOT NULL, seal BLOB NOT NULL, UNIQUE (tenant, cube));
 INSERT INTO state VALUES (-1, 0, 0);
 """
 CACHE_READ_KIB = 32_768
@@ -85,9 +90,8 @@ class SqliteCubeIndex:
     """
     CubeIndex in the SQLite file `path`, mode 0600, opened at first use.
 
-    Threads may share one index and processes one file. A removal rewrites the
-    whole file, as SQLite's secure_delete alone leaves copies of moved rows in
-    the unused part of a page: remove many entries in one `apply`, not one each.
+    Threads may share one index and processes one file. A removal rewrites the whole file, as
+    secure_delete alone leaves copies of moved rows in pages: remove many entries in one call.
     """
 
     supports_transactions = True
@@ -99,8 +103,7 @@ class SqliteCubeIndex:
         """
         Name the file; its folder must exist, and waiting for a lock ends in time.
 
-        Without a path all is kept in memory and nothing of it is ever on a disk;
-        see `in_memory`.
+        Without a path all is kept in memory, never on a disk; see `in_memory`.
         """
         self._read_only = read_only
         self._path = path
@@ -115,36 +118,57 @@ class SqliteCubeIndex:
         remove: Iterable[tuple[str, str]] = (),
         *,
         partition: int = 0,
+        still: Callable[[], None] | None = None,
     ) -> None:
         """
         Replace and remove entries and advance to `position` in `partition`, in one transaction.
 
-        What is both put and removed ends removed; of two entries of one cube
-        the last counts. Committed when this returns, though a power failure
-        may undo it together with its position.
+        What is both put and removed ends removed; of two entries of one cube the last
+        counts. Committed when this returns; a power failure may undo it with its position.
 
         Raises:
             UnavailableError: Busy, full or read-only. Apply again: what was
                 committed is skipped, and a sweep that is still due is done.
             CorruptionError: The file is damaged; delete it and apply from -1.
         """
-        gone = set(remove)
-        entries = {(e.tenant, e.cube_id): e for e in put}
-        with self._database() as db:
-            with _transaction(db, "IMMEDIATE"):
-                if position > _position(db, partition):
-                    removed = _drop(db, gone | entries.keys())
-                    self._add(db, [e for key, e in entries.items() if key not in gone])
-                    db.execute("UPDATE state SET removals = removals + ?", (removed,))
-                    _advance(db, partition, position)
-            _sweep(db)
+        with self._writing() as db:
+            if position > _position(db, partition):
+                self._replace(db, put, remove)
+                _advance(db, partition, position)
+
+    def mend(
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
+        still: Callable[[], None] | None = None,
+    ) -> bool:
+        """See `CubeIndex.mend`; in one transaction."""
+        with self._writing() as db:
+            if stands := position == _position(db, partition):
+                self._replace(db, put, remove)
+        return stands
+
+    def remove(self, tenant: str, cubes: Iterable[str]) -> None:
+        """See `CubeIndex.remove`; in one transaction."""
+        with self._writing() as db:
+            self._replace(db, (), [(tenant, cube) for cube in cubes])
 
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""
         with self._database() as db:
             return _position(db, partition)
 
-    def search(self, tenant: str, query: str, scope: Scope, now: int) -> Iterator[Candidate]:
+    def search(
+        self,
+        tenant: str,
+        query: str,
+        scope: Scope,
+        now: int,
+        akin: Mapping[str, Sequence[Akin]] | None = None,
+    ) -> Iterator[Candidate]:
         """
         Yield all matching cubes within `scope` that are valid `now`, most relevant first.
 
@@ -155,18 +179,29 @@ class SqliteCubeIndex:
             UnavailableError: Busy or unreadable; ask again.
             CorruptionError: The file is damaged.
         """
-        with self._database() as db:
-            terms = sorted(set(stems(query)))
-            with _transaction(db, "DEFERRED"):
-                found, texts, words = _found(db, tenant, terms, scope, now)
-                scores = scored(found, texts, words)
-                asking = _asking(db, tenant)
+        terms = terms_of(query, akin)
+        with self._database() as db, _transaction(db, "DEFERRED"):
+            found, texts, words = having(db, tenant, terms, scope, now)
+            scores = scored(terms, found, texts, words)
+            asking = asking_of(db, tenant)
         counts = [{hit.cube: hit for hit in each.hits} for each in found]
         for cube in ranked(scores):
             hits = [each.get(cube) for each in counts]
             times = tuple(0 if hit is None else hit.times for hit in hits)
             length = max(hit.words for hit in hits if hit is not None)
             yield Candidate(cube, scores[cube], times, length, cube in asking)
+
+    def nearest(self, tenant: str, meaning: Meaning, scope: Scope, now: int) -> Iterator[Candidate]:
+        """See `CubeIndex.nearest`; every vector in scope is compared, from one snapshot."""
+        with self._database() as db, _transaction(db, "DEFERRED"):
+            allowed, _, _ = inside(db, tenant, scope)
+            found = near_in(db, tenant, meaning, allowed, untimely(db, tenant, now))
+        yield from found
+
+    def nearness(self, tenant: str, cubes: Collection[str], meaning: Meaning) -> dict[str, float]:
+        """See `CubeIndex.nearness`; from one snapshot."""
+        with self._database() as db, _transaction(db, "DEFERRED"):
+            return near_to(db, tenant, cubes, meaning)
 
     def beside(
         self, tenant: str, places: Collection[tuple[str, int]], scope: Scope, now: int
@@ -179,7 +214,7 @@ class SqliteCubeIndex:
             " AND valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
         )
         with self._database() as db, _transaction(db, "DEFERRED"):
-            allowed, _, _ = _inside(db, tenant, scope)
+            allowed, _, _ = inside(db, tenant, scope)
             rows = [
                 row for place in places for row in db.execute(query, (tenant, *place, now, now))
             ]
@@ -192,7 +227,7 @@ class SqliteCubeIndex:
             " WHERE (tenant, author) = (?, ?) AND author IS NOT NULL AND terms IS NOT NULL"
         )
         with self._database() as db, _transaction(db, "DEFERRED"):
-            allowed, _, _ = _inside(db, tenant, scope)
+            allowed, _, _ = inside(db, tenant, scope)
             return {
                 author
                 for author in authors
@@ -229,12 +264,10 @@ class SqliteCubeIndex:
 
     def clear(self) -> None:
         """Remove every entry and every position; nothing of them stays in the file."""
-        with self._database() as db:
-            with _transaction(db, "IMMEDIATE"):
-                for table in _TABLES[:-1]:
-                    db.execute(f"DELETE FROM {table}")
-                db.execute("UPDATE state SET position = -1, removals = removals + 1")
-            _sweep(db)
+        with self._writing() as db:
+            for table in _TABLES[:-1]:
+                db.execute(f"DELETE FROM {table}")
+            db.execute("UPDATE state SET position = -1, removals = removals + 1")
 
     def close(self) -> None:
         """Release the files; nothing is lost, and the next call opens them again."""
@@ -254,11 +287,27 @@ class SqliteCubeIndex:
                 self._open = self._opened()
             yield self._open
 
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._database() as db:
+            with _transaction(db, "IMMEDIATE"):
+                yield db
+            _sweep(db)
+
     def _opened(self) -> sqlite3.Connection:
         if self._path is None:
             return _made_ready(sqlite3.connect(":memory:", **_SHARED))
         opened = _opened_to_read if self._read_only else _opened
         return opened(self._path, self._busy_timeout_s)
+
+    def _replace(
+        self, db: sqlite3.Connection, put: Sequence[IndexEntry], remove: Iterable[tuple[str, str]]
+    ) -> None:
+        gone = set(remove)
+        entries = {(e.tenant, e.cube_id): e for e in put}
+        removed = _drop(db, gone | entries.keys())
+        self._add(db, [e for key, e in entries.items() if key not in gone])
+        db.execute("UPDATE state SET removals = removals + ?", (removed,))
 
     def _add(self, db: sqlite3.Connection, entries: Sequence[IndexEntry]) -> None:
         postings: list[tuple[str, str, str, int, int, int]] = []
@@ -269,7 +318,9 @@ class SqliteCubeIndex:
             terms = None if e.content is None else " ".join(counts)
             row = (e.tenant, e.cube_id, e.revision, facts, terms, words)
             place = (e.author, e.conversation, e.position, e.asks, e.valid_from, e.valid_to)
-            db.execute(f"INSERT INTO entry VALUES ({', '.join('?' * 12)})", (*row, *place))
+            values = (*row, *place, e.model)
+            db.execute(f"INSERT INTO entry VALUES ({', '.join('?' * len(values))})", values)
+            keep_vector(db, e, facts)
             postings += [(e.tenant, t, e.cube_id, facts, tf, words) for t, tf in counts.items()]
         postings.sort()  # in key order: each page is touched once
         db.executemany("INSERT INTO posting VALUES (?, ?, ?, ?, ?, ?)", postings)
@@ -386,17 +437,11 @@ def facts_body(entry: IndexEntry) -> str:
     return msgspec.json.encode(body).decode()
 
 
-def _lists(clause: ScopeClause) -> list[tuple[int, frozenset[str]]]:
-    """Return the lists that `clause` has, each with its place in a body of facts."""
-    c = clause
-    lists = (c.labels, c.purposes, c.states, c.owners, c.shared_with, c.regions)
-    return [(i, frozenset(wanted)) for i, wanted in enumerate(lists) if wanted is not None]
-
-
 def _drop(db: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> int:
     """Remove what is kept under `keys`, exactly, and return how many entries that were."""
-    removed = 0
-    for key in sorted(keys):
+    removed, dropped = 0, sorted(keys)
+    drop_vectors(db, dropped)
+    for key in dropped:
         row: tuple[int, str | None, int] | None = db.execute(
             "DELETE FROM entry WHERE (tenant, cube) = (?, ?) RETURNING facts, terms, words", key
         ).fetchone()
@@ -415,54 +460,6 @@ def _drop(db: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> int:
         )
     db.execute("DELETE FROM facts WHERE entries = 0")
     return removed
-
-
-def _inside(db: sqlite3.Connection, tenant: str, scope: Scope) -> tuple[set[int], int, int]:
-    """Return the combinations of facts within `scope`, and their texts and words in all."""
-    rows: list[tuple[int, str, int, int]] = db.execute(
-        "SELECT id, body, texts, words FROM facts WHERE tenant = ?", (tenant,)
-    ).fetchall()
-    decode = msgspec.json.Decoder(list[list[str]]).decode
-    clauses = [_lists(clause) for clause in scope.any]
-    inside = []
-    for row in rows:
-        body = decode(row[1])
-        if any(all(not want.isdisjoint(body[i]) for i, want in clause) for clause in clauses):
-            inside.append(row)
-    return {row[0] for row in inside}, sum(row[2] for row in inside), sum(row[3] for row in inside)
-
-
-def _asking(db: sqlite3.Connection, tenant: str) -> set[str]:
-    """Return the cubes of a tenant whose content is a question."""
-    query = "SELECT cube FROM entry INDEXED BY entry_asks WHERE tenant = ? AND asks = 1"
-    return {cube for (cube,) in db.execute(query, (tenant,))}
-
-
-def _untimely(db: sqlite3.Connection, tenant: str, now: int) -> set[str]:
-    """Return the cubes of a tenant that are not valid yet, or no longer."""
-    query = (
-        "SELECT cube FROM entry INDEXED BY entry_begins WHERE tenant = ? AND valid_from > ?"
-        " UNION ALL SELECT cube FROM entry INDEXED BY entry_ends"
-        " WHERE tenant = ? AND valid_to <= ? AND valid_to IS NOT NULL"
-    )
-    return {cube for (cube,) in db.execute(query, (tenant, now, tenant, now))}
-
-
-def _found(
-    db: sqlite3.Connection, tenant: str, terms: Sequence[str], scope: Scope, now: int
-) -> tuple[list[Found], int, int]:
-    """Return the valid cubes with each term, and how many texts and words the scope has."""
-    allowed, texts, all_words = _inside(db, tenant, scope)
-    untimely = _untimely(db, tenant, now)
-    found = []
-    for term in terms:
-        rows: list[tuple[str, int, int, int]] = db.execute(
-            "SELECT cube, tf, words, facts FROM posting WHERE (tenant, term) = (?, ?)",
-            (tenant, term),
-        ).fetchall()
-        hits = [Hit(*row[:3]) for row in rows if row[3] in allowed and row[0] not in untimely]
-        found.append(Found(len(hits), hits))
-    return found, texts, all_words
 
 
 @contextmanager

@@ -52,6 +52,7 @@ class SqliteTables:
 
     supports_tenant_wall = False
     supports_watching = False
+    supports_views_beside = False
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -4,11 +4,12 @@ A CubeIndex in Weaviate: one Weaviate tenant for each of ours, ranked by our own
 Weaviate's BM25 finds the cubes within a scope that have a word of the query; they are
 ranked by `relevance.py` with statistics over that scope, as every index is. Of
 a content it keeps stems and counts, in order of the alphabet; the schema is
-explicit, and a vector of our own has its place in it.
+explicit, and vectors of our own have their place in it.
 
 Weaviate has no transactions: `apply` writes objects first and the position
 last, so a crash between them applies the same batch again, and a search beside
-`apply` may see a part of a batch. One writer at a time is the rule.
+`apply` may see a part of a batch. It takes whatever is sent to it, so one writer
+at a time is the rule (`IndexTurns`).
 
 What was removed is found by nothing once `apply` has returned. Its bytes stay
 in segments of Weaviate's store until compaction merges them, at no promised
@@ -21,7 +22,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -35,31 +36,43 @@ from weaviate.exceptions import WeaviateBaseError
 
 from memos_gov.backends.weaviate.finding import (
     Finding,
+    Most,
+    Nearest,
     Search,
     Totals,
     beside,
     has_author,
     inside,
+    nearness,
 )
-from memos_gov.backends.weaviate.layout import laid_out
+from memos_gov.backends.weaviate.layout import laid_out, names, owners
 from memos_gov.backends.weaviate.objects import (
     PAGE,
     digest_of,
     indexed_cube,
     object_id,
+    pieces,
     properties_of,
 )
 from memos_gov.backends.weaviate.store import OpenedStore
 from memos_gov.domain.verdicts import Scope
 from memos_gov.errors import SettingsError, UnavailableError
-from memos_gov.ports import Candidate, IndexedCube, IndexEntry
-from memos_gov.relevance import stems
+from memos_gov.ports import Akin, Candidate, IndexedCube, IndexEntry, Meaning
+from memos_gov.relevance import terms_of
 
 CANDIDATES_MAX = 1_000
+CHOSEN_MAX = 256  # of a larger scope; more takes longer than it finds
 _AWAY = (
     "Retry later; what is not in the index is put there then. If it never answers, check that"
     " Weaviate runs, and engines.weaviate.url and grpc_port."
 )
+_TRUST = (
+    "Name the server as its certificate does (engines.weaviate.url); it must be of a public"
+    " authority, since Weaviate's client trusts no other (certifi)."
+)
+_KEY = "Give a key that may read and write (MEMOS_GOV_ENGINES__WEAVIATE__KEY)."
+# HTTP's Unauthorized and Forbidden, gRPC's PERMISSION_DENIED and UNAUTHENTICATED.
+_UNKNOWN = {401, 403, 7, 16}
 _CONNECT_S_MAX = 2
 _COLLECTION = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
@@ -84,9 +97,12 @@ class WeaviateCubeIndex:
     """
     CubeIndex in one multi-tenant collection of a Weaviate server, connected at first use.
 
-    Threads may share one index. Where more than `candidates_max` cubes match,
-    Weaviate's own BM25 chooses which of them are ranked, and the others follow
-    in order of their ids.
+    Threads may share one index. Where a scope has `candidates_max` texts or more,
+    Weaviate's own BM25 chooses CHOSEN_MAX of those that match; these are ranked, and
+    the others follow in order of their ids.
+
+    `owner` is the instance that the collection belongs to, and is refused any
+    other; None looks at anybody's, and makes none.
     """
 
     supports_transactions = False
@@ -96,16 +112,22 @@ class WeaviateCubeIndex:
         self,
         server: WeaviateServer,
         *,
+        owner: str | None = "",
         timeout_s: float = 10.0,
         candidates_max: int = CANDIDATES_MAX,
     ) -> None:
         if not _COLLECTION.fullmatch(server.collection):
             msg = "weaviate: the collection's name must be letters and digits, the first a capital"
             raise SettingsError(msg)
+        if _address(server.url)[2] == server.grpc_port:
+            msg = "weaviate: the url and grpc_port must name two ports"
+            raise SettingsError(msg, remedy="Check engines.weaviate.url and grpc_port.")
+        self.collection = server.collection
         self._server = server
+        self._owner = owner
         self._address = _address(server.url)
         self._timeout_s = timeout_s
-        self._candidates_max = candidates_max
+        self._most = Most(candidates_max, min(candidates_max, CHOSEN_MAX))
         self._lock = threading.RLock()
         self._open: OpenedStore | None = None
         self._totals = Totals()
@@ -117,6 +139,7 @@ class WeaviateCubeIndex:
         remove: Iterable[tuple[str, str]] = (),
         *,
         partition: int = 0,
+        still: Callable[[], None] | None = None,
     ) -> None:
         """
         Replace and remove entries, then advance to `position` in `partition`.
@@ -129,24 +152,53 @@ class WeaviateCubeIndex:
                 apply the same again.
             SettingsError: The collection is not one of this program's.
         """
-        gone = set(remove)
-        entries = {(e.tenant, e.cube_id): e for e in put}
-        kept = [entry for key, entry in entries.items() if key not in gone]
         with self._opened() as opened:
-            if position <= opened.position(partition):
-                return
-            for tenant in sorted({e.tenant for e in kept}):
-                opened.put(tenant, [e for e in kept if e.tenant == tenant])
-            for tenant in sorted({tenant for tenant, _ in gone}):
-                opened.remove(tenant, [cube for of, cube in gone if of == tenant])
-            opened.advance(partition, position)
+            before = opened.position(partition)
+            if position > before:
+                changed = opened.replace(put, set(remove), still or _always)
+                opened.advance(partition, position, before, changed=changed)
+
+    def mend(
+        self,
+        position: int,
+        put: Sequence[IndexEntry],
+        remove: Iterable[tuple[str, str]] = (),
+        *,
+        partition: int = 0,
+        still: Callable[[], None] | None = None,
+    ) -> bool:
+        """See `CubeIndex.mend`; errors as `apply`."""
+        with self._opened() as opened:
+            stands = position == opened.position(partition)
+            if stands:
+                opened.replace(put, set(remove), still or _always)
+            self._totals = Totals()
+            return stands
+
+    def remove(self, tenant: str, cubes: Iterable[str]) -> None:
+        """See `CubeIndex.remove`; errors as `apply`."""
+        with self._opened() as opened:
+            opened.remove(tenant, cubes)
+            self._totals = Totals()
 
     def position(self, partition: int = 0) -> int:
         """Return how far this index has come in a partition; -1 before the first `apply`."""
         with self._opened() as opened:
             return opened.position(partition)
 
-    def search(self, tenant: str, query: str, scope: Scope, now: int) -> Iterator[Candidate]:
+    def version(self) -> str:
+        """Return the version of the server."""
+        with self._opened() as opened:
+            return str(opened.client.get_meta()["version"])
+
+    def search(
+        self,
+        tenant: str,
+        query: str,
+        scope: Scope,
+        now: int,
+        akin: Mapping[str, Sequence[Akin]] | None = None,
+    ) -> Iterator[Candidate]:
         """
         Yield all matching cubes within `scope` that are valid `now`, most relevant first.
 
@@ -154,7 +206,7 @@ class WeaviateCubeIndex:
             UnavailableError: No answer; ask again.
             SettingsError: The collection is not one of this program's.
         """
-        terms = tuple(sorted(set(stems(query))))
+        terms = tuple(terms_of(query, akin))
         if not terms or inside(scope) is None:
             return
         with self._opened() as opened:
@@ -162,11 +214,34 @@ class WeaviateCubeIndex:
             if cubes is None:
                 return
             asked = Search(tenant, opened.standing(), terms, scope, now)
-            found = Finding(cubes, asked, self._totals, self._candidates_max)
+            found = Finding(cubes, asked, self._totals, self._most)
             candidates = [*found.ranked()]
         yield from candidates
         if not found.is_whole:
             yield from self._others(found)
+
+    def nearest(self, tenant: str, meaning: Meaning, scope: Scope, now: int) -> Iterator[Candidate]:
+        """See `CubeIndex.nearest`; a page at a time, exact where few enough are in scope."""
+        if inside(scope) is None:
+            return
+        offset = 0
+        while True:
+            with self._opened() as opened:
+                cubes = opened.tenant(tenant)
+                page = [] if cubes is None else Nearest(cubes, meaning, scope, now).page(offset)
+            if not page:
+                return
+            yield from page
+            offset += len(page)
+
+    def nearness(self, tenant: str, cubes: Collection[str], meaning: Meaning) -> dict[str, float]:
+        """See `CubeIndex.nearness`; from one query for each few hundred."""
+        found: dict[str, float] = {}
+        with self._opened() as opened:
+            kept = opened.tenant(tenant)
+            for piece in pieces(object_id(tenant, cube) for cube in cubes):
+                found |= {} if kept is None else nearness(kept, piece, meaning)
+        return found
 
     def beside(
         self, tenant: str, places: Collection[tuple[str, int]], scope: Scope, now: int
@@ -200,12 +275,12 @@ class WeaviateCubeIndex:
             tenants = opened.tenants()
         for tenant in tenants:
             with self._opened() as opened:
-                kept = sorted(indexed_cube(tenant, o.properties) for o in opened.objects(tenant))
+                kept = sorted(indexed_cube(tenant, o) for o in opened.objects(tenant))
             yield from kept
 
     def digest(self, entry: IndexEntry) -> bytes:
         """See `CubeIndex.digest`."""
-        return digest_of(entry.tenant, properties_of(entry))
+        return digest_of(entry.tenant, properties_of(entry), sealed=bool(entry.model))
 
     def damaged(self) -> Iterator[str]:
         """See `CubeIndex.damaged`; an object must lie under its own id, its words counted."""
@@ -224,10 +299,16 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             opened.clear()
 
+    def owners(self) -> set[str]:
+        """Return whose the collections of this name are, of those that are there; makes none."""
+        with self._client() as client:
+            return owners(client, self._server.collection)
+
     def drop(self) -> None:
-        """Remove the collection with everything in it; the next call makes it anew."""
-        with self._opened() as opened:
-            opened.drop()
+        """Remove the collection with everything in it, whosever; the next call makes it anew."""
+        with self._client() as client:
+            for each in names(self._server.collection):
+                client.collections.delete(each)
         self.close()
 
     def close(self) -> None:
@@ -242,13 +323,23 @@ class WeaviateCubeIndex:
         with _translated(self._server.url):
             with self._lock:
                 if self._open is None:
-                    self._open = self._connected()
+                    self._open = self._store()
                 opened = self._open
             # The client would wait a minute for gRPC; this fails at once where nobody listens.
             _knock(self._address[1], self._server.grpc_port)
             yield opened
 
-    def _connected(self) -> OpenedStore:
+    @contextmanager
+    def _client(self) -> Iterator[WeaviateClient]:
+        """Enter the use of a client of its own, whatever the collection is."""
+        with _translated(self._server.url):
+            client = self._connected()
+            try:
+                yield client
+            finally:
+                client.close()
+
+    def _connected(self) -> WeaviateClient:
         scheme, host, port = self._address
         secure, server = scheme == "https", self._server
         client = WeaviateClient(
@@ -273,10 +364,22 @@ class WeaviateCubeIndex:
             client.connect()
             client.get_meta()
             _knock(host, server.grpc_port)
-            return OpenedStore(client, *laid_out(client, server.collection))
         except BaseException:
             client.close()
             raise
+        return client
+
+    def _store(self) -> OpenedStore:
+        client = self._connected()
+        try:
+            return OpenedStore(client, *laid_out(client, self._server.collection, self._owner))
+        except BaseException:
+            client.close()
+            raise
+
+
+def _always() -> None:
+    """Write on: nobody else writes to this index."""
 
 
 def _address(url: str) -> tuple[str, str, int]:
@@ -303,5 +406,19 @@ def _translated(place: str) -> Iterator[None]:
         yield
     except (WeaviateBaseError, grpc.RpcError, httpx.HTTPError, OSError) as error:
         # Its text may hold what was asked or written.
+        if _is_of_certificate(error):
+            msg = f"the certificate of the index at {place} does not fit"
+            raise SettingsError(msg, remedy=_TRUST) from error
+        if getattr(error, "status_code", None) in _UNKNOWN:
+            raise SettingsError(f"the index at {place} refuses the key", remedy=_KEY) from error
         message = f"the index at {place} did not answer ({type(error).__name__})"
         raise UnavailableError(message, backend="index", remedy=_AWAY) from error
+
+
+def _is_of_certificate(error: BaseException | None) -> bool:
+    """Whether a certificate that does not verify is at the bottom of an error."""
+    while error is not None:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

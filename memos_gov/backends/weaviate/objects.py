@@ -2,7 +2,7 @@
 What is kept of an entry: an object's id, its properties, and whether it is sound.
 
 Stems and counts, in order of the alphabet, and the facts a scope can name;
-equal entries are kept equally.
+equal entries are kept equally. A vector stands beside them, with its seal.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Any
 
 import msgspec
 from weaviate.classes.config import DataType
+from weaviate.classes.data import DataObject
 
+from memos_gov.nearness import numbers_of, seal_of, vector_of
 from memos_gov.ports import IndexedCube, IndexEntry
 from memos_gov.relevance import stems
 
 PAGE = 500
+VECTOR = "content"  # the name of an object's vector
 ENDLESS = 2**53  # seconds; what is valid for ever, since a filter finds no absent value
 _PIECE_CHARACTERS_MAX = 4_000_000  # of contents in one request
 _NAMESPACE = uuid.UUID("6d656d6f-735f-5f67-8f76-5f696e646578")
@@ -41,6 +44,8 @@ PROPERTIES: dict[str, DataType] = {
     "asks": DataType.BOOL,
     "valid_from": DataType.INT,
     "valid_to": DataType.INT,
+    "model": DataType.TEXT,
+    "seal": DataType.TEXT,
 }
 _EMPTY: dict[DataType, Any] = {
     DataType.TEXT: "",
@@ -71,22 +76,47 @@ def properties_of(entry: IndexEntry) -> dict[str, Any]:
         "asks": entry.asks,
         "valid_from": entry.valid_from,
         "valid_to": ENDLESS if entry.valid_to is None else entry.valid_to,
+        "model": entry.model,
+        "seal": _seal(entry.tenant, entry.cube_id, entry.revision, entry.model, entry.vector),
     }
 
 
-def digest_of(tenant: str, kept: Mapping[str, Any]) -> bytes:
-    """Return the digest of an object's properties; what is empty may be absent."""
+def object_of(entry: IndexEntry) -> DataObject[Any, Any]:
+    """Return what is written of an entry."""
+    vector = {VECTOR: numbers_of(entry.vector)} if entry.vector else None
+    place = object_id(entry.tenant, entry.cube_id)
+    return DataObject(properties_of(entry), place, vector)
+
+
+def digest_of(tenant: str, kept: Mapping[str, Any], *, sealed: bool) -> bytes:
+    """
+    Return the digest of an object's properties; what is empty may be absent.
+
+    Of the vector it says whether it is `sealed`, and by which model it is.
+    """
     values = {name: kept.get(name) or _EMPTY.get(kind) for name, kind in PROPERTIES.items()}
-    values["place"] = kept.get("place")
+    values["place"], values["seal"] = kept.get("place"), sealed
     return hashlib.sha256(msgspec.json.encode([tenant, *values.values()])).digest()
 
 
-def indexed_cube(tenant: str, kept: Mapping[str, Any]) -> IndexedCube:
+def indexed_cube(tenant: str, found: Any) -> IndexedCube:
     """Return what an object says it holds."""
-    findable = bool(kept.get("findable"))
-    return IndexedCube(
-        tenant, str(kept["cube"]), int(kept["revision"]), findable, digest_of(tenant, kept)
-    )
+    kept, findable = found.properties, bool(found.properties.get("findable"))
+    digest = digest_of(tenant, kept, sealed=_is_sealed(tenant, found))
+    return IndexedCube(tenant, str(kept["cube"]), int(kept["revision"]), findable, digest)
+
+
+def _is_sealed(tenant: str, found: Any) -> bool:
+    """Whether an object has a vector, and that which it was written with."""
+    kept, numbers = found.properties, found.vector.get(VECTOR)
+    if not kept.get("model") or not numbers:
+        return False
+    whose = (tenant, kept.get("cube") or "", int(kept.get("revision") or 0), kept["model"])
+    return bool(_seal(*whose, vector_of(numbers)) == kept.get("seal"))
+
+
+def _seal(tenant: str, cube: str, revision: int, model: str, vector: bytes) -> str:
+    return seal_of(tenant, cube, revision, model, vector).hex() if model else ""
 
 
 def is_sound(tenant: str, place: uuid.UUID, kept: Mapping[str, Any]) -> bool:
@@ -107,7 +137,7 @@ def pieces(items: Iterable[Any]) -> Iterator[list[Any]]:
     piece: list[Any] = []
     size = 0
     for item in items:
-        size += len(item.content or "") if isinstance(item, IndexEntry) else 0
+        size += len(item.content or "") + len(item.vector) if isinstance(item, IndexEntry) else 0
         piece.append(item)
         if len(piece) == PAGE or size > _PIECE_CHARACTERS_MAX:
             yield piece

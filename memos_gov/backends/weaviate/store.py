@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from weaviate import WeaviateClient
@@ -13,7 +13,13 @@ from weaviate.classes.data import DataObject
 from weaviate.classes.query import Filter
 
 from memos_gov.backends.weaviate.finding import Cubes, count
-from memos_gov.backends.weaviate.objects import PAGE, is_sound, object_id, pieces, properties_of
+from memos_gov.backends.weaviate.objects import (
+    PAGE,
+    is_sound,
+    object_id,
+    object_of,
+    pieces,
+)
 from memos_gov.errors import UnavailableError
 from memos_gov.ports import IndexEntry
 
@@ -36,16 +42,26 @@ class OpenedStore:
         return -1 if found is None else int(found.properties["position"])
 
     def standing(self) -> str:
-        """Return a word that no other state of the index has."""
+        """Return a word that no other state of the entries has."""
         return " ".join(sorted(str(each.get("written")) for each in self._written()))
 
     def _written(self) -> list[Mapping[str, Any]]:
         found = self._positions.query.fetch_objects(limit=PARTITIONS_MAX).objects
         return [each.properties for each in found]
 
-    def advance(self, partition: int, position: int) -> None:
-        """Write a position, whatever the one before."""
-        written = {"partition": partition, "position": position, "written": secrets.token_hex(16)}
+    def advance(self, partition: int, position: int, before: int, *, changed: bool) -> None:
+        """
+        Write a position in the place of the one before; unchanged entries stand as they stood.
+
+        Raises:
+            UnavailableError: Another stands there by now.
+        """
+        found: Any = self._positions.query.fetch_object_by_id(_place(partition))
+        if before != (-1 if found is None else int(found.properties["position"])):
+            msg = "somebody else has written to the index meanwhile"
+            raise UnavailableError(msg, backend="index")
+        word = secrets.token_hex(16) if changed or found is None else found.properties["written"]
+        written = {"partition": partition, "position": position, "written": word}
         _insert(self._positions, [DataObject(written, uuid=_place(partition))])
 
     def tenants(self) -> list[str]:
@@ -56,13 +72,29 @@ class OpenedStore:
         """Return the objects of a tenant; None where it has none."""
         return self._cubes.with_tenant(name) if self._cubes.tenants.exists(name) else None
 
-    def put(self, tenant: str, entries: Iterable[IndexEntry]) -> None:
+    def replace(
+        self,
+        put: Sequence[IndexEntry],
+        gone: Collection[tuple[str, str]],
+        still: Callable[[], None],
+    ) -> bool:
+        """Write the last entry of each cube that is not to go, remove what is; say if any was."""
+        entries = {(e.tenant, e.cube_id): e for e in put}
+        kept = [entry for key, entry in entries.items() if key not in gone]
+        for tenant in sorted({e.tenant for e in kept}):
+            self.put(tenant, [e for e in kept if e.tenant == tenant], still)
+        for tenant in sorted({tenant for tenant, _ in gone}):
+            still()
+            self.remove(tenant, [cube for of, cube in gone if of == tenant])
+        still()
+        return bool(kept or gone)
+
+    def put(self, tenant: str, entries: Iterable[IndexEntry], still: Callable[[], None]) -> None:
         """Write entries, each in the place of the one that was there."""
         cubes = self._cubes.with_tenant(tenant)
         for piece in pieces(entries):
-            ids = [object_id(tenant, e.cube_id) for e in piece]
-            objects = [DataObject(properties_of(e), i) for e, i in zip(piece, ids, strict=True)]
-            _insert(cubes, objects)
+            still()
+            _insert(cubes, [object_of(entry) for entry in piece])
 
     def remove(self, tenant: str, ids: Iterable[str]) -> None:
         """Remove entries; with the last one of a tenant its folder is deleted."""
@@ -87,8 +119,8 @@ class OpenedStore:
             yield from (each.uuid for each in found.objects)
 
     def objects(self, tenant: str) -> Iterator[Any]:
-        """Yield every object of a tenant, in no order."""
-        return iter(self._cubes.with_tenant(tenant).iterator())
+        """Yield every object of a tenant with its vector, in no order."""
+        return iter(self._cubes.with_tenant(tenant).iterator(include_vector=True))
 
     def contradictions(self) -> Iterator[str]:
         """Yield the place of what the objects do not account for."""
@@ -105,11 +137,6 @@ class OpenedStore:
                     yield f"{tenant}/{each.properties.get('cube') or each.uuid}"
             if objects != count(self._cubes.with_tenant(tenant), None):
                 yield f"{tenant}/count"
-
-    def drop(self) -> None:
-        """Remove both collections."""
-        for collection in (self._cubes, self._positions):
-            self.client.collections.delete(collection.name)
 
     def clear(self) -> None:
         """Remove the positions, then every tenant; killed between, all is applied again."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from memos_gov.backends.sqlite.connection import (
+    looking_often,
     open_file,
     open_read_only,
     transaction,
@@ -128,8 +129,11 @@ class VaultFile:
 
     def empty_log(self) -> bool:
         """Empty the write-ahead log; return whether nobody was reading it."""
-        with self._lock, translated(self.path):
-            (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with self._lock, translated(self.path), looking_often(self._db) as looks:
+            return any(self._is_emptied() for _ in looks)
+
+    def _is_emptied(self) -> bool:
+        (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
     def close(self) -> None:
