@@ -188,9 +188,7 @@ class Reader:
 
     def _past(self, attempt: Attempt, command: ReadCommand, words: Vocabulary) -> Past | None:
         """Return the moment of the past that a command is about; None for the present alone."""
-        if isinstance(command, c.ReadCubes):
-            return None
-        if command.as_of is not None:
+        if not isinstance(command, c.ReadCubes) and command.as_of is not None:
             then = then_of(attempt.snapshot, attempt.tenant, command.as_of, attempt.now)
         elif isinstance(command, c.ReadCube) and command.every_revision:
             then = Then(index=attempt.index, moment=attempt.now)
@@ -323,10 +321,9 @@ class Reader:
         """Choose every cube that is named, or none where policy refuses one."""
         found, verdicts = attempt.weigh_all((command.ACTION,), command.cubes, "")
         verdict = merge(*(msgspec.structs.replace(v, obligations=()) for v in verdicts.values()))
-        shown = tuple(found[cube] for cube in command.cubes if cube in found)
         return Chosen(
             verdict=verdict,
-            cubes=shown if verdict.allows else (),
+            cubes=tuple(found.values()) if verdict.allows else (),
             by_target=verdicts,
             refused={},
             detail=_detail("", command.cubes),
