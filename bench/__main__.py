@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import (
+    activation,
     connected,
     embedded,
     erasing,
@@ -49,13 +50,15 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "connected": connected.measure,
     "weaviate": weaviate.measure,
     "locomo-connected": locomo.measure_connected,
+    "activation": activation.measure,
 }
 NEED_ENGINES = ("postgres", "connected", "weaviate", "locomo-connected")
+NEED_MODELS = ("activation",)
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure the subjects named, or all that need no engine, and return the exit code."""
+    """Measure the subjects named, or all that need nothing more, and return the exit code."""
     asked = _parser().parse_args(arguments)
     if asked.list:
         print("\n".join(SUBJECTS))
@@ -65,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(report.machine(asked.results), soft_wrap=True)
     measured = {
         name: _measure(name, asked.results, console, quick=asked.quick)
-        for name in asked.names or [name for name in SUBJECTS if name not in NEED_ENGINES]
+        for name in asked.names or [n for n in SUBJECTS if n not in (*NEED_ENGINES, *NEED_MODELS)]
     }
     if asked.json:
         print(json.dumps({n: report.as_json(f) for n, f in measured.items()}, indent=2))

@@ -22,6 +22,7 @@ from memos_gov.domain.commands import seconds
 from memos_gov.domain.decide import Ancestry, Situation, act_target
 from memos_gov.domain.events import CubeContent
 from memos_gov.domain.facts import (
+    BaseModelFacts,
     CaseFacts,
     ConsentFact,
     ErasureFacts,
@@ -60,6 +61,8 @@ class Assessor:
                 return self._erase_cube(command)
             case c.EraseSubject():
                 return self._erase_subject(command)
+            case c.TransformCubes():
+                return self._transform(command)
             case c.OnCubes() | c.SplitCube() | c.RollBackCube():
                 return self._deriving.assess(command, self._situation())
             case c.OnCube():
@@ -92,6 +95,16 @@ class Assessor:
         cube, verdict = self._attempt.weigh(command.ACTION, cube_id, act, becomes)
         situation = self._with_others(replace(self._situation(), cube=cube), command)
         return Assessed(situation, verdict, {cube_id: verdict})
+
+    def _transform(self, command: c.TransformCubes) -> Assessed:
+        """Assess cubes each of which policy must allow to be brought into another form."""
+        at = self._attempt
+        found, verdicts = at.weigh_all((command.ACTION,), command.cubes, act_target(command))
+        at.get(ids.base_model_stream(at.tenant), BaseModelFacts)  # (`known` holds it then)
+        verdict = merge(*(replace(answer, obligations=()) for answer in verdicts.values()))
+        cubes = tuple(found[cube] for cube in command.cubes if cube in found)
+        situation = replace(self._situation(), cubes=cubes, approval=at.approval)
+        return Assessed(situation, verdict, verdicts)
 
     def _with_others(self, situation: Situation, command: c.Command) -> Situation:
         """Add the principal or the matter that a command on a cube names."""
@@ -226,6 +239,8 @@ class Assessor:
         action = command.action if isinstance(command, c.AskAudit) else command.ACTION
         verdict = at.judge.action(at.asked(action, act_target(command)), target)
         situation = self._situation()
+        if isinstance(command, c.RegisterBaseModel):
+            at.get(ids.base_model_stream(at.tenant), BaseModelFacts)  # (`known` holds it then)
         if isinstance(command, c.AddPrincipal | c.GrantRoles | c.RevokeRoles):
             situation = replace(situation, target=at.principal(command.principal))
         targets = {target["id"] or "": verdict}

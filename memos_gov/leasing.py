@@ -6,6 +6,8 @@ A renewal begins anew: it looks how far the history has come, drops everything
 that was opened, and only then says so. What is opened afterwards lives for
 OPENED_S_MAX, so a lease of LEASE_S covers it, and an erasure knows whom it has
 to wait for: for nobody, once each other lease was renewed past it or expired.
+What was computed of opened content (`activation/kept.py`) stays where a renewal
+finds that nothing of it has changed or ended.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Callable
 
 from memos_gov.errors import SettingsError
 from memos_gov.opened import OPENED_S_MAX, elapsed_s
-from memos_gov.ports import Clock, KeyStore, Leases, Tables
+from memos_gov.ports import Clock, KeyStore, Leases, Snapshot, Tables
 
 RENEW_S = 20.0
 AHEAD_S = 2.0
@@ -35,7 +37,16 @@ class Leasing:
         tables: Tables,
         clock: Clock,
         now: Callable[[], float] = elapsed_s,
+        review: Callable[[Snapshot | None], None] = lambda _: None,
     ) -> None:
+        """
+        Take the stores.
+
+        Args:
+            review: Drops what was computed of content that ended or changed
+                before a snapshot; of None, everything.
+        """
+        self._review = review
         self.holder = f"h_{secrets.token_hex(8)}"
         self._leases = leases
         self._keys = keys
@@ -71,6 +82,7 @@ class Leasing:
         begun = self._now()
         with self._tables.snapshot() as snapshot:
             seen = {tenant: snapshot.index(tenant) for tenant in snapshot.tenants()}
+            self._review(snapshot)
         self._keys.forget_opened()
         now_ms = self._now_ms()
         expires_ms = now_ms + round(LEASE_S * 1000)
@@ -106,6 +118,7 @@ class Leasing:
     def release(self) -> None:
         """Drop everything that was opened, and end the lease."""
         self._keys.forget_opened()
+        self._review(None)
         self._leases.release(self.holder)
 
     def _now_ms(self) -> int:

@@ -33,7 +33,7 @@ from memos_gov.domain.bundle import Vocabulary
 from memos_gov.domain.decide import Situation, decide, decide_read
 from memos_gov.domain.events import Draft, ReadDetail
 from memos_gov.domain.questions import Caller, Cube, Question
-from memos_gov.domain.verdicts import FindingKind, Scope, Verdict
+from memos_gov.domain.verdicts import FindingKind, Scope, Verdict, merge
 from memos_gov.domain.vocabulary import check_words
 from memos_gov.errors import NotFoundError, OvertakenError, UnavailableError
 from memos_gov.governor import Governor, retried
@@ -51,7 +51,7 @@ from memos_gov.ranking import CANDIDATES_FIRST, CANDIDATES_MAX
 from memos_gov.receipts import Prepared
 
 READ_DEADLINE_S = 30.0
-ReadCommand = c.ReadCube | c.RecallCubes | c.ListCubes
+ReadCommand = c.ReadCube | c.ReadCubes | c.RecallCubes | c.ListCubes
 _OF_THEN = {"label": None, "state": None}  # what a listing of the past looks for is of then
 
 
@@ -161,7 +161,7 @@ class Reader:
         self._check_deadline(attempt, prepared)
         struck = set(outcome.detail.get("struck", ()))
         kept = [cube for cube in chosen.cubes if cube.cube not in struck]
-        if isinstance(command, c.ReadCube) and not kept:
+        if isinstance(command, c.ReadCube | c.ReadCubes) and len(kept) < len(chosen.cubes):
             raise OvertakenError
         opens = not isinstance(command, c.ListCubes)
         with governor.tables.snapshot(tenant=caller.tenant) as snapshot:
@@ -183,12 +183,12 @@ class Reader:
         """Bring what candidates are found in to the present."""
         if isinstance(command, c.RecallCubes) and command.as_of is None:
             self._follower.catch_up()
-        elif not isinstance(command, c.ReadCube):
+        elif not isinstance(command, c.ReadCube | c.ReadCubes):
             self._finder.catch_up()
 
     def _past(self, attempt: Attempt, command: ReadCommand, words: Vocabulary) -> Past | None:
         """Return the moment of the past that a command is about; None for the present alone."""
-        if command.as_of is not None:
+        if not isinstance(command, c.ReadCubes) and command.as_of is not None:
             then = then_of(attempt.snapshot, attempt.tenant, command.as_of, attempt.now)
         elif isinstance(command, c.ReadCube) and command.every_revision:
             then = Then(index=attempt.index, moment=attempt.now)
@@ -235,6 +235,8 @@ class Reader:
     def _choose(self, attempt: Attempt, command: ReadCommand, past: Past | None) -> Chosen:
         if isinstance(command, c.ReadCube):
             return self._choose_one(attempt, command, past)
+        if isinstance(command, c.ReadCubes):
+            return self._choose_all(attempt, command)
         verdict = attempt.judge.action(
             attempt.asked(command.ACTION), questions.target("tenant", id=attempt.tenant)
         )
@@ -313,6 +315,18 @@ class Reader:
             by_target={command.cube: verdict},
             refused={},
             detail=ReadDetail(query="", candidates=(command.cube,)),
+        )
+
+    def _choose_all(self, attempt: Attempt, command: c.ReadCubes) -> Chosen:
+        """Choose every cube that is named, or none where policy refuses one."""
+        found, verdicts = attempt.weigh_all((command.ACTION,), command.cubes, "")
+        verdict = merge(*(msgspec.structs.replace(v, obligations=()) for v in verdicts.values()))
+        return Chosen(
+            verdict=verdict,
+            cubes=tuple(found.values()) if verdict.allows else (),
+            by_target=verdicts,
+            refused={},
+            detail=_detail("", command.cubes),
         )
 
     def _scope(self, attempt: Attempt, action: str) -> Scope:

@@ -54,6 +54,8 @@ REMEDIES = {
     "case_not_open": "`memos-gov review list` shows the cases that are open.",
     "principal_exists": "Choose another name, or give roles with `memos-gov principal grant`.",
     "policy_active": NOTHING_TO_DO,
+    "base_model_registered": NOTHING_TO_DO,
+    "no_base_model": "Run `memos-gov model prepare`.",
     "not_due": "`memos-gov audit due` shows what is due, and when.",
     "already_triggered": NOTHING_TO_DO,
     "erasure_open": "`memos-gov audit requests` shows it; opening the folder goes on with it.",

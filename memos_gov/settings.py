@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     certifies: bool = True
     decision_deadline_s: float = Field(10.0, gt=0, le=DECISION_DEADLINE_S_MAX, allow_inf_nan=False)
     opa: Path | None = None
+    base_model: str = ""
     embedder: Literal["", "minilm"] = ""
     engines: Engines | None = None
 

@@ -4,6 +4,7 @@ A scenario: a story of steps in YAML, told to a folder of any set-up, and what i
 A step is one of these; everything else in it says what it is to give.
 
     as, do, with     an actor does something (`tenant`, `session`, `approval` if others)
+    command, with    an actor (`as`) sends a command by its type, as nobody types it
     import, map      an actor (`as`) brings rows in
     later            time passes, in years, days or seconds
     schedule         what is due in this tenant is done
@@ -38,9 +39,9 @@ import memos_gov
 from memos_gov import errors, founding
 from memos_gov.backends.files import FilePolicyBundles
 from memos_gov.certify import parse
-from memos_gov.domain import ids
+from memos_gov.domain import commands, ids
 from memos_gov.domain.codec import TYPE_PREFIX
-from memos_gov.domain.commands import Consent
+from memos_gov.domain.commands import Consent, make
 from memos_gov.domain.history import LogPosition
 from memos_gov.ingest import ingest, load_map
 from memos_gov.ports import Tables
@@ -111,6 +112,7 @@ class _Run:
         self._saved = {"shipped": gov.acting_as("owner").policy}
         self._kinds: dict[str, Callable[[Step], object]] = {
             "do": self._do,
+            "command": self._command,
             "import": self._import,
             "later": self._later,
             "schedule": self._schedule,
@@ -173,6 +175,10 @@ class _Run:
         if isinstance(given.get("roles"), list) and step["do"] in {"grant", "revoke"}:
             return getattr(self._actor(step), step["do"])(given["principal"], *given["roles"])
         return getattr(self._actor(step), step["do"])(**given)
+
+    def _command(self, step: Step) -> object:
+        command = make(getattr(commands, step["command"]), **self._filled(step["with"]))
+        return self._actor(step).handle(command)
 
     def _import(self, step: Step) -> object:
         rows, map_file = (self._folder.with_name(name) for name in ("rows.csv", "map.toml"))

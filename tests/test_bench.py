@@ -29,10 +29,17 @@ def a_figure(**more: Any) -> Figure:
     return Figure(**{"name": "speed", "value": 2.0, "unit": "/s", **more})
 
 
+def marks_of(subject: str) -> tuple[pytest.MarkDecorator, ...]:
+    """Return what a subject needs to be there."""
+    if subject in NEED_AN_ENGINE:
+        return (pytest.mark.connected,)
+    return (pytest.mark.models,) if subject in bench.NEED_MODELS else ()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "subject",
-    [pytest.param(s, marks=pytest.mark.connected if s in NEED_AN_ENGINE else ()) for s in SUBJECTS],
+    [pytest.param(subject, marks=marks_of(subject)) for subject in SUBJECTS],
 )
 def test_quick_run_of_a_subject_keeps_figures_of_the_shape(subject: str, tmp_path: Path) -> None:
     """A quick run goes through every measure and writes one well-formed list."""

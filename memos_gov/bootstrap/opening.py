@@ -16,11 +16,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from memos_gov import settings as settings_module
+from memos_gov.activation.injecting import Injector
+from memos_gov.activation.kept import Kept
+from memos_gov.activation.kv_caches import KvCaches
+from memos_gov.backends.base_models.language_model import TransformersLanguageModel
 from memos_gov.backends.clock import SystemClock
 from memos_gov.backends.files import FilePolicyBundles, shipped_bundle
 from memos_gov.backends.folder_lock import folder_held
 from memos_gov.backends.keyfiles import KeyFiles
 from memos_gov.backends.sqlite.index import in_memory
+from memos_gov.backends.tensors import FileTensorStore
 from memos_gov.backends.tiles import FileTileStore
 from memos_gov.backends.witness import FileWitness
 from memos_gov.bootstrap.embedded import LOG, Embedded
@@ -53,6 +58,7 @@ from memos_gov.transparency.checkpoints import origin_of
 from memos_gov.transparency.notes import Signer
 
 TILES = "tiles"
+TENSORS = "tensors"
 CLOCK_BEHIND_MAX_S = 60
 _TOGETHER = (
     "Bring log and vault of one instance together: two files of one backup, or"
@@ -244,6 +250,8 @@ def build_rooms(
     bundles = FilePolicyBundles(settings.data / "policies")
     destroyer = Destroyer(log, tables, vault)
     certifier = Certifier(log, tables, vault)
+    language_model = TransformersLanguageModel(settings.base_model, base_models())
+    kv_caches = KvCaches(language_model, FileTensorStore(settings.data / TENSORS), vault, Kept())
     proposer = Proposer(
         log=log,
         deciding=_deciding(settings, certifier, destroyer, tables),
@@ -264,7 +272,7 @@ def build_rooms(
         certifier=certifier,
         clock=clock,
         proposer=proposer,
-        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock),
+        leasing=Leasing(leases, keys=vault, tables=tables, clock=clock, review=kv_caches.review),
         notary=notary if settings.certifies else None,
     )
     follower = Follower(log, tables)
@@ -272,7 +280,7 @@ def build_rooms(
     index_follower = IndexFollower(log, tables, governor.sealer, index, turns, embedder)
     finder = CubeFinder(tables, follower)
     reader = Reader(governor, index, index_follower, finder, in_memory, embedder)
-    eraser = Eraser(governor, follower, index, index_follower, destroyer)
+    eraser = Eraser(governor, follower, index, index_follower, destroyer, kv_caches.cubes_of_files)
     return Rooms(
         settings=settings,
         engine=engine,
@@ -280,6 +288,8 @@ def build_rooms(
         destroyer=destroyer,
         eraser=eraser,
         reader=reader,
+        language_model=language_model,
+        injector=Injector(governor, reader, language_model, kv_caches),
         follower=follower,
         index_follower=index_follower,
         index=index,
@@ -292,6 +302,13 @@ def build_rooms(
         shipped=shipped_bundle,
         close=stack.close,
     )
+
+
+def base_models() -> Path:
+    """Return the folder of base models that were made here, the user's own."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("memos-gov") / "base-models"
 
 
 def _deciding(

@@ -160,6 +160,23 @@ def requests_question(session: Session, as_of: AsOf | None) -> None:
     _ask(session, "requests", as_of)
 
 
+@audit_verb.command("artefacts")
+@click.option("--cube", help="Those of this memory.")
+@options.as_of
+@pass_session
+def artefacts_question(session: Session, cube: str | None, as_of: AsOf | None) -> None:
+    """Which memories are kept in another form."""
+    _ask(session, "artefacts", as_of, cube=cube)
+
+
+@audit_verb.command("base-model")
+@options.as_of
+@pass_session
+def base_model_question(session: Session, as_of: AsOf | None) -> None:
+    """With which base model memories become tensors."""
+    _ask(session, "base-model", as_of)
+
+
 @audit_verb.command("integrity")
 @options.as_of
 @pass_session

@@ -1,14 +1,18 @@
-"""`merge`, `summarise`, `split` and `roll-back`: memories of memories, and ways back."""
+"""`merge`, `summarise`, `split`, `transform`, `roll-back`: memories of memories, and ways back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from memos_gov.cli import options, views
+from memos_gov.cli.output import Screen
 from memos_gov.cli.session import Session, verb
+
+if TYPE_CHECKING:
+    from memos_gov.activation.transforming import Transformed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,6 +69,41 @@ def split_verb(session: Session, cube: str, parts: tuple[str, ...], dry_run: boo
     """
     with session.actor() as actor:
         session.show(actor.split(cube, parts, dry_run=dry_run), views.receipt("split into"))
+
+
+@verb("transform")
+@click.argument("cubes", metavar="CUBE...", nargs=-1, required=True)
+@click.option(
+    "--to",
+    type=click.Choice(["activation"]),
+    required=True,
+    help="activation: what the base model computes of them, in a file.",
+)
+@options.dry_run
+def transform_verb(session: Session, cubes: tuple[str, ...], to: str, dry_run: bool) -> None:
+    """
+    Keep memories in another form as well.
+
+    They stay as they are. What is kept goes when one of them is revised or
+    ends. Needs the extra `models` and `memos-gov model prepare`.
+    """
+    with session.actor() as actor:
+        session.show(actor.transform(cubes, to=to, dry_run=dry_run), _transformed)
+
+
+def _transformed(screen: Screen, made: Transformed) -> None:
+    if made.read_index is None:
+        screen.line("transformed: policy would allow it; nothing was done", "good")
+        return
+    screen.line(f"transformed into {made.artefact} at index {made.receipt.index}", "good")
+    screen.fields(
+        [
+            ("cubes", list(made.cubes)),
+            ("tokens", made.tokens),
+            ("file", "made now" if made.built else "was there"),
+            ("read at index", made.read_index),
+        ]
+    )
 
 
 @verb("roll-back")

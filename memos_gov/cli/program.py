@@ -45,6 +45,7 @@ VERBS = {
     "merge": "memos_gov.cli.deriving",
     "summarise": "memos_gov.cli.deriving",
     "split": "memos_gov.cli.deriving",
+    "transform": "memos_gov.cli.deriving",
     "share": "memos_gov.cli.governing",
     "unshare": "memos_gov.cli.governing",
     "relabel": "memos_gov.cli.governing",
@@ -70,6 +71,7 @@ VERBS = {
     "rebuild": "memos_gov.cli.upkeep",
     "vault": "memos_gov.cli.vault",
     "policy": "memos_gov.cli.policies",
+    "model": "memos_gov.cli.base_models",
 }
 
 

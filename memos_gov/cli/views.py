@@ -25,6 +25,7 @@ MOMENTS = frozenset(
         "recorded_at",
         "recorded_from",
         "recorded_to",
+        "registered_at",
         "requested_at",
         "since",
         "started_at",

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from memos_gov.domain.fingerprint import Fingerprint
 from memos_gov.domain.lifecycle import State
 from memos_gov.domain.verdicts import Custodian, IndexDepth, Integer
 
@@ -240,6 +241,27 @@ class VaultFacts(Facts, frozen=True, kw_only=True):
     epoch: int
 
 
+class BaseModelFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/guard/basemodel`: the tenant's base model, and who registered it when."""
+
+    base_model: str
+    fingerprint: Fingerprint
+    registered_by: str
+    registered_at: int
+    index: int
+
+
+class ArtefactFacts(Facts, frozen=True, kw_only=True):
+    """`<tenant>/artefact/<id>`: cubes that may be kept in another form, and who asked for it."""
+
+    form: Form
+    sources: tuple[Source, ...]
+    base_model: str
+    requested_by: str
+    requested_at: int
+    index: int
+
+
 class GuardFacts(Facts, frozen=True, kw_only=True):
     """A guard that was never written."""
 
@@ -416,11 +438,13 @@ _BY_KIND: dict[str, type[Facts]] = {
     "matter": MatterFacts,
     "case": CaseFacts,
     "erasure": ErasureFacts,
+    "artefact": ArtefactFacts,
     "correlation": CorrelationFacts,
 }
 _BY_GUARD: dict[str, type[Facts]] = {
     "holds": HoldsFacts,
     "policy": PolicyFacts,
     "vault": VaultFacts,
+    "basemodel": BaseModelFacts,
     "erasures": OpenErasures,
 }

@@ -26,7 +26,7 @@ _CORRELATION_BYTES = 16
 _ID = r"[a-z]_[a-z0-9]{1,40}"
 STREAM = re.compile(
     rf"[a-z0-9_-]+/(cube/{_ID}(/governance|/lineage)?"
-    rf"|(subject|principal|matter|case|correlation|erasure)/{_ID}|guard/[a-z]+|log|checkpoint)"
+    rf"|(subject|principal|matter|case|correlation|erasure|artefact)/{_ID}|guard/[a-z]+|log|checkpoint)"
 )
 
 PREFIXES = {
@@ -130,6 +130,11 @@ def erasure_id_of(command_id: str) -> str:
     return f"e_{short(uuid.UUID(command_id).bytes)}"
 
 
+def artefact_id_of(command_id: str) -> str:
+    """Return the id of what a command has made of cubes in another form."""
+    return f"f_{short(uuid.UUID(command_id).bytes)}"
+
+
 def content_stream(tenant: str, cube: str) -> str:
     """Return the stream of a cube's content revisions."""
     return f"{tenant}/cube/{cube}"
@@ -186,9 +191,19 @@ def erasure_stream(tenant: str, erasure: str) -> str:
     return f"{tenant}/erasure/{erasure}"
 
 
+def artefact_stream(tenant: str, artefact: str) -> str:
+    """Return the stream of cubes in another form."""
+    return f"{tenant}/artefact/{artefact}"
+
+
 def open_erasures_stream(tenant: str) -> str:
     """Return the guard that names the erasures to go on with; no verdict relies on it."""
     return guard_stream(tenant, "erasures")
+
+
+def base_model_stream(tenant: str) -> str:
+    """Return the guard that says which base model a tenant has."""
+    return guard_stream(tenant, "basemodel")
 
 
 def usage_stream(tenant: str) -> str:

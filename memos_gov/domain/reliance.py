@@ -70,6 +70,9 @@ def required_streams(event: e.Event, tenant: str, facts: Mapping[str, Facts]) ->
             subjects = tuple(ids.subject_stream(tenant, s) for s in event.subjects)
             sources = (s for c in event.sources for s in cube_streams(tenant, c, facts))
             return (*touched(event, tenant), *subjects, *sources)
+        case e.CubesTransformed():
+            sources = (s for c in event.sources for s in cube_streams(tenant, c.cube, facts))
+            return (*touched(event, tenant), *sources)
         case e.CubeLinked():
             cubes = (event.cube, *(source.cube for source in event.sources))
             return tuple(s for cube in cubes for s in cube_streams(tenant, cube, facts))

@@ -17,7 +17,7 @@ Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 Effect = Literal["allow", "refuse", "review"]
 FindingKind = Literal["card", "iban", "email", "phone"]
 IndexDepth = Literal["full", "vector_only", "none"]
-Custodian = Literal["vault", "directory", "index", "tables", "log"]
+Custodian = Literal["vault", "directory", "index", "tensors", "tables", "log"]
 Disposal = Literal["keep", "archive", "expire", "erase"]
 
 UNDEFINED = "policy_undefined"

@@ -10,7 +10,7 @@ any of these is a remainder, and an erasure with a remainder does not complete.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,6 +25,7 @@ from memos_gov.ports import CubeIndex, EventLog, KeyStore, Tables
 from memos_gov.sealing import Sealer
 
 _PIECE = 200
+Tensors = Callable[[str], Iterable[Collection[str]]]  # tenant -> the cubes of each of its files
 
 
 class ReadBack(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ class Erased:
     tables: Tables
     keys: KeyStore
     index: CubeIndex
+    tensors: Tensors
 
     def payloads(self) -> Iterator[Payload]:
         """Yield every revision that the erased cubes ever had, cube by cube."""
@@ -114,6 +116,13 @@ def _index(erased: Erased) -> ReadBack:
     """No cube has an entry, findable or not."""
     present = erased.index.present(erased.tenant, erased.cubes)
     return _found(erased.cubes, len(present), "index")
+
+
+def _tensors(erased: Erased) -> ReadBack:
+    """No file of tensors is of any of the cubes."""
+    files = list(erased.tensors(erased.tenant))
+    left = {cube for cube in erased.cubes if any(cube in file for file in files)}
+    return _found(erased.cubes, len(left), "tensors")
 
 
 def _tables(erased: Erased) -> ReadBack:
@@ -189,6 +198,7 @@ _CUSTODIANS: dict[Custodian, Callable[[Erased], ReadBack]] = {
     "vault": _vault,
     "directory": _directory,
     "index": _index,
+    "tensors": _tensors,
     "tables": _tables,
     "log": _log,
 }

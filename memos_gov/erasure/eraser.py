@@ -25,7 +25,7 @@ from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.facts import ErasureFacts, OpenErasures
 from memos_gov.domain.verdicts import Custodian
-from memos_gov.erasure.custodians import Erased, read_back
+from memos_gov.erasure.custodians import Erased, Tensors, read_back
 from memos_gov.erasure.pages import UNDECIDED, Pages
 from memos_gov.erasure.report import Erasure
 from memos_gov.erasure.statement import statement
@@ -54,7 +54,15 @@ class Eraser:
         index: CubeIndex,
         index_follower: IndexFollower,
         destroyer: Destroyer,
+        tensors: Tensors = lambda _: (),
     ) -> None:
+        """
+        Take the rooms.
+
+        Args:
+            tensors: Of which cubes the files of tensors of a tenant are.
+        """
+        self._tensors = tensors
         self._governor = governor
         self._follower = follower
         self._index = index
@@ -126,7 +134,7 @@ class Eraser:
         self._destroyer.settle()
         self._index_follower.catch_up()
         self._follower.catch_up("cubes")
-        self._governor.keys.forget_opened()  # custodians look into the vault, not into memory
+        self._governor.leasing.begin_anew()  # custodians look into the vault, not into memory
         told = at.told
         for custodian in at.facts.unreported:
             at.propose(self._reported(at, custodian, told), custodian)
@@ -155,6 +163,7 @@ class Eraser:
             tables=governor.tables,
             keys=governor.keys,
             index=self._index,
+            tensors=self._tensors,
         )
         found = read_back(custodian, erased)
         if found.remaining:

@@ -22,7 +22,9 @@ from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outco
 from memos_gov.ports.embedding import Akin, Embedder, Meaning
 from memos_gov.ports.follower import Checkpoint
 from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
+from memos_gov.ports.language_model import BaseModelFiles, KvCache, LanguageModel
 from memos_gov.ports.operations import Leases, Pointers
+from memos_gov.ports.tensors import TensorStore
 from memos_gov.ports.turns import IndexTurn, IndexTurns, Unfinished
 from memos_gov.ports.vault import (
     ContentKey,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Akin",
+    "BaseModelFiles",
     "Candidate",
     "Certification",
     "Checkpoint",
@@ -55,6 +58,8 @@ __all__ = [
     "IndexedCube",
     "KeyStore",
     "Keyring",
+    "KvCache",
+    "LanguageModel",
     "Leases",
     "MasterKeys",
     "Meaning",
@@ -66,6 +71,7 @@ __all__ = [
     "Snapshot",
     "StoredEvent",
     "Tables",
+    "TensorStore",
     "TileStore",
     "Unfinished",
     "Unusual",

@@ -13,6 +13,8 @@ The questions of auditors, each a name, and their answers as rows.
 `requests`      requests to erase that are not complete, by age against the deadline
 `holds`         active legal holds
 `hold-attempts` who tried to change or end what is held
+`artefacts`     which cubes are kept in another form, and whether that stands
+`base-model`    with which base model memories become tensors, and who registered it
 `integrity`     whether the log proves itself from its beginning (writes no event)
 
 An answer never holds content. Times are seconds since the epoch.
@@ -33,7 +35,11 @@ from memos_gov.errors import InvalidCommandError
 from memos_gov.queries.access import COLUMNS as ACCESS_COLUMNS
 from memos_gov.queries.access import accesses
 from memos_gov.queries.arguments import AuditArguments
+from memos_gov.queries.artefacts import COLUMNS as ARTEFACTS_COLUMNS
+from memos_gov.queries.artefacts import artefacts
 from memos_gov.queries.asking import Evidence
+from memos_gov.queries.base_models import COLUMNS as BASE_MODEL_COLUMNS
+from memos_gov.queries.base_models import base_model
 from memos_gov.queries.conflicts import COLUMNS as CONFLICTS_COLUMNS
 from memos_gov.queries.conflicts import conflicts
 from memos_gov.queries.derived import COLUMNS as DERIVED_COLUMNS
@@ -61,6 +67,8 @@ from memos_gov.queries.subject_access import held_about
 Answer = Callable[[Evidence, AuditArguments], tuple[int, Sequence[tuple[Any, ...]]]]
 AUDITS: dict[str, tuple[tuple[str, ...], Answer]] = {
     "access": (ACCESS_COLUMNS, accesses),
+    "artefacts": (ARTEFACTS_COLUMNS, artefacts),
+    "base-model": (BASE_MODEL_COLUMNS, base_model),
     "conflicts": (CONFLICTS_COLUMNS, conflicts),
     "derived": (DERIVED_COLUMNS, derived),
     "disposition": (DISPOSITION_COLUMNS, disposition),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from memos_gov.domain import commands as c
 from memos_gov.receipts import Receipt
 from memos_gov.service.acting import Acting
+
+if TYPE_CHECKING:
+    from memos_gov.activation.transforming import Transformed
 
 
 class Deriving(Acting):
@@ -53,6 +57,24 @@ class Deriving(Acting):
             retention_class=retention_class,
             metadata={} if metadata is None else metadata,
         )
+
+    def transform(
+        self, cubes: Sequence[str], *, to: str = "activation", dry_run: bool = False
+    ) -> Transformed:
+        """
+        Keep cubes, as they are now, as what the tenant's base model computes of them, in a file.
+
+        `inject` with the same cubes finds it, in any process. See
+        `activation/transforming.py`; needs the extra `models`.
+
+        Raises:
+            SettingsError, ConflictError: The base model is not there, or not the tenant's.
+            DeniedError, NotFoundError: Policy refuses at least one; recorded.
+        """
+        from memos_gov.activation.transforming import transform
+
+        rooms, command = self.rooms, c.make(c.TransformCubes, cubes=cubes, to=to)
+        return transform(rooms.governor, rooms.injector, self.caller, command, dry_run=dry_run)
 
     def split(self, cube: str, parts: Sequence[str], *, dry_run: bool = False) -> Receipt:
         """Make a cube of each part, a piece of the content in its order; archive the whole."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from memos_gov.domain import commands as c
 from memos_gov.receipts import Receipt
 from memos_gov.rotation import Progress, RotationReport, rotate_vault
 from memos_gov.service.acting import Acting
+
+if TYPE_CHECKING:
+    from memos_gov.base_model import BaseModelReport
 
 
 class Governing(Acting):
@@ -178,6 +181,23 @@ class Governing(Acting):
     def activate_policy(self, digest: str, *, dry_run: bool = False) -> Receipt:
         """Let another kept bundle decide from here on."""
         return self._do(c.ActivatePolicy, dry_run=dry_run, policy=digest)
+
+    def prepare_base_model(self, progress: Progress | None = None) -> BaseModelReport:
+        """
+        Bring the base model of the settings onto this machine and register it for the tenant.
+
+        Doing so again finds it there and writes nothing; see `base_model.py`.
+
+        Raises:
+            SettingsError: The extra `models` is not installed, or the setting names none.
+            UnavailableError: It cannot be fetched or written; nothing is left behind.
+            DeniedError: Refused; recorded.
+        """
+        from memos_gov.base_model import prepare_base_model
+
+        return prepare_base_model(
+            self.rooms.governor, self.rooms.language_model, self.caller, progress
+        )
 
     def rotate_vault(
         self, *, dry_run: bool = False, progress: Progress | None = None

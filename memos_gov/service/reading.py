@@ -7,8 +7,10 @@ well. What is shown is of then; whether it may be shown is judged by today.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from memos_gov.activation.injecting import Injection
 from memos_gov.domain import commands as c
 from memos_gov.domain.as_of import AsOf, as_of
 from memos_gov.recall import Hit, Reading
@@ -40,6 +42,31 @@ class Retrieving(Acting):
         """Return one cube; not found where it was not there then."""
         command = c.make(c.ReadCube, cube=cube, as_of=_of(as_of))
         return self.rooms.reader.read(self.caller, command).hits[0]
+
+    def get_all(self, cubes: Sequence[str]) -> Reading:
+        """
+        Return several cubes in this order, all of them or none: one read, which relies on each.
+
+        Raises:
+            DeniedError, NotFoundError: Policy refuses at least one, or it is not
+                there; recorded, and nothing is returned.
+        """
+        return self.rooms.reader.read(self.caller, c.make(c.ReadCubes, cubes=cubes))
+
+    def inject(self, cubes: Sequence[str]) -> Injection:
+        """
+        Return memories as the tenant's base model takes them in: all of them or none, as one read.
+
+        They stand in canonical order, whatever order they are named in. See
+        `activation/injecting.py`; needs the extra `models`.
+
+        Raises:
+            SettingsError: The base model is not installed, not prepared, or unusable.
+            ConflictError: It is not the one that the tenant has; nothing was read.
+            DeniedError, NotFoundError: Policy refuses at least one, or it is not there; recorded.
+            InvalidCommandError: They are none, too many, or too long together.
+        """
+        return self.rooms.injector.inject(self.caller, c.make(c.ReadCubes, cubes=cubes))
 
     def list(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from memos_gov.activation.injecting import Injector
 from memos_gov.destroyer import Destroyer
 from memos_gov.domain.bundle import PolicyBundle
 from memos_gov.erasure import Eraser
@@ -12,7 +13,7 @@ from memos_gov.follow import Follower
 from memos_gov.governor import Governor
 from memos_gov.materializers.plaintext import IndexFollower
 from memos_gov.notary import Notary
-from memos_gov.ports import CubeIndex, Keyring, PolicyBundles
+from memos_gov.ports import CubeIndex, Keyring, LanguageModel, PolicyBundles
 from memos_gov.proving import Prover
 from memos_gov.recall import Reader
 from memos_gov.settings import Settings
@@ -29,6 +30,8 @@ class Rooms:
     destroyer: Destroyer
     eraser: Eraser
     reader: Reader
+    language_model: LanguageModel
+    injector: Injector
     follower: Follower
     index_follower: IndexFollower
     index: CubeIndex

@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.decide import DOMAIN_REASONS, decide, decide_read
-from memos_gov.domain.facts import HeldTarget, HoldScope
+from memos_gov.domain.facts import HeldTarget, HoldScope, Source
+from memos_gov.domain.fingerprint import Fingerprint
 from memos_gov.domain.verdicts import Verdict
 from tests.domain.given import (
     ANN,
@@ -54,6 +56,18 @@ REMEMBER = c.make(
     retention_class="standard",
 )
 WINDOW = {"valid_from": NOW, "valid_to": None}
+FINGERPRINT = Fingerprint(
+    architecture="LlamaForCausalLM",
+    weights="1" * 64,
+    config="2" * 64,
+    tokenizer="3" * 64,
+    chat_template="4" * 64,
+    dtype="float32",
+    attention="sdpa",
+    transformers="5.24",
+)
+REGISTER = c.make(c.RegisterBaseModel, **msgspec.structs.asdict(FINGERPRINT))
+BASE_MODEL = e.BaseModelRegistered(base_model=FINGERPRINT.digest, fingerprint=FINGERPRINT)
 
 
 def opened(action: str = "admit", target: str = CUBE) -> e.ReviewOpened:
@@ -401,6 +415,50 @@ def test_vault_is_rotated_to_the_epoch_that_was_planned() -> None:
     )
 
 
+def test_base_model_is_registered_under_the_digest_of_its_fingerprint() -> None:
+    """The event holds every part, so that another model's tensors are told apart."""
+    given(FOUNDED).when(REGISTER).then(BASE_MODEL)
+
+
+def test_base_model_that_the_tenant_has_already_is_refused() -> None:
+    """Registering it again would say nothing."""
+    given(FOUNDED, BASE_MODEL).when(REGISTER).refused("base_model_registered")
+
+
+@pytest.mark.parametrize("part", ["weights", "config", "tokenizer", "chat_template"])
+def test_base_model_that_differs_in_one_part_is_another_one(part: str) -> None:
+    """Whatever changes what it computes changes its name."""
+    other = REGISTER.model_copy(update={part: "f" * 64})
+
+    (draft,) = given(FOUNDED, BASE_MODEL).when(other).drafts
+
+    assert isinstance(draft.event, e.BaseModelRegistered)
+    assert BASE_MODEL.base_model != draft.event.base_model
+
+
+def test_cubes_are_transformed_at_the_revisions_they_have() -> None:
+    """By the base model that the tenant has; they stay as they are."""
+    before = given(remembered(), revised(), BASE_MODEL)
+    command = c.make(c.TransformCubes, cubes=[CUBE], to="activation")
+
+    before.when(command, cubes=before.cubes(CUBE)).then(
+        e.CubesTransformed(
+            artefact=ids.artefact_id_of(COMMAND_ID),
+            form="activation",
+            sources=(Source(cube=CUBE, revision=2),),
+            base_model=BASE_MODEL.base_model,
+        )
+    )
+
+
+def test_cubes_of_a_tenant_without_a_base_model_are_not_transformed() -> None:
+    """Nothing could compute them."""
+    before = given(remembered())
+    command = c.make(c.TransformCubes, cubes=[CUBE], to="activation")
+
+    before.when(command, cubes=before.cubes(CUBE)).refused("no_base_model")
+
+
 def test_question_of_evidence_is_an_event() -> None:
     """Whoever looks into the evidence shows in it."""
     command = c.make(c.AskAudit, question="holds", target=MATTER)
@@ -441,9 +499,11 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.MergeCubes, cubes=[CUBE, "c_other"]),
     c.make(c.PlaceHold, matter=MATTER, subject=SUBJECT),
     c.make(c.ReadCube, cube=CUBE),
+    c.make(c.ReadCubes, cubes=[CUBE, "c_other"]),
     c.make(c.ReadHistory, cube=CUBE),
     c.make(c.RebaseCube, cube=CUBE, basis="consent"),
     c.make(c.RecallCubes, query="card"),
+    REGISTER,
     c.make(c.RejectReview, case=CASE),
     c.make(c.RelabelCube, cube=CUBE, label="public"),
     c.make(c.ReleaseHold, matter=MATTER),
@@ -457,6 +517,7 @@ EVERY_COMMAND: tuple[c.Command, ...] = (
     c.make(c.SplitCube, cube=CUBE, parts=["hel", "lo"]),
     c.make(c.SummariseCubes, cubes=[CUBE], content="hello"),
     c.make(c.ThawCube, cube=CUBE),
+    c.make(c.TransformCubes, cubes=[CUBE], to="activation"),
     c.make(c.TriggerRetention, cube=CUBE, occurred_at=datetime.fromtimestamp(NOW, UTC)),
     c.make(c.UnshareCube, cube=CUBE, principal=ANN),
     c.make(c.WithdrawConsent, subject=SUBJECT, purpose="research"),

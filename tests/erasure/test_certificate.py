@@ -58,7 +58,9 @@ def test_certificate_says_what_was_erased_and_kept_under_which_rule(
     ] == said["kept"]
     assert made["erasure"].subject == said["subject"]
     assert made["erasure"].id == said["erasure"]
-    assert ["vault", "index", "tables", "log"] == [x["custodian"] for x in said["custodians"]]
+    assert ["vault", "index", "tensors", "tables", "log"] == [
+        x["custodian"] for x in said["custodians"]
+    ]
     assert {0} == {x["remaining"] for x in said["custodians"]}
     requested = next(i for i, kind, _ in events(gov) if kind == "ErasureRequested")
     reported = [i for i, kind, _ in events(gov) if kind == "CustodianErased"]

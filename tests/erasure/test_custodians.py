@@ -23,7 +23,7 @@ from tests.erasure.conftest import PERSON, PURPOSE
 from tests.erasure.memories import facts, open_erasures, remembered, state
 
 REASON = "asked by letter"
-EVERY: tuple[Custodian, ...] = ("vault", "directory", "index", "tables", "log")
+EVERY: tuple[Custodian, ...] = ("vault", "directory", "index", "tensors", "tables", "log")
 
 
 def digest(*named: str) -> str:
@@ -42,6 +42,7 @@ def erased(gov: Service, *cubes: str, subject: str | None = None) -> Erased:
         tables=governor.tables,
         keys=governor.keys,
         index=gov.rooms.index,
+        tensors=lambda _: [set(cubes)],
     )
 
 
@@ -66,7 +67,7 @@ def test_receipts_of_an_erasure_can_be_recomputed_by_anybody(
     keys = [*key_ids(folder, one), *key_ids(folder, two)]
     assert 3 == len(keys)
     assert digest(*keys) == found["vault"] == found["log"]
-    assert digest(one, two) == found["index"] == found["tables"]
+    assert digest(one, two) == found["index"] == found["tensors"] == found["tables"]
     assert digest(person) == found["directory"]
     assert all(x.started_at <= x.ended_at for x in done.custodians)
 
@@ -80,7 +81,7 @@ def test_custodian_of_what_was_never_erased_finds_all_of_it(gov: Service, owner:
 
     found = {name: read_back(name, there) for name in EVERY}
 
-    assert {"vault": 2, "directory": 1, "index": 2, "tables": 2, "log": 2} == {
+    assert {"vault": 2, "directory": 1, "index": 2, "tensors": 2, "tables": 2, "log": 2} == {
         name: x.remaining for name, x in found.items()
     }
     assert all(x.checked == x.remaining for x in found.values())

@@ -50,11 +50,11 @@ def test_person_that_is_forgotten_leaves_nothing_readable(gov: Service, owner: A
     assert () == owner.recall("charged").hits
     assert () == owner.list().hits
     assert () == owner.audit("subject", subject=PERSON).rows
-    assert {"vault", "directory", "index", "tables", "log"} == {
+    assert {"vault", "directory", "index", "tensors", "tables", "log"} == {
         receipt.custodian for receipt in done.custodians
     }
     checked = {receipt.custodian: receipt.checked for receipt in done.custodians}
-    assert {"vault": 3, "log": 3, "index": 2, "tables": 2, "directory": 1} == checked
+    assert {"vault": 3, "log": 3, "index": 2, "tensors": 2, "tables": 2, "directory": 1} == checked
 
 
 def test_what_was_erased_can_still_be_listed_and_its_history_told(

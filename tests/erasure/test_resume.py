@@ -24,7 +24,7 @@ from tests.erasure.memories import open_erasures, remembered, state, story
 CUBES, PAGE = 5, 2
 LATER_S = LEASE_S + 1
 # Places at which the process dies, by how often they are come to in one erasure.
-REQUEST, PAGES, CUSTODIANS = 1, 3, 5
+REQUEST, PAGES, CUSTODIANS = 1, 3, 6
 APPENDS = REQUEST + PAGES + CUSTODIANS + 1
 PLACES = {
     "append": ("memos_gov.backends.sqlite.log", "SqliteEventLog", "append", APPENDS),

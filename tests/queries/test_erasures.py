@@ -45,8 +45,8 @@ def test_audit_erasure_names_custodians_what_was_kept_and_what_remains(
     rows = as_dicts(auditor.audit("erasure", erasure=done.id))
 
     read = [row for row in rows if row["what"] == "custodian"]
-    assert ["vault", "index", "tables", "log"] == [row["name"] for row in read]
-    assert [(1, 0, "plaintext")] * 4 == [
+    assert ["vault", "index", "tensors", "tables", "log"] == [row["name"] for row in read]
+    assert [(1, 0, "plaintext")] * 5 == [
         (row["checked"], row["remaining"], row["form"]) for row in read
     ]
     assert all(len(row["digest"]) == 64 and row["started_at"] <= row["ended_at"] for row in read)

@@ -8,6 +8,7 @@ before anything is decided. `ACTION` is the word policy judges it by.
 
 from __future__ import annotations
 
+from memos_gov.domain.commands.base_models import RegisterBaseModel
 from memos_gov.domain.commands.command import C, Circumstances, Command, OfThen, make, seconds
 from memos_gov.domain.commands.cubes import (
     ArchiveCube,
@@ -65,7 +66,14 @@ from memos_gov.domain.commands.people import (
     RevokeRoles,
     WithdrawConsent,
 )
-from memos_gov.domain.commands.reading import ListCubes, ReadCube, ReadHistory, RecallCubes
+from memos_gov.domain.commands.reading import (
+    READ_MAX,
+    ListCubes,
+    ReadCube,
+    ReadCubes,
+    ReadHistory,
+    RecallCubes,
+)
 from memos_gov.domain.commands.retention import (
     DisposeCube,
     EraseDue,
@@ -73,6 +81,7 @@ from memos_gov.domain.commands.retention import (
     ScheduleCube,
     TriggerRetention,
 )
+from memos_gov.domain.commands.transforming import TransformCubes
 from memos_gov.domain.commands.words import RebaseCube, RelabelCube
 
 __all__ = [
@@ -83,6 +92,7 @@ __all__ = [
     "METADATA_BYTES_MAX",
     "NAME_CHARS_MAX",
     "PARTS_MAX",
+    "READ_MAX",
     "REASON_CHARS_MAX",
     "RECALL_BUDGET_MAX",
     "RECALL_K_MAX",
@@ -119,9 +129,11 @@ __all__ = [
     "PlaceHold",
     "PlanErasure",
     "ReadCube",
+    "ReadCubes",
     "ReadHistory",
     "RebaseCube",
     "RecallCubes",
+    "RegisterBaseModel",
     "RejectReview",
     "RelabelCube",
     "ReleaseHold",
@@ -136,6 +148,7 @@ __all__ = [
     "SplitCube",
     "SummariseCubes",
     "ThawCube",
+    "TransformCubes",
     "TriggerRetention",
     "UnshareCube",
     "Whole",
@@ -163,9 +176,11 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     MergeCubes,
     PlaceHold,
     ReadCube,
+    ReadCubes,
     ReadHistory,
     RebaseCube,
     RecallCubes,
+    RegisterBaseModel,
     RejectReview,
     RelabelCube,
     ReleaseHold,
@@ -180,6 +195,7 @@ COMMAND_TYPES: tuple[type[Command], ...] = (
     SplitCube,
     SummariseCubes,
     ThawCube,
+    TransformCubes,
     TriggerRetention,
     UnshareCube,
     WithdrawConsent,

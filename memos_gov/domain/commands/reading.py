@@ -12,6 +12,7 @@ from pydantic import (
 from memos_gov.domain.as_of import Moment
 from memos_gov.domain.commands.command import OfThen
 from memos_gov.domain.commands.cubes import OnCube
+from memos_gov.domain.commands.deriving import Cubes
 from memos_gov.domain.commands.fields import (
     LIST_PAGE_MAX,
     RECALL_BUDGET_MAX,
@@ -22,6 +23,8 @@ from memos_gov.domain.commands.fields import (
     _content,
 )
 
+READ_MAX = 200
+
 
 class ReadCube(OnCube, OfThen):
     """Read one cube: as it is, as of a moment of the past, or every revision up to then."""
@@ -30,6 +33,18 @@ class ReadCube(OnCube, OfThen):
 
     as_of: Moment | None = None
     every_revision: bool = False
+
+
+class ReadCubes(OfThen):
+    """
+    Read several cubes as they are, in this order: all of them, or none.
+
+    For what is made of them together: policy must allow each.
+    """
+
+    ACTION: ClassVar[str] = "read"
+
+    cubes: Cubes = Field(min_length=1, max_length=READ_MAX)
 
 
 class ReadHistory(OnCube, OfThen):

@@ -12,6 +12,8 @@ from __future__ import annotations
 from memos_gov.domain import commands as c
 from memos_gov.domain import events as e
 from memos_gov.domain.decide import (  # noqa: F401 (each registers its decisions)
+    artefacts,
+    base_models,
     cubes,
     derivations,
     erasures,

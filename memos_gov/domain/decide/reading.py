@@ -9,7 +9,7 @@ from memos_gov.domain.questions import Cube
 
 
 def decide_read(
-    command: c.ReadCube | c.RecallCubes | c.ListCubes,
+    command: c.ReadCube | c.ReadCubes | c.RecallCubes | c.ListCubes,
     cubes: tuple[Cube, ...],
     *,
     snapshot: int,

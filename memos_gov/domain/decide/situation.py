@@ -34,6 +34,8 @@ DOMAIN_REASONS = {
     "case_not_open": "the review case is decided already",
     "principal_exists": "the principal exists already",
     "policy_active": "the policy is active already",
+    "no_base_model": "the tenant has no base model yet",
+    "base_model_registered": "the tenant has that base model already",
     "not_due": "nothing is due for the cube, or not yet, or a review must come first",
     "already_triggered": "the event is on record with this time already",
     "erasure_open": "an erasure of this is under way already",

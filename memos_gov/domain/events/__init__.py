@@ -11,6 +11,8 @@ is a closed word, an opaque id, or a number.
 from __future__ import annotations
 
 from memos_gov.domain.events import v1
+from memos_gov.domain.events.artefacts import CubesTransformed
+from memos_gov.domain.events.base_models import BaseModelRegistered
 from memos_gov.domain.events.cubes import (
     CubeActivated,
     CubeArchived,
@@ -96,6 +98,7 @@ __all__ = [
     "OLDER_VERSIONS",
     "AuditAsked",
     "BackupsEnded",
+    "BaseModelRegistered",
     "CheckpointSigned",
     "CommandRefused",
     "ConsentGiven",
@@ -121,6 +124,7 @@ __all__ = [
     "CubeThawed",
     "CubeUnshared",
     "CubesRead",
+    "CubesTransformed",
     "CustodianErased",
     "Draft",
     "ErasureCompleted",
@@ -170,6 +174,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     for cls in (
         AuditAsked,
         BackupsEnded,
+        BaseModelRegistered,
         CheckpointSigned,
         CommandRefused,
         ConsentGiven,
@@ -194,6 +199,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         CubeThawed,
         CubeUnshared,
         CubesRead,
+        CubesTransformed,
         CustodianErased,
         ErasureCompleted,
         ErasurePlanned,

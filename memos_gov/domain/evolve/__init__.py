@@ -9,6 +9,8 @@ read adds to what its actor read in the session.
 from __future__ import annotations
 
 from memos_gov.domain.evolve import (  # noqa: F401 (each registers its events)
+    artefacts,
+    base_models,
     cubes,
     erasures,
     holds,
