@@ -101,6 +101,7 @@ def test_list_of_subjects_is_printed_and_measures_nothing(
         "connected",
         "weaviate",
         "locomo-connected",
+        "activation",
     ] == capsys.readouterr().out.split()
 
 
