@@ -23,6 +23,8 @@ import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from memos_gov.domain.verdicts import Verdict
 
 GIVE_ACCESS = (
@@ -118,6 +120,16 @@ class UnavailableError(GovernanceError):
         super().__init__(message, remedy=remedy)
         self.backend = backend
         self.retry_after_s = retry_after_s
+
+
+class EntriesRefusedError(UnavailableError):
+    """The index answers, and does not take some entries."""
+
+    code = "entries_refused"
+
+    def __init__(self, message: str = "", *, cubes: Iterable[tuple[str, str]]) -> None:
+        super().__init__(message, backend="index")
+        self.cubes = frozenset(cubes)  # tenant and cube
 
 
 class PolicyUnavailableError(UnavailableError):

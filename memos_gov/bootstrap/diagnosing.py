@@ -121,7 +121,9 @@ class _Looking:
         """Look whether the index answers, is laid out as ours, and is of this log."""
         index = self._setup.index(self._setup.instance())
         behind = [index.position(each) + 1 for each in range(self._engines.kafka.partitions)]
-        return f"answers; has followed {sum(behind)} offsets"
+        parked = Counter(each.reason for each in index.parked())
+        said = ", ".join(f"{count} {reason}" for reason, count in sorted(parked.items()))
+        return f"answers; has followed {sum(behind)} offsets; cubes parked: {said or 'none'}"
 
     def processes(self) -> str:
         """Say which processes hold leases, and which names workers have taken."""

@@ -20,6 +20,7 @@ from memos_gov.bootstrap.connected import DATABASES, Connected
 from memos_gov.domain import ids
 from memos_gov.engines import Engines
 from memos_gov.errors import GovernanceError, UnavailableError
+from memos_gov.ports import ParkedCube
 from memos_gov.queries.waiting import Waiting, waiting
 from memos_gov.settings import Settings
 
@@ -93,6 +94,7 @@ class _Looking:
         self._ends: dict[int, int] = {}
         self._decided: dict[int, int] = {}
         self._seen: dict[int, int] = {}
+        self._parked: list[ParkedCube] = []
         self._waiting: tuple[Waiting, ...] = ()
 
     def standing(self) -> Standing:
@@ -147,7 +149,7 @@ class _Looking:
         tables = self._setup.tables()
         with tables.snapshot() as snapshot:
             self._decided = {each: snapshot.certified(each) for each in self._partitions}
-        found = waiting(tables, self._seen or None)
+        found = waiting(tables, self._seen or None, self._parked)
         self._waiting = tuple(each for each in found if not ids.is_control(each.tenant))
         return version
 
@@ -159,6 +161,7 @@ class _Looking:
         index = self._setup.index(self._setup.instance())
         version = index.version()
         self._seen = {each: index.position(each) for each in self._partitions}
+        self._parked = index.parked()
         return version
 
     def _partition(self, partition: int) -> PartitionStanding:

@@ -132,7 +132,7 @@ def _connected(screen: Screen, found: Status | None, standing: Standing) -> None
             screen.line(each.remedy)
     partitions = ("partition", "offsets", "undecided", "unindexed")
     screen.table(partitions, map(_row, standing.partitions))
-    waiting = ("tenant", "decided", "unsigned", "erasures open", "effects waiting")
+    waiting = ("tenant", "decided", "unsigned", "erasures open", "effects waiting", "parked")
     screen.table(waiting, map(_row, standing.waiting))
 
 
@@ -156,6 +156,7 @@ def _status(screen: Screen, found: Status) -> None:
             ("records in the log", found.log_end),
             ("cubes", found.cubes),
             ("behind by records", {k: n for k, n in found.behind.items() if n} or "nothing"),
+            ("parked cubes", found.parked or "none"),
             ("bytes", found.files),
             ("epoch of the vault", found.vault.epoch),
             ("unfinished rotation", found.vault.unfinished),

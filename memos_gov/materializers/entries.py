@@ -13,13 +13,19 @@ from msgspec.structs import replace
 
 from memos_gov.domain import ids
 from memos_gov.domain.facts import ContentFacts, GovernanceFacts
-from memos_gov.errors import NotFoundError
+from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.materializers.plan import has_entry, index_entry, is_opened
-from memos_gov.ports import Embedder, IndexEntry, Snapshot
+from memos_gov.ports import PARKED, Embedder, IndexEntry, Snapshot
 from memos_gov.sealing import Sealer
 
 Name = tuple[str, str]  # tenant and cube
+UNREADABLE, REFUSED = PARKED
 PIECE_TEXTS = 32  # vectors made without asking whether one's turn still is
+
+
+def parked(entry: IndexEntry, reason: str) -> IndexEntry:
+    """Return what stands for an entry that cannot be made: found by nothing, and said why."""
+    return replace(entry, content=None, asks=False, model="", vector=b"", parked=reason)
 
 
 class Entries:
@@ -84,6 +90,8 @@ class Entries:
             text = self._text(tenant, cube, content, governance)
         except NotFoundError:
             return tenant, cube
+        except CorruptionError:
+            return parked(index_entry(tenant, cube, content, governance, None), UNREADABLE)
         if text is not None:
             self._texts[tenant, cube] = text
         return index_entry(tenant, cube, content, governance, text, model=self._model)

@@ -9,6 +9,10 @@ An index without transactions is written in turns (`IndexTurns`), from facts
 that were read within the turn. What an unfinished turn may have written late is
 written over, with the facts of then, once it settled; nothing of a cube is
 said to be gone from the index while somebody may still write it.
+
+An entry that cannot be made is parked, so that it stops no other: the index has
+a place of it that nothing finds and that says why (decision 0030). It is made again from time to
+time, by whatever touches the cube, and by `rebuild`.
 """
 
 from __future__ import annotations
@@ -17,12 +21,15 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
+from typing import TypeVar
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from memos_gov.certify import parse
 from memos_gov.domain.evolve import touched_cubes
 from memos_gov.domain.history import LogPosition, LogRecord
-from memos_gov.errors import CorruptionError, UnavailableError
-from memos_gov.materializers.entries import Entries, Name
+from memos_gov.errors import CorruptionError, EntriesRefusedError, UnavailableError
+from memos_gov.materializers.entries import REFUSED, Entries, Name, parked
 from memos_gov.ports import (
     CubeIndex,
     Embedder,
@@ -37,8 +44,11 @@ from memos_gov.ports import (
 from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500
+T = TypeVar("T")
 Made = tuple[list[IndexEntry], list[Name]]
 SETTLE_EVERY_S = 5.0
+ATTEMPTS = 3  # before an entry is parked
+RETRY_S, RETRY_MAX_S = 60.0, 3_600.0  # how long what is parked rests, twice as long each time
 _OLDER = (
     "Bring back the newest log, vault and tables together, or name this log's own collection"
     " (engines.weaviate.collection); `memos-gov rebuild` makes the index again where this log is"
@@ -73,6 +83,8 @@ class IndexFollower:
         self._turns = turns
         self._embedder = embedder
         self._settle_at = 0.0
+        self._retry_s = RETRY_S
+        self._retry_at = monotonic() + RETRY_S
 
     def check_age(self) -> None:
         """
@@ -97,6 +109,8 @@ class IndexFollower:
         """
         if monotonic() >= self._settle_at:
             self.settle()
+        if monotonic() >= self._retry_at:
+            self.retry_parked()
         total = 0
         for partition in range(self._log.partitions):
             for _ in itertools.count() if batches_max is None else range(batches_max):
@@ -129,7 +143,11 @@ class IndexFollower:
         put, remove = made()
         turn.begin(touched)
         position = decided[-1].offset
-        self._index.apply(position, put, remove, partition=partition, still=turn.check)
+
+        def write(entries: Sequence[IndexEntry]) -> None:
+            self._index.apply(position, entries, remove, partition=partition, still=turn.check)
+
+        _written(write, put)
         return len(decided)
 
     def _made(
@@ -169,7 +187,24 @@ class IndexFollower:
             made = self._made(turn, snapshot, cubes)
         put, remove = made()
         turn.begin(cubes)
-        return self._index.mend(position, put, remove, partition=partition, still=turn.check)
+
+        def write(entries: Sequence[IndexEntry]) -> bool:
+            return self._index.mend(
+                position, entries, remove, partition=partition, still=turn.check
+            )
+
+        return _written(write, put)
+
+    def retry_parked(self) -> None:
+        """Make the entries that are parked again; those that fail again stay parked."""
+        partitions: dict[int, set[Name]] = {}
+        for tenant, cube, _ in self._index.parked():
+            partitions.setdefault(self._log.partition_of(tenant), set()).add((tenant, cube))
+        for partition, cubes in partitions.items():
+            with self._turn(partition) as turn:
+                self._mend(turn, partition, cubes)
+        self._retry_s = min(2 * self._retry_s, RETRY_MAX_S) if partitions else RETRY_S
+        self._retry_at = monotonic() + self._retry_s
 
     @contextmanager
     def emptied(self, tenant: str, cubes: Sequence[str]) -> Iterator[None]:
@@ -220,6 +255,30 @@ class _Alone:
 
     def forget(self, number: int) -> None:
         """See `IndexTurn.forget`."""
+
+
+def _written(write: Callable[[Sequence[IndexEntry]], T], put: Sequence[IndexEntry]) -> T:
+    """
+    Write entries; those that an index refuses time and again are parked.
+
+    Raises:
+        EntriesRefusedError: It takes them without their words neither.
+    """
+    patient = Retrying(
+        retry=retry_if_exception_type(EntriesRefusedError),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential(multiplier=0.1),
+        reraise=True,
+    )
+    aside: frozenset[Name] = frozenset()
+    while True:
+        try:
+            return patient(write, put)
+        except EntriesRefusedError as error:
+            if error.cubes <= aside:
+                raise
+            aside |= error.cubes
+            put = [parked(e, REFUSED) if (e.tenant, e.cube_id) in aside else e for e in put]
 
 
 def _may_write(turn: Unfinished) -> UnavailableError:

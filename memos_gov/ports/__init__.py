@@ -21,7 +21,7 @@ from memos_gov.domain.facts import Facts
 from memos_gov.domain.history import Known, LogPosition, LogRecord, Needs, Outcome, Rows, Tree
 from memos_gov.ports.embedding import Akin, Embedder, Meaning
 from memos_gov.ports.follower import Checkpoint
-from memos_gov.ports.index import Candidate, CubeIndex, IndexedCube, IndexEntry
+from memos_gov.ports.index import PARKED, Candidate, CubeIndex, IndexedCube, IndexEntry, ParkedCube
 from memos_gov.ports.language_model import BaseModelFiles, KvCache, LanguageModel
 from memos_gov.ports.operations import Leases, Pointers
 from memos_gov.ports.tensors import TensorStore
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = [
+    "PARKED",
     "Akin",
     "BaseModelFiles",
     "Candidate",
@@ -63,6 +64,7 @@ __all__ = [
     "Leases",
     "MasterKeys",
     "Meaning",
+    "ParkedCube",
     "Pointers",
     "PolicyBundles",
     "PolicyEngine",

@@ -10,6 +10,8 @@ import msgspec
 from memos_gov.domain.verdicts import Scope
 from memos_gov.ports.embedding import Akin, Meaning
 
+PARKED = ("unreadable", "refused")  # the content cannot be opened; the index does not take it
+
 
 class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -21,6 +23,7 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     including, `valid_to` (seconds; None without end). `vector` is what the
     embedder `model` made of this content alone, of no other cube's; both are
     empty where the plan keeps the meaning out, or there is no embedder.
+    `parked` says why an entry has neither though its plan wants them (`PARKED`).
     """
 
     tenant: str
@@ -41,6 +44,7 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     valid_to: int | None = None
     model: str = ""
     vector: bytes = b""
+    parked: str = ""
 
 
 class Candidate(NamedTuple):
@@ -72,6 +76,14 @@ class IndexedCube(NamedTuple):
     revision: int
     findable: bool
     digest: bytes
+
+
+class ParkedCube(NamedTuple):
+    """A cube whose entry could not be made, and why (`PARKED`)."""
+
+    tenant: str
+    cube_id: str
+    reason: str
 
 
 class CubeIndex(Protocol):
@@ -193,6 +205,9 @@ class CubeIndex(Protocol):
 
     def present(self, tenant: str, cubes: Iterable[str]) -> set[str]:
         """Return which of these cubes of a tenant have an entry, findable or not."""
+
+    def parked(self) -> list[ParkedCube]:
+        """Return the cubes whose entries are parked, in order of tenant and cube."""
 
     def digest(self, entry: IndexEntry) -> bytes:
         """Return the digest that `entries` gives of a cube once `entry` is applied."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """
     How a folder stands; `behind` is how many records each follower has yet to see.
 
-    `cubes` counts the cubes of all tenants by state, as the view has them now.
+    `cubes` counts the cubes of all tenants by state, as the view has them now;
+    `parked` by reason those whose entry in the index could not be made.
     """
 
     instance: str
@@ -37,6 +39,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     log_end: int
     behind: dict[str, int]
     cubes: dict[str, int]
+    parked: dict[str, int]
     files: dict[str, int]
     vault: VaultStanding
 
@@ -56,6 +59,7 @@ def status(governor: Governor, keyring: Keyring, index: CubeIndex, folder: Path)
         log_end=log_end,
         behind={**behind, "index": log_end - sum(index.position(n) + 1 for n in partitions)},
         cubes=cubes,
+        parked=dict(Counter(each.reason for each in index.parked())),
         files={p.name: p.stat().st_size for p in sorted(folder.glob("*.db"))},
         vault=vault,
     )

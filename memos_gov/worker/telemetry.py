@@ -221,12 +221,18 @@ class _Lags:
             "Decided records of a tenant that the index has not seen",
             labels=["tenant"],
         )
+        parked = GaugeMetricFamily(
+            "memos_gov_parked_cubes",
+            "Cubes whose entry could not be made: their words find nothing",
+            labels=["tenant"],
+        )
         rooms = self._rooms
         partitions = range(rooms.governor.log.partitions)
         seen = {partition: rooms.index.position(partition) for partition in partitions}
-        for each in waiting(rooms.governor.tables, seen):
+        for each in waiting(rooms.governor.tables, seen, rooms.index.parked()):
             decided.add_metric([each.tenant], each.decided)
             unsigned.add_metric([each.tenant], each.unsigned)
             erasing.add_metric([each.tenant], each.erasures)
             effects.add_metric([each.tenant], each.effects or 0)
-        yield from (decided, unsigned, erasing, effects)
+            parked.add_metric([each.tenant], each.parked or 0)
+        yield from (decided, unsigned, erasing, effects, parked)

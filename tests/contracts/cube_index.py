@@ -48,6 +48,7 @@ def an_entry(
     valid: tuple[int, int | None] = (0, None),
     meaning: tuple[float, ...] = (),
     model: str = "a-model",
+    parked: str = "",
 ) -> IndexEntry:
     """Return an entry of which a test names only what it is about."""
     return IndexEntry(
@@ -69,6 +70,7 @@ def an_entry(
         valid_to=valid[1],
         model=model if meaning else "",
         vector=a_vector(*meaning) if meaning else b"",
+        parked=parked,
     )
 
 
@@ -550,6 +552,7 @@ class CubeIndexContract:
             {"region": "us"},
             {"valid_from": 1},
             {"valid_to": 1},
+            {"parked": "refused"},
             {"model": "a-model", "vector": a_vector(1.0, 2.0)},
         ],
     )
@@ -560,6 +563,25 @@ class CubeIndexContract:
         one = an_entry("c1", "cat dog")
 
         assert index.digest(one) != index.digest(msgspec.structs.replace(one, **changes))
+
+    def test_parked_names_cubes_until_their_entry_is_made(self, index: CubeIndex) -> None:
+        """With the reason, in order; one that was removed is parked no more."""
+        cubes = [
+            an_entry("b", None, parked="refused"),
+            an_entry("a", None, parked="unreadable"),
+            an_entry("a", None, parked="refused", tenant="other"),
+            an_entry("c", None),
+        ]
+        index.apply(0, cubes)
+        assert [
+            ("acme", "a", "unreadable"),
+            ("acme", "b", "refused"),
+            ("other", "a", "refused"),
+        ] == index.parked()
+
+        index.apply(1, [an_entry("b")], [("acme", "a")])
+        assert [("other", "a", "refused")] == index.parked()
+        assert ["b"] == ids_of(index.search("acme", "cat", ALL, NOW))
 
     def test_present_names_those_that_have_an_entry(self, index: CubeIndex) -> None:
         """Findable or not, of one tenant; what was removed is not among them."""

@@ -35,10 +35,10 @@ from memos_gov.backends.sqlite.index_vectors import drop_vectors, keep_vector, n
 from memos_gov.domain.verdicts import Scope
 from memos_gov.errors import CorruptionError, UnavailableError
 from memos_gov.fsck.report import REBUILD
-from memos_gov.ports import Akin, Candidate, IndexedCube, IndexEntry, Meaning
+from memos_gov.ports import Akin, Candidate, IndexedCube, IndexEntry, Meaning, ParkedCube
 from memos_gov.relevance import ranked, scored, stems, terms_of
 
-FORMAT = 4  # of the file, in PRAGMA user_version
+FORMAT = 5  # of the file, in PRAGMA user_version
 
 _TABLES = ("posting", "vector", "entry", "facts", "place", "state")
 # `facts` holds each distinct combination once, with how many entries share it and
@@ -58,12 +58,14 @@ CREATE TABLE entry (
     facts INTEGER NOT NULL, terms TEXT, words INTEGER NOT NULL,
     author TEXT, conversation TEXT, position INTEGER, asks INTEGER NOT NULL,
     valid_from INTEGER NOT NULL, valid_to INTEGER, model TEXT NOT NULL,
+    parked TEXT NOT NULL,
     PRIMARY KEY (tenant, cube)) WITHOUT ROWID;
 CREATE INDEX entry_place ON entry (tenant, conversation, position)
     WHERE conversation IS NOT NULL;
 CREATE INDEX entry_asks ON entry (tenant) WHERE asks = 1;
 CREATE INDEX entry_begins ON entry (tenant, valid_from);
 CREATE INDEX entry_ends ON entry (tenant, valid_to) WHERE valid_to IS NOT NULL;
+CREATE INDEX entry_parked ON entry (tenant, cube, parked) WHERE parked <> '';
 CREATE INDEX entry_author ON entry (tenant, author, facts) WHERE author IS NOT NULL;
 CREATE TABLE posting (
     tenant TEXT NOT NULL, term TEXT NOT NULL, cube TEXT NOT NULL,
@@ -245,6 +247,15 @@ class SqliteCubeIndex:
                 return
             after = (page[-1].tenant, page[-1].cube_id)
 
+    def parked(self) -> list[ParkedCube]:
+        """See `CubeIndex.parked`."""
+        query = (
+            "SELECT tenant, cube, parked FROM entry INDEXED BY entry_parked"
+            " WHERE parked <> '' ORDER BY tenant, cube"
+        )
+        with self._database() as db:
+            return [ParkedCube(*row) for row in db.execute(query)]
+
     def digest(self, entry: IndexEntry) -> bytes:
         """See `CubeIndex.digest`."""
         counts = None if entry.content is None else Counter(stems(entry.content))
@@ -318,7 +329,7 @@ class SqliteCubeIndex:
             terms = None if e.content is None else " ".join(counts)
             row = (e.tenant, e.cube_id, e.revision, facts, terms, words)
             place = (e.author, e.conversation, e.position, e.asks, e.valid_from, e.valid_to)
-            values = (*row, *place, e.model)
+            values = (*row, *place, e.model, e.parked)
             db.execute(f"INSERT INTO entry VALUES ({', '.join('?' * len(values))})", values)
             keep_vector(db, e, facts)
             postings += [(e.tenant, t, e.cube_id, facts, tf, words) for t, tf in counts.items()]

@@ -23,7 +23,7 @@ PAGE_CUBES = 500
 # with the entry. CROSS JOIN keeps the order of the stems.
 _ENTRIES = """
 SELECT e.tenant, e.cube, e.revision, e.terms, e.words, e.author, e.conversation, e.position,
-    e.asks, e.valid_from, e.valid_to, e.model, v.numbers, v.seal, f.body, (
+    e.asks, e.valid_from, e.valid_to, e.model, v.numbers, v.seal, e.parked, f.body, (
         SELECT group_concat(p.tf) FROM json_each(CASE WHEN json_valid(e.stems) THEN e.stems END) t
         CROSS JOIN posting p ON p.tenant = e.tenant AND p.term = t.value AND p.cube = e.cube
         WHERE p.words = e.words AND p.facts = e.facts
@@ -55,7 +55,7 @@ def digest_of(entry: IndexEntry, counts: Counter[str] | None, facts: str) -> byt
         (entry.tenant, entry.cube_id, entry.revision, None if counts is None else " ".join(stems)),
         (stems.total(), entry.author, entry.conversation, entry.position),
         (int(entry.asks), entry.valid_from, entry.valid_to, entry.model, bool(entry.model)),
-        (facts, ",".join(map(str, stems.values())) or None),
+        (entry.parked, facts, ",".join(map(str, stems.values())) or None),
     )
 
 

@@ -58,7 +58,7 @@ from memos_gov.backends.weaviate.prompt import prompt
 from memos_gov.backends.weaviate.store import OpenedStore
 from memos_gov.domain.verdicts import Scope
 from memos_gov.errors import SettingsError, UnavailableError
-from memos_gov.ports import Akin, Candidate, IndexedCube, IndexEntry, Meaning
+from memos_gov.ports import Akin, Candidate, IndexedCube, IndexEntry, Meaning, ParkedCube
 from memos_gov.relevance import terms_of
 
 CANDIDATES_MAX = 1_000
@@ -288,6 +288,11 @@ class WeaviateCubeIndex:
         with self._opened() as opened:
             found = [*opened.contradictions()]
         yield from found
+
+    def parked(self) -> list[ParkedCube]:
+        """See `CubeIndex.parked`; a query a tenant."""
+        with self._opened() as opened:
+            return sorted(opened.parked())
 
     def present(self, tenant: str, cubes: Iterable[str]) -> set[str]:
         """See `CubeIndex.present`; from one query for each few hundred."""

@@ -46,6 +46,7 @@ PROPERTIES: dict[str, DataType] = {
     "valid_to": DataType.INT,
     "model": DataType.TEXT,
     "seal": DataType.TEXT,
+    "parked": DataType.TEXT,
 }
 _EMPTY: dict[DataType, Any] = {
     DataType.TEXT: "",
@@ -78,6 +79,7 @@ def properties_of(entry: IndexEntry) -> dict[str, Any]:
         "valid_to": ENDLESS if entry.valid_to is None else entry.valid_to,
         "model": entry.model,
         "seal": _seal(entry.tenant, entry.cube_id, entry.revision, entry.model, entry.vector),
+        "parked": entry.parked,
     }
 
 

@@ -20,8 +20,8 @@ from memos_gov.backends.weaviate.objects import (
     object_of,
     pieces,
 )
-from memos_gov.errors import UnavailableError
-from memos_gov.ports import IndexEntry
+from memos_gov.errors import EntriesRefusedError, UnavailableError
+from memos_gov.ports import PARKED, IndexEntry, ParkedCube
 
 PARTITIONS_MAX = 10_000
 
@@ -94,7 +94,11 @@ class OpenedStore:
         cubes = self._cubes.with_tenant(tenant)
         for piece in pieces(entries):
             still()
-            _insert(cubes, [object_of(entry) for entry in piece])
+            if failed := cubes.data.insert_many([object_of(entry) for entry in piece]).errors:
+                # What Weaviate says of an object would hold its terms.
+                msg = f"the index did not take {len(failed)} of {len(piece)} entries"
+                named = {(tenant, piece[number].cube_id) for number in failed}
+                raise EntriesRefusedError(msg, cubes=named)
 
     def remove(self, tenant: str, ids: Iterable[str]) -> None:
         """Remove entries; with the last one of a tenant its folder is deleted."""
@@ -117,6 +121,19 @@ class OpenedStore:
             there = Filter.by_id().contains_any(piece)
             found = cubes.query.fetch_objects(filters=there, limit=PAGE, return_properties=[])
             yield from (each.uuid for each in found.objects)
+
+    def parked(self) -> Iterator[ParkedCube]:
+        """Yield the cubes whose entries are parked, in no order."""
+        parked = Filter.by_property("parked").contains_any([*PARKED])
+        for tenant in self.tenants():
+            cubes, offset = self._cubes.with_tenant(tenant), 0
+            while found := cubes.query.fetch_objects(
+                filters=parked, limit=PAGE, offset=offset, return_properties=["cube", "parked"]
+            ).objects:
+                for each in found:
+                    kept = each.properties
+                    yield ParkedCube(tenant, str(kept["cube"]), str(kept["parked"]))
+                offset += PAGE
 
     def objects(self, tenant: str) -> Iterator[Any]:
         """Yield every object of a tenant with its vector, in no order."""
