@@ -116,7 +116,7 @@ class IndexFollower:
             for _ in itertools.count() if batches_max is None else range(batches_max):
                 applied = self._apply_batch(partition)
                 total += applied
-                if not applied:
+                if applied < BATCH_RECORDS_MAX:  # these were the last
                     break
         return total
 
