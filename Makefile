@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 N ?= 3000
-LOOPS ?= 1
+LOOPS ?= 0
 SERVICES := "$(PYTHON)" -m scripts.services
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
@@ -49,9 +49,9 @@ test-models: $(VENV)/.models ## run the tests that need the extra `models`, whic
 	MEMOS_GOV_REQUIRE_MODELS=1 $(BIN)/pytest -q -m "models and not connected"
 	$(BIN)/python scripts/akin.py check
 
-test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate, and kill them LOOPS times (1); start them where they are not up
+test-connected: $(VENV)/.dev ## run the tests that need Kafka, Postgres, OPA and Weaviate, started where they are not up; LOOPS=1 kills them, too
 	@$(SERVICES) up --use-existing
-	MEMOS_GOV_TEST_LOOPS=$(LOOPS) $(BIN)/pytest -q -m connected
+	MEMOS_GOV_TEST_LOOPS=$(LOOPS) $(BIN)/pytest -q -m "connected$(if $(filter 0,$(LOOPS)), and not slow)"
 
 services-up: ## start Kafka, Postgres, OPA and Weaviate on this machine; got or built once, into the cache
 	@$(SERVICES) up
