@@ -24,13 +24,14 @@ def main(folder: str, moment: str) -> None:
     with memos_gov.open(folder) as gov:
         sent = store._insert
 
-        def stopping(cubes: Any, objects: Any) -> None:
+        def stopping(cubes: Any, objects: Any) -> list[int]:
             gov.rooms.governor.leasing.release()
             if moment == "before":
                 os.kill(os.getpid(), signal.SIGSTOP)
-            sent(cubes, objects)
+            refused = sent(cubes, objects)
             if moment == "after":
                 os.kill(os.getpid(), signal.SIGSTOP)
+            return refused
 
         store._insert = stopping
         try:

@@ -62,7 +62,8 @@ class OpenedStore:
             raise UnavailableError(msg, backend="index")
         word = secrets.token_hex(16) if changed or found is None else found.properties["written"]
         written = {"partition": partition, "position": position, "written": word}
-        _insert(self._positions, [DataObject(written, uuid=_place(partition))])
+        if _insert(self._positions, [DataObject(written, uuid=_place(partition))]):
+            raise UnavailableError("the index did not take its position", backend="index")
 
     def tenants(self) -> list[str]:
         """Return every tenant that has an entry."""
@@ -94,8 +95,7 @@ class OpenedStore:
         cubes = self._cubes.with_tenant(tenant)
         for piece in pieces(entries):
             still()
-            if failed := cubes.data.insert_many([object_of(entry) for entry in piece]).errors:
-                # What Weaviate says of an object would hold its terms.
+            if failed := _insert(cubes, [object_of(entry) for entry in piece]):
                 msg = f"the index did not take {len(failed)} of {len(piece)} entries"
                 named = {(tenant, piece[number].cube_id) for number in failed}
                 raise EntriesRefusedError(msg, cubes=named)
@@ -167,9 +167,10 @@ def _place(partition: int) -> uuid.UUID:
     return object_id("", f"position {partition}")
 
 
-def _insert(cubes: Cubes, objects: Sequence[Any]) -> None:
-    """Write objects, each over the one of its id; a part that failed is an error."""
-    if failed := len(cubes.data.insert_many(objects).errors):
-        # What Weaviate says of an object would hold its terms.
-        msg = f"the index did not take {failed} of {len(objects)} entries"
-        raise UnavailableError(msg, backend="index")
+def _insert(cubes: Cubes, objects: Sequence[Any]) -> list[int]:
+    """
+    Write objects, each over the one of its id; return the numbers of those that were refused.
+
+    What Weaviate says of one would hold its terms, so that is not told.
+    """
+    return [*cubes.data.insert_many(objects).errors]
