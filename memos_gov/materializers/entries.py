@@ -16,9 +16,9 @@ from memos_gov.domain.facts import ContentFacts, GovernanceFacts
 from memos_gov.errors import CorruptionError, NotFoundError
 from memos_gov.materializers.plan import has_entry, index_entry, is_opened
 from memos_gov.ports import PARKED, Embedder, IndexEntry, Snapshot
+from memos_gov.ports.turns import Name
 from memos_gov.sealing import Sealer
 
-Name = tuple[str, str]  # tenant and cube
 UNREADABLE, REFUSED = PARKED
 PIECE_TEXTS = 32  # vectors made without asking whether one's turn still is
 
@@ -67,20 +67,16 @@ class Entries:
 
         They are made a piece at a time, and what `still` raises before one ends it.
         """
-        found, texts = list(entries), self._texts
+        found = list(entries)
         if self._embedder is None:
             return found
-        places = [n for n, e in enumerate(found) if isinstance(e, IndexEntry) and e.model]
-        named = [found[place] for place in places]
-        told = [texts[e.tenant, e.cube_id] for e in named if isinstance(e, IndexEntry)]
-        vectors = list[bytes]()
-        for start in range(0, len(told), PIECE_TEXTS):
+        wanted = [(n, e) for n, e in enumerate(found) if isinstance(e, IndexEntry) and e.model]
+        for start in range(0, len(wanted), PIECE_TEXTS):
             still()
-            vectors += self._embedder.embed(told[start : start + PIECE_TEXTS])
-        for place, vector in zip(places, vectors, strict=True):
-            entry = found[place]
-            assert isinstance(entry, IndexEntry)
-            found[place] = replace(entry, vector=vector)
+            piece = wanted[start : start + PIECE_TEXTS]
+            vectors = self._embedder.embed([self._texts[e.tenant, e.cube_id] for _, e in piece])
+            for (place, entry), vector in zip(piece, vectors, strict=True):
+                found[place] = replace(entry, vector=vector)
         return found
 
     def _entry(

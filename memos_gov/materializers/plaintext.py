@@ -11,8 +11,8 @@ written over, with the facts of then, once it settled; nothing of a cube is
 said to be gone from the index while somebody may still write it.
 
 An entry that cannot be made is parked, so that it stops no other: the index has
-a place of it that nothing finds and that says why (decision 0030). It is made again from time to
-time, by whatever touches the cube, and by `rebuild`.
+a place of it that nothing finds and that says why (decision 0030). It is made
+again from time to time, by whatever touches the cube, and by `rebuild`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from time import monotonic
 from typing import TypeVar
 
@@ -29,7 +30,7 @@ from memos_gov.certify import parse
 from memos_gov.domain.evolve import touched_cubes
 from memos_gov.domain.history import LogPosition, LogRecord
 from memos_gov.errors import CorruptionError, EntriesRefusedError, UnavailableError
-from memos_gov.materializers.entries import REFUSED, Entries, Name, parked
+from memos_gov.materializers.entries import REFUSED, Entries, parked
 from memos_gov.ports import (
     CubeIndex,
     Embedder,
@@ -41,6 +42,7 @@ from memos_gov.ports import (
     Tables,
     Unfinished,
 )
+from memos_gov.ports.turns import Name
 from memos_gov.sealing import Sealer
 
 BATCH_RECORDS_MAX = 500
@@ -140,14 +142,7 @@ class IndexFollower:
                 return 0
             touched = _touched(decided)
             made = self._made(turn, snapshot, touched)
-        put, remove = made()
-        turn.begin(touched)
-        position = decided[-1].offset
-
-        def write(entries: Sequence[IndexEntry]) -> None:
-            self._index.apply(position, entries, remove, partition=partition, still=turn.check)
-
-        _written(write, put)
+        _sent(partial(self._index.apply, decided[-1].offset), turn, partition, touched, made)
         return len(decided)
 
     def _made(
@@ -185,15 +180,7 @@ class IndexFollower:
         position = self._index.position(partition)
         with self._tables.snapshot() as snapshot:
             made = self._made(turn, snapshot, cubes)
-        put, remove = made()
-        turn.begin(cubes)
-
-        def write(entries: Sequence[IndexEntry]) -> bool:
-            return self._index.mend(
-                position, entries, remove, partition=partition, still=turn.check
-            )
-
-        return _written(write, put)
+        return _sent(partial(self._index.mend, position), turn, partition, cubes, made)
 
     def retry_parked(self) -> None:
         """Make the entries that are parked again; those that fail again stay parked."""
@@ -257,13 +244,21 @@ class _Alone:
         """See `IndexTurn.forget`."""
 
 
-def _written(write: Callable[[Sequence[IndexEntry]], T], put: Sequence[IndexEntry]) -> T:
+def _sent(
+    write: Callable[..., T],
+    turn: IndexTurn,
+    partition: int,
+    cubes: Iterable[Name],
+    made: Callable[[], Made],
+) -> T:
     """
-    Write entries; those that an index refuses time and again are parked.
+    Write what is made of some cubes in one's turn; what is refused time and again is parked.
 
     Raises:
-        EntriesRefusedError: It takes them without their words neither.
+        EntriesRefusedError: The index takes them without their words neither.
     """
+    put, remove = made()
+    turn.begin(cubes)
     patient = Retrying(
         retry=retry_if_exception_type(EntriesRefusedError),
         stop=stop_after_attempt(ATTEMPTS),
@@ -273,7 +268,7 @@ def _written(write: Callable[[Sequence[IndexEntry]], T], put: Sequence[IndexEntr
     aside: frozenset[Name] = frozenset()
     while True:
         try:
-            return patient(write, put)
+            return patient(write, put, remove, partition=partition, still=turn.check)
         except EntriesRefusedError as error:
             if error.cubes <= aside:
                 raise

@@ -8,7 +8,7 @@ partitions, tenants and codes; nothing here names a cube or a person.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
@@ -183,12 +183,15 @@ class _Lags:
     def collect(self) -> Iterator[Metric]:
         """Yield the lags; none while a store does not answer, which `/healthz` tells."""
         try:
-            yield from self._by_partition()
-            yield from self._by_tenant()
+            index = self._rooms.index
+            partitions = range(self._rooms.governor.log.partitions)
+            seen = {partition: index.position(partition) for partition in partitions}
+            yield from self._by_partition(seen)
+            yield from self._by_tenant(seen)
         except UnavailableError:
             return
 
-    def _by_partition(self) -> Iterator[Metric]:
+    def _by_partition(self, seen: Mapping[int, int]) -> Iterator[Metric]:
         lag = GaugeMetricFamily(
             "memos_gov_certifier_lag_records", "Records not decided yet", labels=["partition"]
         )
@@ -197,16 +200,14 @@ class _Lags:
         )
         rooms = self._rooms
         with rooms.governor.tables.snapshot() as snapshot:
-            for partition in range(rooms.governor.log.partitions):
+            for partition, offset in seen.items():
                 end = rooms.governor.log.end(partition)
                 lag.add_metric([str(partition)], max(end - snapshot.certified(partition), 0))
-                unseen.add_metric(
-                    [str(partition)], max(end - rooms.index.position(partition) - 1, 0)
-                )
+                unseen.add_metric([str(partition)], max(end - offset - 1, 0))
         yield lag
         yield unseen
 
-    def _by_tenant(self) -> Iterator[Metric]:
+    def _by_tenant(self, seen: Mapping[int, int]) -> Iterator[Metric]:
         decided = GaugeMetricFamily(
             "memos_gov_decided_records", "Records of a tenant's history", labels=["tenant"]
         )
@@ -227,8 +228,6 @@ class _Lags:
             labels=["tenant"],
         )
         rooms = self._rooms
-        partitions = range(rooms.governor.log.partitions)
-        seen = {partition: rooms.index.position(partition) for partition in partitions}
         for each in waiting(rooms.governor.tables, seen, rooms.index.parked()):
             decided.add_metric([each.tenant], each.decided)
             unsigned.add_metric([each.tenant], each.unsigned)
