@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from memos_gov.domain.fingerprint import Fingerprint
+
 NEEDED = ("torch", "transformers", "safetensors", "gguf", "accelerate")
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -25,6 +27,16 @@ TEXTS = [
     "The bank answered that the limit of the card had been reached.",
     "0123456789 abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ .,:;!?-'\n\t",
 ]
+FINGERPRINT = Fingerprint(
+    architecture="LlamaForCausalLM",
+    weights="1" * 64,
+    config="2" * 64,
+    tokenizer="3" * 64,
+    chat_template="4" * 64,
+    dtype="float32",
+    attention="sdpa",
+    transformers="5.24",
+)
 
 
 def require_base_models() -> None:

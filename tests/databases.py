@@ -14,6 +14,8 @@ from memos_gov.backends.postgres.connection import (
 )
 from tests.engines import POSTGRES
 
+NOBODY = "postgresql://memos_gov@127.0.0.1:9/nobody"  # where nobody listens
+
 
 def unused_address() -> str:
     """Return the address of a database that nobody else knows; it does not exist yet."""

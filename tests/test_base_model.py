@@ -12,21 +12,12 @@ from memos_gov.bootstrap import fsck, rebuild
 from memos_gov.domain import commands as c
 from memos_gov.domain.fingerprint import Fingerprint
 from memos_gov.errors import ConflictError, DeniedError
-from tests.base_models import require_base_models, tiny
+from tests.base_models import FINGERPRINT, require_base_models, tiny
 from tests.cli.conftest import Run, made_folder, run
 
 __all__ = ["made_folder", "run"]
 
-ONE = Fingerprint(
-    architecture="LlamaForCausalLM",
-    weights="1" * 64,
-    config="2" * 64,
-    tokenizer="3" * 64,
-    chat_template="4" * 64,
-    dtype="float32",
-    attention="sdpa",
-    transformers="5.24",
-)
+ONE = FINGERPRINT
 OTHER = msgspec.structs.replace(ONE, transformers="5.25")
 
 

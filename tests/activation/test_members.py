@@ -8,20 +8,11 @@ from msgspec.structs import replace
 from memos_gov.activation.members import Member, address, chain, ordered, packed, unpacked
 from memos_gov.domain.facts import Source
 from memos_gov.domain.fingerprint import Fingerprint
+from tests.base_models import FINGERPRINT
 
 SECRET, POLICY = b"s" * 32, "a" * 64
 ONE, TWO, THREE = (Source(cube=f"c_{n}", revision=1) for n in "123")
 TOKENS = (1, 50, 49_151)
-FINGERPRINT = Fingerprint(
-    architecture="LlamaForCausalLM",
-    weights="1" * 64,
-    config="2" * 64,
-    tokenizer="3" * 64,
-    chat_template="4" * 64,
-    dtype="float32",
-    attention="sdpa",
-    transformers="5.24",
-)
 
 
 def place(**changes: object) -> str:

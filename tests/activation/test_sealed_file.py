@@ -11,7 +11,7 @@ from memos_gov.domain.codec import canonical
 from memos_gov.domain.facts import Source
 from memos_gov.errors import CorruptionError, SettingsError
 from memos_gov.ports import KvCache
-from tests.activation.test_members import FINGERPRINT
+from tests.base_models import FINGERPRINT
 
 KEY = b"k" * 32
 KV_CACHE = KvCache((1, 7, 49_151), b"tensors of a very secret text" * 40)

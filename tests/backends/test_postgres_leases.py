@@ -5,29 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memos_gov.backends.postgres import migrate
 from memos_gov.backends.postgres.connection import connect
 from memos_gov.backends.postgres.leases import PostgresLeases
 from tests.contracts.leases import LATER, NOW, LeasesContract
-from tests.databases import copy_of, fresh_database
+from tests.databases import NOBODY, copy_of
 
 pytestmark = pytest.mark.connected
 Open = Callable[[], PostgresLeases]
-NOBODY = "postgresql://memos_gov@127.0.0.1:9/nobody"
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[str]:
-    """Return the address of a database of operations in which nothing is."""
-    with fresh_database() as url:
-        migrate.upgrade(url, "operations")
-        yield url
 
 
 @pytest.fixture
-def url(model: str) -> Iterator[str]:
+def url(operations_model: str) -> Iterator[str]:
     """Return where the leases lie, none held."""
-    with copy_of(model) as copy:
+    with copy_of(operations_model) as copy:
         yield copy
 
 

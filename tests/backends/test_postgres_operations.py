@@ -4,30 +4,20 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from memos_gov.backends.postgres import migrate
 from memos_gov.backends.postgres.operations import PostgresPointers
 from memos_gov.errors import SettingsError
 from tests.contracts.pointers import PointersContract
-from tests.databases import copy_of, fresh_database
+from tests.databases import NOBODY, copy_of, fresh_database
 
 pytestmark = pytest.mark.connected
 Open = Callable[[], PostgresPointers]
-NOBODY = "postgresql://memos_gov@127.0.0.1:9/nobody"
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[str]:
-    """Return the address of a database of operations in which nothing is."""
-    with fresh_database() as url:
-        migrate.upgrade(url, "operations")
-        yield url
 
 
 @pytest.fixture
-def open_pointers(model: str) -> Iterator[Open]:
+def open_pointers(operations_model: str) -> Iterator[Open]:
     """Return a function that opens the pointers; every opening is closed at the end."""
     opened: list[PostgresPointers] = []
-    with copy_of(model) as url:
+    with copy_of(operations_model) as url:
 
         def open_() -> PostgresPointers:
             opened.append(PostgresPointers(url))

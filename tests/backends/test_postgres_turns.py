@@ -5,30 +5,20 @@ from contextlib import suppress
 
 import pytest
 
-from memos_gov.backends.postgres import migrate
 from memos_gov.backends.postgres.connection import LOCK_TIMEOUT_S, connect
 from memos_gov.backends.postgres.turns import TURN_IDLE_S_MAX, PostgresIndexTurns
 from memos_gov.errors import UnavailableError
 from tests.contracts.index_turns import CUBES, HANGS_S, SETTLES_S, IndexTurnsContract, failed
-from tests.databases import copy_of, fresh_database
+from tests.databases import NOBODY, copy_of
 
 pytestmark = pytest.mark.connected
 Open = Callable[[], PostgresIndexTurns]
-NOBODY = "postgresql://memos_gov@127.0.0.1:9/nobody"
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[str]:
-    """Return the address of a database of operations in which nothing is."""
-    with fresh_database() as url:
-        migrate.upgrade(url, "operations")
-        yield url
 
 
 @pytest.fixture
-def url(model: str) -> Iterator[str]:
+def url(operations_model: str) -> Iterator[str]:
     """Return where the turns lie, none taken."""
-    with copy_of(model) as copy:
+    with copy_of(operations_model) as copy:
         yield copy
 
 

@@ -28,12 +28,11 @@ from memos_gov.errors import CorruptionError, SettingsError, UnavailableError
 from memos_gov.opened import OPENED_S_MAX
 from memos_gov.ports import Checkpoint, MasterKeys
 from tests.contracts.key_store import INSTANCE, OTHER, TENANT, KeyStoreContract
-from tests.databases import copy_of, fresh_database, unused_address
+from tests.databases import NOBODY, copy_of, fresh_database, unused_address
 
 pytestmark = pytest.mark.connected
 MASTER = MasterKeys({1: "11" * 32})
 NEWER = MasterKeys({1: "11" * 32, 2: "22" * 32})
-NOBODY = "postgresql://memos_gov@127.0.0.1:9/nobody"
 Open = Callable[[], PostgresKeyStore]
 
 

@@ -10,8 +10,8 @@ from memos_gov.domain import events as e
 from memos_gov.domain import ids
 from memos_gov.domain.decide import DOMAIN_REASONS, decide, decide_read
 from memos_gov.domain.facts import HeldTarget, HoldScope, Source
-from memos_gov.domain.fingerprint import Fingerprint
 from memos_gov.domain.verdicts import Verdict
+from tests.base_models import FINGERPRINT
 from tests.domain.given import (
     ANN,
     CASE,
@@ -56,16 +56,6 @@ REMEMBER = c.make(
     retention_class="standard",
 )
 WINDOW = {"valid_from": NOW, "valid_to": None}
-FINGERPRINT = Fingerprint(
-    architecture="LlamaForCausalLM",
-    weights="1" * 64,
-    config="2" * 64,
-    tokenizer="3" * 64,
-    chat_template="4" * 64,
-    dtype="float32",
-    attention="sdpa",
-    transformers="5.24",
-)
 REGISTER = c.make(c.RegisterBaseModel, **msgspec.structs.asdict(FINGERPRINT))
 BASE_MODEL = e.BaseModelRegistered(base_model=FINGERPRINT.digest, fingerprint=FINGERPRINT)
 
